@@ -1,0 +1,3 @@
+# demos/hell: add programs to demo_programs, one line each.
+
+demo_programs +=

@@ -1,0 +1,3 @@
+# demos/http: add programs to demo_programs, one line each.
+
+demo_programs +=

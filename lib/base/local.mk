@@ -1,0 +1,2 @@
+libvetch_private_la_SOURCES += \
+	lib/base/version.c

@@ -1,0 +1,1 @@
+libvetch_private_la_SOURCES +=

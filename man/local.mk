@@ -1,0 +1,3 @@
+# Manual pages, one per concept, one line each.
+
+dist_man_MANS =

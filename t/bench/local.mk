@@ -1,0 +1,6 @@
+# Benchmarks: t/bench/X from t/bench/X.c.  Each needs
+# t_bench_X_LDADD = $(bench_libs), so that the test harness stays out.
+
+bench_libs = libvetch-private.la $(DEPENDENCY_LIBS)
+
+noinst_PROGRAMS +=
