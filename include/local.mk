@@ -4,5 +4,22 @@ include_HEADERS = include/vetch.h
 
 vetchincludedir = $(includedir)/vetch
 vetchinclude_HEADERS = \
+	include/vetch/buffer.h \
+	include/vetch/combinators.h \
+	include/vetch/descriptor.h \
+	include/vetch/error.h \
+	include/vetch/executor.h \
 	include/vetch/export.h \
+	include/vetch/http_client.h \
+	include/vetch/http_server.h \
+	include/vetch/listener.h \
+	include/vetch/log.h \
+	include/vetch/promise.h \
+	include/vetch/reactor.h \
+	include/vetch/resolver.h \
+	include/vetch/semaphore.h \
+	include/vetch/testing.h \
+	include/vetch/timer.h \
+	include/vetch/transport.h \
+	include/vetch/types.h \
 	include/vetch/version.h

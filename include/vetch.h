@@ -1,9 +1,25 @@
-/* vetch: everything public.  One header per concept, see vetch(7). */
-
+/* vetch: a reactor, promises and protocols for networked daemons.
+ * Start with vetch(7). */
 #ifndef VETCH_H
 #define VETCH_H
 
+#include <vetch/buffer.h>
+#include <vetch/combinators.h>
+#include <vetch/descriptor.h>
+#include <vetch/error.h>
+#include <vetch/executor.h>
 #include <vetch/export.h>
+#include <vetch/http_client.h>
+#include <vetch/http_server.h>
+#include <vetch/listener.h>
+#include <vetch/log.h>
+#include <vetch/promise.h>
+#include <vetch/reactor.h>
+#include <vetch/resolver.h>
+#include <vetch/semaphore.h>
+#include <vetch/timer.h>
+#include <vetch/transport.h>
+#include <vetch/types.h>
 #include <vetch/version.h>
 
 #endif

@@ -1,0 +1,116 @@
+/* The HTTP/1.1 client (RFC 9110, RFC 9112); see vetch_http_client(3).
+ * Thread: reactor. */
+#ifndef VETCH_HTTP_CLIENT_H
+#define VETCH_HTTP_CLIENT_H
+
+#include <vetch/promise.h>
+
+/* Sizes in bytes, times in seconds (0: no limit). */
+typedef struct vetch_http_client_options {
+    size_t size; /* set by VETCH_HTTP_CLIENT_OPTIONS_INIT */
+    size_t max_connections;
+    size_t max_per_host;
+    double idle_seconds;      /* how long an unused connection is kept */
+    double connect_seconds;   /* resolving and connecting */
+    double head_seconds;      /* from the request sent to the head received */
+    double body_idle_seconds; /* between two pieces of the body */
+    double total_seconds;     /* the whole request, waiting included */
+    size_t max_head_bytes;
+    size_t max_body_bytes; /* whole bodies, after decoding; not streams */
+    bool decompress;       /* ask for gzip and deflate, and decode them */
+    bool retry;            /* once, idempotent, on a dead reused connection */
+} vetch_http_client_options;
+#define VETCH_HTTP_CLIENT_OPTIONS_INIT                                         \
+    {                                                                          \
+        sizeof(vetch_http_client_options), 100, 8, 10.0, 10.0, 30.0, 30.0,     \
+            0.0, 16384, 16777216, true, true                                   \
+    }
+
+typedef struct vetch_http_client_stats {
+    size_t connections; /* open or being opened */
+    size_t idle;        /* of them, unused */
+    size_t waiting;     /* requests that wait for a connection */
+    uint64_t opened;    /* connections opened so far */
+    uint64_t requests;  /* requests sent so far */
+} vetch_http_client_stats;
+
+VETCH_BEGIN_DECLS
+
+/* A client with a pool of keep-alive connections per origin. NULL options: the
+ * defaults above.
+ * Ownership: returns a new reference; requests in flight keep it alive; idle
+ *            connections close with the last reference.
+ * Errors:    NULL and errno: ENOMEM; EINVAL; EPERM, no reactor; ECANCELED. */
+VETCH_EXPORT VETCH_NODISCARD vetch_http_client *vetch_http_client_new(void);
+VETCH_EXPORT VETCH_NODISCARD vetch_http_client *
+vetch_http_client_new_with(const vetch_http_client_options *options);
+VETCH_EXPORT vetch_http_client *vetch_http_client_ref(vetch_http_client *c);
+VETCH_EXPORT vetch_http_client *vetch_http_client_unref(vetch_http_client *c);
+VETCH_EXPORT void vetch_http_client_get_stats(const vetch_http_client *c,
+                                              vetch_http_client_stats *ret);
+
+/* Whole exchanges: fulfil with a vetch_http_response whose body is complete,
+ * whatever its status. All strings are copied before the call returns.
+ * Errors (all wrapped as "GET URL: …"): VETCH_EURL; those of vetch_connect();
+ * VETCH_ETIMEDOUT; VETCH_EPROTO_HTTP; VETCH_ETRUNCATED, the body is shorter
+ * than announced; VETCH_ETOOLARGE; VETCH_ECODING; VETCH_EEOF; VETCH_ECLOSED. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_http_get(vetch_http_client *c,
+                                                           const char *url);
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_head(vetch_http_client *c, const char *url);
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_post(vetch_http_client *c, const char *url, const char *type,
+                const void *body, size_t len);
+
+/* Any exchange: make a call, set it up, send it once.
+ * Ownership: single owner; _send and _stream consume it, else _free. Setters
+ * return -1 and errno ENOMEM, or EINVAL for a name that is no token, a value
+ * with control characters (RFC 9110, section 5.5), or a field that belongs to
+ * the library (Host and the framing fields). An invalid method or URL is
+ * reported by _send. NULL and ENOMEM if it cannot be made. */
+VETCH_EXPORT VETCH_NODISCARD vetch_http_call *
+vetch_http_call_new(vetch_http_client *c, const char *method, const char *url);
+VETCH_EXPORT int vetch_http_call_set_header(vetch_http_call *call,
+                                            const char *name,
+                                            const char *value);
+VETCH_EXPORT int vetch_http_call_set_body(vetch_http_call *call,
+                                          const char *type, const void *body,
+                                          size_t len);
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_call_send(vetch_http_call *call);
+/* As _send, but fulfils when the head has come; the body is read with
+ * vetch_http_response_read(). NULL `call` (from a failed _new) is a rejection
+ * with VETCH_ENOMEM in both. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_call_stream(vetch_http_call *call);
+VETCH_EXPORT void vetch_http_call_free(vetch_http_call *call);
+
+/* What came back. Borrowed results live as long as the response. */
+VETCH_EXPORT unsigned vetch_http_response_status(const vetch_http_response *r);
+/* The value of the first field of that name, in any case of letters; NULL if
+ * there is none. */
+VETCH_EXPORT const char *
+vetch_http_response_header(const vetch_http_response *r, const char *name);
+/* All fields in order; false past the last. */
+VETCH_EXPORT bool vetch_http_response_header_at(const vetch_http_response *r,
+                                                size_t i, const char **ret_name,
+                                                const char **ret_value);
+/* The whole body, followed by a NUL that is not counted; never NULL. Empty for
+ * a stream. */
+VETCH_EXPORT const void *vetch_http_response_body(const vetch_http_response *r,
+                                                  size_t *ret_len);
+/* The next piece of a streamed body: fulfils with vetch_bytes, or NULL at its
+ * end. One read at a time (else VETCH_EMISUSE). What is not read is not
+ * received: back-pressure to the peer. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_response_read(vetch_http_response *r);
+/* Releasing a response whose stream was not read to its end closes its
+ * connection; otherwise the connection has gone back to the pool. */
+VETCH_EXPORT vetch_http_response *
+vetch_http_response_ref(vetch_http_response *r);
+VETCH_EXPORT vetch_http_response *
+vetch_http_response_unref(vetch_http_response *r);
+
+VETCH_END_DECLS
+
+#endif

@@ -1,0 +1,163 @@
+/* The HTTP/1.1 server (RFC 9110, RFC 9112); see vetch_http_server(3).
+ * Thread: reactor. */
+#ifndef VETCH_HTTP_SERVER_H
+#define VETCH_HTTP_SERVER_H
+
+#include <vetch/promise.h>
+
+/* Answers a request: at once with vetch_http_reply(), or returns a promise by
+ * whose end it has done so. Fulfilled without a reply: 500; rejected: 500 and a
+ * log line. `request` is borrowed until that promise settles; if the client
+ * goes, the promise is cancelled and a late reply does nothing. */
+typedef vetch_promise *(*vetch_http_handler_fn)(vetch_http_request *request,
+                                                void *ctx);
+
+/* Sizes in bytes, times in seconds (0: no limit). */
+typedef struct vetch_http_server_options {
+    size_t size; /* set by VETCH_HTTP_SERVER_OPTIONS_INIT */
+    size_t max_connections;
+    size_t max_request_line; /* 414 */
+    size_t max_head_bytes;   /* 431 */
+    size_t max_fields;       /* 431 */
+    size_t max_body_bytes;   /* 413, unless a route says otherwise */
+    size_t max_pipelined;    /* held before reading pauses */
+    size_t max_requests;     /* per connection, then it closes */
+    double head_seconds;     /* a whole head, from its first byte: 408 */
+    double idle_seconds;     /* between requests */
+    double rate_grace_seconds; /* before the minimum rate applies */
+    double min_bytes_per_second; /* bodies in and answers out; 0: no minimum */
+    double linger_seconds;   /* reading on after an early answer */
+    size_t linger_bytes;
+} vetch_http_server_options;
+#define VETCH_HTTP_SERVER_OPTIONS_INIT                                         \
+    {                                                                          \
+        sizeof(vetch_http_server_options), 10000, 8192, 16384, 100, 1048576,   \
+            8, 1000, 10.0, 75.0, 5.0, 240.0, 2.0, 262144                       \
+    }
+
+/* How a route treats the body. */
+typedef struct vetch_http_route_options {
+    size_t size;           /* set by VETCH_HTTP_ROUTE_OPTIONS_INIT */
+    size_t max_body_bytes; /* 0: the server's */
+    bool stream;           /* call the handler at the end of the head; it reads
+                              the body, without limit on its size */
+} vetch_http_route_options;
+#define VETCH_HTTP_ROUTE_OPTIONS_INIT                                          \
+    {                                                                          \
+        sizeof(vetch_http_route_options), 0, false                             \
+    }
+
+/* What vetch_http_server_stop() cut. */
+typedef struct vetch_http_server_report {
+    size_t requests_ended;    /* after the stop, in good order */
+    size_t requests_canceled; /* their handlers were cancelled */
+    size_t connections_cut;   /* aborted at the deadline */
+} vetch_http_server_report;
+
+VETCH_BEGIN_DECLS
+
+/* Serve on an endpoint (see vetch_listener(3)). NULL options: the defaults.
+ * Ownership: returns a new reference; the reactor keeps one until stopped.
+ * Errors:    NULL and errno, as vetch_listener_new(). */
+VETCH_EXPORT VETCH_NODISCARD vetch_http_server *
+vetch_http_server_new(const char *endpoint);
+VETCH_EXPORT VETCH_NODISCARD vetch_http_server *
+vetch_http_server_new_with(const char *endpoint,
+                           const vetch_http_server_options *options);
+VETCH_EXPORT const char *
+vetch_http_server_endpoint(const vetch_http_server *s);
+VETCH_EXPORT unsigned vetch_http_server_port(const vetch_http_server *s);
+
+/* Call `handler` for `method` ("*": any) and `path`. In a path a segment
+ * `:name` matches one segment, and `*name` at the end matches the rest; both are
+ * read with vetch_http_request_param(). Literal segments win over `:name`, that
+ * over `*name`. HEAD falls back to GET's route, without body. No route: 404;
+ * none for the method: 405 with Allow.
+ *
+ * Ownership: copies strings; borrows `ctx` until the server is gone; `_with`
+ *            takes options and hands `ctx` over to `free_ctx` (both may be
+ *            NULL).
+ * Errors:    -1 and errno: EINVAL, malformed; EEXIST; ENOMEM. */
+VETCH_EXPORT int vetch_http_server_route(vetch_http_server *s,
+                                         const char *method, const char *path,
+                                         vetch_http_handler_fn handler,
+                                         void *ctx);
+VETCH_EXPORT int
+vetch_http_server_route_with(vetch_http_server *s, const char *method,
+                             const char *path, vetch_http_handler_fn handler,
+                             void *ctx, vetch_free_fn free_ctx,
+                             const vetch_http_route_options *options);
+
+/* Serve the regular files below `directory` under `prefix` ("/flags/"), with
+ * sendfile, types by suffix, Last-Modified; no listing, no dot files, nothing
+ * outside the directory, symbolic links included.
+ * Errors: -1 and errno: EINVAL, ENOTDIR, ENOENT, ENOMEM, … */
+VETCH_EXPORT int vetch_http_server_files(vetch_http_server *s,
+                                         const char *prefix,
+                                         const char *directory);
+
+/* Stop: accept no more, close idle connections, let requests end (each answer
+ * says `Connection: close`); after `seconds` cancel the handlers, a second later
+ * abort what is left. Fulfils with a vetch_http_server_report, owned by the
+ * promise, when every connection is gone. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_server_stop(vetch_http_server *s, double seconds);
+
+VETCH_EXPORT vetch_http_server *vetch_http_server_ref(vetch_http_server *s);
+VETCH_EXPORT vetch_http_server *vetch_http_server_unref(vetch_http_server *s);
+
+/* ---- the request: borrowed results live as long as the request ---- */
+
+VETCH_EXPORT const char *
+vetch_http_request_method(const vetch_http_request *r);
+/* The path, percent-decoded and normalised; and the raw query without `?`, ""
+ * if there is none. */
+VETCH_EXPORT const char *vetch_http_request_path(const vetch_http_request *r);
+VETCH_EXPORT const char *vetch_http_request_query(const vetch_http_request *r);
+/* What `:name` or `*name` of the route matched, decoded; NULL if none. */
+VETCH_EXPORT const char *vetch_http_request_param(const vetch_http_request *r,
+                                                  const char *name);
+VETCH_EXPORT const char *vetch_http_request_header(const vetch_http_request *r,
+                                                   const char *name);
+VETCH_EXPORT bool vetch_http_request_header_at(const vetch_http_request *r,
+                                               size_t i, const char **ret_name,
+                                               const char **ret_value);
+VETCH_EXPORT const char *vetch_http_request_peer(const vetch_http_request *r);
+/* The whole body; empty on a streaming route. */
+VETCH_EXPORT const void *vetch_http_request_body(const vetch_http_request *r,
+                                                 size_t *ret_len);
+/* On a streaming route: the next piece (vetch_bytes), NULL at the end.
+ * `100 Continue` is sent when the first read finds nothing yet. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_request_read(vetch_http_request *r);
+
+/* ---- the answer ---- */
+
+/* Add a field to the answer, before it is begun. Errors: -1 and errno: EINVAL,
+ * as vetch_http_call_set_header(); EALREADY, too late; ENOMEM. */
+VETCH_EXPORT int vetch_http_reply_set_header(vetch_http_request *r,
+                                             const char *name,
+                                             const char *value);
+/* The whole answer. `body` is copied; `type` may be NULL. A HEAD request gets
+ * the head alone.
+ * Errors: -1 and errno: EALREADY, there was a reply; EINVAL; ENOMEM (then the
+ *         connection is closed). If the client has gone: 0, and nothing. */
+VETCH_EXPORT int vetch_http_reply(vetch_http_request *r, unsigned status,
+                                  const char *type, const void *body,
+                                  size_t len);
+/* An answer in pieces (chunked, or to the end of the connection for HTTP/1.0):
+ * begin, write…, end. `drain` is pending only while what waits to be sent is
+ * above the high mark. Errors as above; ENOBUFS past the hard cap. */
+VETCH_EXPORT int vetch_http_reply_begin(vetch_http_request *r, unsigned status,
+                                        const char *type);
+VETCH_EXPORT int vetch_http_reply_write(vetch_http_request *r,
+                                        const void *data, size_t len);
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_http_reply_drain(vetch_http_request *r);
+VETCH_EXPORT int vetch_http_reply_end(vetch_http_request *r);
+/* Break the answer off: reset the connection, as a crash would. */
+VETCH_EXPORT void vetch_http_reply_abort(vetch_http_request *r);
+
+VETCH_END_DECLS
+
+#endif

@@ -1,0 +1,58 @@
+/* Listeners; see vetch_listener(3). Thread: reactor. */
+#ifndef VETCH_LISTENER_H
+#define VETCH_LISTENER_H
+
+#include <vetch/transport.h>
+
+/* Makes the protocol of a new connection; NULL refuses (closes) it. */
+typedef vetch_protocol *(*vetch_protocol_fn)(void *ctx);
+/* Something the listener survived: EMFILE, ENOBUFS, … `error` is borrowed. */
+typedef void (*vetch_listener_error_fn)(vetch_listener *l,
+                                        const vetch_error *error, void *ctx);
+
+VETCH_BEGIN_DECLS
+
+/* Listen on `tcp:HOST:PORT` (port 0: the kernel's choice), `tcp:[::]:PORT`,
+ * either with `:reuseport`, `unix:PATH` (a stale socket file is replaced; the
+ * file is removed at the end) or `fd:N` (takes a listening descriptor). HOST is
+ * a numeric address, `localhost` or `*`.
+ *
+ * Ownership: returns a new reference; the reactor keeps one until it is
+ *            stopped. Borrows `ctx` until stopped; `_owned` hands it over.
+ * Errors:    NULL and errno: EINVAL, malformed endpoint; EADDRINUSE, EACCES, …;
+ *            ENOMEM; EPERM, no reactor; ECANCELED, the reactor is ending. */
+VETCH_EXPORT VETCH_NODISCARD vetch_listener *
+vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx);
+VETCH_EXPORT VETCH_NODISCARD vetch_listener *
+vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
+                         void *ctx, vetch_free_fn free_ctx);
+
+/* Where it listens, with the port that the kernel gave: usable for
+ * vetch_connect(). Borrowed. */
+VETCH_EXPORT const char *vetch_listener_endpoint(const vetch_listener *l);
+/* The TCP port, 0 for other kinds. */
+VETCH_EXPORT unsigned vetch_listener_port(const vetch_listener *l);
+
+/* At most `limit` connections at once (default 10,000; 0: no limit); above it
+ * accepting waits until one ends. */
+VETCH_EXPORT void vetch_listener_set_limit(vetch_listener *l, size_t limit);
+VETCH_EXPORT size_t vetch_listener_connections(const vetch_listener *l);
+
+/* Who hears of errors while accepting (default: one log line at most each
+ * second). Accepting resumes by itself. Borrows `ctx`. */
+VETCH_EXPORT void vetch_listener_set_error_fn(vetch_listener *l,
+                                              vetch_listener_error_fn fn,
+                                              void *ctx);
+
+/* Stop accepting at once, let connections end, abort the rest after `seconds`.
+ * Fulfils with the number that was cut, as (intptr_t), when all are gone. A
+ * second call gives the same end, with the earlier deadline. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_listener_stop(vetch_listener *l, double seconds);
+
+VETCH_EXPORT vetch_listener *vetch_listener_ref(vetch_listener *l);
+VETCH_EXPORT vetch_listener *vetch_listener_unref(vetch_listener *l);
+
+VETCH_END_DECLS
+
+#endif

@@ -1,0 +1,98 @@
+/* The reactor: one event loop per thread; see vetch_reactor(3). */
+#ifndef VETCH_REACTOR_H
+#define VETCH_REACTOR_H
+
+#include <vetch/types.h>
+
+/* A rejection that nobody observed; `error` is borrowed. */
+typedef void (*vetch_rejection_fn)(const vetch_error *error, void *ctx);
+
+VETCH_BEGIN_DECLS
+
+/* Make a reactor with a loop of its own and bind it to the calling thread.
+ * Ignores SIGPIPE unless the program handles it.
+ *
+ * Ownership: returns a new reference; see vetch_reactor_unref().
+ * Errors:    NULL and errno: EBUSY if the thread has one already; ENOMEM,
+ *            EMFILE, … from the system.
+ * Thread:    the caller's becomes the reactor's. */
+VETCH_EXPORT VETCH_NODISCARD vetch_reactor *vetch_reactor_new(void);
+
+/* The same on a libevent loop that somebody else owns and runs. The loop must
+ * outlive the reactor. vetch_reactor_run() may be used, or the owner's
+ * event_base_dispatch(). */
+VETCH_EXPORT VETCH_NODISCARD vetch_reactor *
+vetch_reactor_adopt(struct event_base *base);
+
+/* The calling thread's reactor, borrowed, or NULL. Thread: any. */
+VETCH_EXPORT vetch_reactor *vetch_reactor_current(void);
+
+/* Take or release a reference. Releasing the last one ends the reactor: new
+ * operations are rejected with VETCH_ECLOSED, what is pending is cancelled,
+ * the ready queue drains, running jobs are awaited (5 s at most), and what is
+ * left is named in the log. Objects the caller still holds stay valid. */
+VETCH_EXPORT vetch_reactor *vetch_reactor_ref(vetch_reactor *r);
+VETCH_EXPORT vetch_reactor *vetch_reactor_unref(vetch_reactor *r);
+
+/* The loop below, borrowed: for libraries that have libevent adapters. */
+VETCH_EXPORT struct event_base *vetch_reactor_event_base(vetch_reactor *r);
+
+/* Run until vetch_reactor_stop().
+ * Errors: -1 and errno: EDEADLK inside a callback; EPERM on a wrong thread;
+ *         or the loop's. Thread: reactor. */
+VETCH_EXPORT int vetch_reactor_run(vetch_reactor *r);
+
+/* Make the current (or else the next) vetch_reactor_run() return.
+ * Thread: any, while the reactor lives. */
+VETCH_EXPORT void vetch_reactor_stop(vetch_reactor *r);
+
+/* Run `fn` on the reactor's thread, in the order posted.
+ *
+ * Ownership: `ctx` is handed over: `free_ctx`, if not NULL, gets it exactly
+ *            once, after `fn` or instead of it (the reactor ended first). On
+ *            failure it stays the caller's.
+ * Errors:    -1 and errno: EAGAIN, the queue is full (65,536); ENOMEM;
+ *            ECANCELED, the reactor is ending.
+ * Thread:    any, while the reactor lives. */
+VETCH_EXPORT int vetch_reactor_post(vetch_reactor *r, vetch_call_fn fn,
+                                    void *ctx, vetch_free_fn free_ctx);
+
+/* Run `fn` from the ready queue of this thread's reactor: after the caller has
+ * returned to the loop, in the order of the calls.
+ *
+ * Ownership: borrows `ctx` until `fn` has run; `_owned` hands it over to
+ *            `free_ctx`, as vetch_reactor_post().
+ * Errors:    -1 and errno: ENOMEM; ECANCELED, the reactor is ending; EPERM,
+ *            the thread has no reactor.
+ * Thread:    reactor. */
+VETCH_EXPORT int vetch_call_soon(vetch_call_fn fn, void *ctx);
+VETCH_EXPORT int vetch_call_soon_owned(vetch_call_fn fn, void *ctx,
+                                       vetch_free_fn free_ctx);
+
+/* Seconds on the reactor's monotonic clock, read once per turn of the loop;
+ * its zero has no meaning. Thread: reactor. */
+VETCH_EXPORT double vetch_now(void);
+
+/* Who hears of rejections that nobody observed; NULL restores the default, one
+ * log line with the chain of causes. Ownership: borrows `ctx`. */
+VETCH_EXPORT void vetch_reactor_set_rejection_hook(vetch_reactor *r,
+                                                   vetch_rejection_fn fn,
+                                                   void *ctx);
+
+/* Debugging aids on or off (off by default, on with VETCH_DEBUG=1 in the
+ * environment): slow callbacks are named, a call on a wrong thread is refused
+ * with a log line. Thread: reactor. */
+VETCH_EXPORT void vetch_reactor_set_debug(vetch_reactor *r, bool on);
+
+/* How long a callback may hold the loop before it is named in a warning, when
+ * debugging is on. Default 0.1. */
+VETCH_EXPORT void vetch_reactor_set_slow_limit(vetch_reactor *r,
+                                               double seconds);
+
+/* How many objects of the library (promises, timers, connections, …) live on
+ * the reactor: for tests and for finding leaks. */
+VETCH_EXPORT size_t vetch_reactor_live_objects(const vetch_reactor *r);
+
+VETCH_END_DECLS
+
+#endif

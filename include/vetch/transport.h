@@ -1,0 +1,116 @@
+/* Transports and protocols: the two sides of a connection; see
+ * vetch_transport(3) and vetch_protocol(3). Thread: reactor. */
+#ifndef VETCH_TRANSPORT_H
+#define VETCH_TRANSPORT_H
+
+#include <sys/uio.h>
+
+#include <vetch/promise.h>
+
+/* What happens on a connection, told to the user's protocol object. No call
+ * into a transport calls back before it returns. Order: `connected` first and
+ * once; `lost` exactly once and last; then `free`. Nothing is received after
+ * vetch_transport_close(), _abort() or `ended`. Every member but `size` may be
+ * NULL. */
+typedef struct vetch_protocol_class {
+    size_t size; /* sizeof(vetch_protocol_class) */
+    /* `t` is borrowed until `lost` returns. */
+    void (*connected)(vetch_protocol *p, vetch_transport *t);
+    /* What the protocol does not consume comes again, with more, up to the
+     * transport's input limit (then the connection is aborted with
+     * VETCH_ETOOLARGE). */
+    void (*received)(vetch_protocol *p, vetch_buffer *input);
+    /* The peer half-closed, after everything it sent was received. True: stay
+     * open for writing; false (and NULL): flush and close. */
+    bool (*ended)(vetch_protocol *p);
+    /* What waits to be written rose above the high mark, fell to the low. */
+    void (*write_paused)(vetch_protocol *p);
+    void (*write_resumed)(vetch_protocol *p);
+    /* The connection is over. `reason` is NULL after a clean close (ours or the
+     * peer's end of stream), else says why; borrowed. */
+    void (*lost)(vetch_protocol *p, const vetch_error *reason);
+    void (*free)(vetch_protocol *p);
+} vetch_protocol_class;
+
+/* The first member of the user's object. */
+struct vetch_protocol {
+    const vetch_protocol_class *class_;
+};
+
+VETCH_BEGIN_DECLS
+
+/* Connect to an endpoint: `tcp:HOST:PORT`, `tcp:[::1]:PORT`, `unix:PATH`. Names
+ * are resolved without blocking; the addresses are raced as RFC 8305 says.
+ * Fulfils with a vetch_transport that reads nothing until a protocol is
+ * attached; freed without one, it is aborted. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_connect(const char *endpoint);
+
+/* Give a transport its protocol; `connected` is called from the ready queue.
+ * Takes `p`: its class's `free` is called after `lost`, and the transport then
+ * lives until it is lost.
+ * Errors: -1 and errno: EBUSY, it has one; ENOTCONN, it is over. */
+VETCH_EXPORT int vetch_transport_attach(vetch_transport *t, vetch_protocol *p);
+
+/* Two transports joined in memory, for tests: the same calls, the same
+ * callbacks, no system call. Errors: -1 and errno ENOMEM, EPERM. */
+VETCH_EXPORT int vetch_transport_pair(vetch_transport *ret_pair[2]);
+
+/* Queue bytes to be written, in order; they leave at the end of the current
+ * dispatch, all queued bytes with one system call.
+ *
+ * _write copies. _write_owned takes: the bytes stay in place until written or
+ * dropped, then `free_fn(free_arg)` is called (NULL: the bytes are static).
+ * _writev copies and is all or nothing. _sendfile takes `fd` and closes it when
+ * done.
+ *
+ * Errors: -1 and errno: ENOBUFS, the hard cap would be crossed; ENOMEM; EPIPE,
+ *         after close, end, abort or lost. Then nothing was queued. */
+VETCH_EXPORT int vetch_transport_write(vetch_transport *t, const void *data,
+                                       size_t len);
+VETCH_EXPORT int vetch_transport_write_owned(vetch_transport *t,
+                                             const void *data, size_t len,
+                                             vetch_free_fn free_fn,
+                                             void *free_arg);
+VETCH_EXPORT int vetch_transport_writev(vetch_transport *t,
+                                        const struct iovec *iov, size_t n);
+VETCH_EXPORT int vetch_transport_sendfile(vetch_transport *t, int fd,
+                                          uint64_t offset, uint64_t len);
+
+/* Stop and resume reading: back-pressure towards the peer. */
+VETCH_EXPORT void vetch_transport_pause(vetch_transport *t);
+VETCH_EXPORT void vetch_transport_resume(vetch_transport *t);
+
+/* Marks in bytes. Defaults: low 16 KiB, high 64 KiB, hard cap 16 MiB (sendfile
+ * does not count), input limit 1 MiB. Errors: -1 and EINVAL unless
+ * low <= high <= cap. */
+VETCH_EXPORT int vetch_transport_set_write_marks(vetch_transport *t,
+                                                 size_t low_bytes,
+                                                 size_t high_bytes,
+                                                 size_t cap_bytes);
+VETCH_EXPORT void vetch_transport_set_input_limit(vetch_transport *t,
+                                                  size_t limit_bytes);
+/* Bytes that wait to be written. */
+VETCH_EXPORT size_t vetch_transport_buffered(const vetch_transport *t);
+
+/* Flush what is queued, then close; after the deadline (default 5 s) what is
+ * left is dropped and `lost` says VETCH_ETIMEDOUT. Idempotent. */
+VETCH_EXPORT void vetch_transport_close(vetch_transport *t);
+VETCH_EXPORT void vetch_transport_set_close_timeout(vetch_transport *t,
+                                                    double seconds);
+/* Close at once; queued bytes are dropped, and the peer sees a reset. */
+VETCH_EXPORT void vetch_transport_abort(vetch_transport *t);
+/* Half-close: flush, then tell the peer that no more comes; reading goes on.
+ * Errors: -1 and errno EPIPE. */
+VETCH_EXPORT int vetch_transport_end(vetch_transport *t);
+
+/* Names as endpoint strings (`tcp:127.0.0.1:8001`), borrowed from the
+ * transport; never NULL. */
+VETCH_EXPORT const char *vetch_transport_peer(vetch_transport *t);
+VETCH_EXPORT const char *vetch_transport_local(vetch_transport *t);
+
+VETCH_EXPORT vetch_transport *vetch_transport_ref(vetch_transport *t);
+VETCH_EXPORT vetch_transport *vetch_transport_unref(vetch_transport *t);
+
+VETCH_END_DECLS
+
+#endif
