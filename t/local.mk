@@ -17,7 +17,7 @@ else
 TESTS += t/needs_check.sh
 endif
 
-EXTRA_DIST += t/needs_check.sh
+EXTRA_DIST += t/count_results.sh t/needs_check.sh
 
 # Tests run in the build folder and find data through these.
 AM_TESTS_ENVIRONMENT = \
