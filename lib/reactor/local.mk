@@ -1,1 +1,3 @@
 libvetch_private_la_SOURCES +=
+libvetch_private_la_SOURCES += \
+	lib/reactor/reactor-private.h

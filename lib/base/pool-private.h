@@ -1,0 +1,52 @@
+/* A pool of nodes of one cache line. Nodes come from slabs that are aligned to
+ * their own size, so that a node's slab, and by it the pool and the reactor,
+ * is found by masking its address; walking the slabs finds every live node. */
+#ifndef VETCH_POOL_PRIVATE_H
+#define VETCH_POOL_PRIVATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/object-private.h"
+
+#define VETCH__NODE_SIZE ((size_t)64)
+#define VETCH__SLAB_SIZE ((size_t)65536)
+
+struct vetch__pool {
+    struct vetch__pool_free *free; /* the free node used last comes first */
+    struct vetch__slab *slabs;
+    size_t live; /* nodes handed out */
+    void *owner; /* the reactor; NULL when it has ended */
+};
+
+struct vetch__pool_free {
+    struct vetch__object object; /* type VETCH__FREED */
+    struct vetch__pool_free *next;
+};
+
+struct vetch__slab {
+    struct vetch__slab *next;
+    struct vetch__pool *pool;
+};
+
+struct vetch__pool *vetch__pool_new(void *owner);
+/* Free the pool once its last node has come back. */
+void vetch__pool_release(struct vetch__pool *pool);
+/* A node with undefined content but its type; NULL and ENOMEM. */
+void *vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type);
+void vetch__pool_free(void *node);
+
+static inline struct vetch__pool *
+vetch__pool_of(const void *node)
+{
+    uintptr_t slab = (uintptr_t)node & ~(uintptr_t)(VETCH__SLAB_SIZE - 1);
+
+    return ((struct vetch__slab *)slab)->pool;
+}
+
+/* Call fn for each node handed out; fn may free nodes and make new ones, which
+ * it may or may not be shown. */
+void vetch__pool_walk(struct vetch__pool *pool,
+                      void (*fn)(void *node, void *ctx), void *ctx);
+
+#endif

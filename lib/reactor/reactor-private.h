@@ -1,0 +1,164 @@
+/* The inside of a reactor, for the layers above.
+ *
+ * Every callback that libevent makes into vetch is bracketed by
+ * vetch__reactor_enter() and vetch__reactor_leave(): the latter drains the
+ * ready queue and then flushes what was written meanwhile, so that a promise
+ * link costs no turn of the loop and the answers to all requests of one read
+ * leave with one system call. */
+#ifndef VETCH_REACTOR_PRIVATE_H
+#define VETCH_REACTOR_PRIVATE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <vetch/reactor.h>
+
+#include "base/list-private.h"
+#include "base/mem-private.h"
+#include "base/object-private.h"
+#include "base/pool-private.h"
+
+/* Something on the ready queue: the head of a promise's node or of a call. */
+struct vetch__ready {
+    struct vetch__object object;
+    struct vetch__object second; /* a promise's deferred */
+    struct vetch__ready *next;
+};
+
+/* Work to be done once the ready queue is empty, before control goes back to
+ * libevent: transports that have something to write. */
+struct vetch__flush {
+    struct vetch__flush *next; /* NULL when not queued */
+    void (*fn)(struct vetch__flush *self);
+};
+
+/* An object that has to be ended with its reactor: a transport, a listener, a
+ * client… `end` stops it at once (it may remove the member). */
+struct vetch__member {
+    struct vetch__list link;
+    const char *name; /* for the report of what is left: "listener" */
+    void (*end)(struct vetch__member *self);
+};
+
+/* A timer inside another object. Equal delays cost O(1), others O(log n).
+ * All zero is a valid, inactive timer. */
+struct vetch__timer {
+    uint64_t deadline; /* ns */
+    void (*fn)(struct vetch__timer *self);
+    struct vetch__list link;   /* among timers of equal delay */
+    struct vetch__lane *lane;  /* of equal delays; NULL: in the heap */
+    size_t index;              /* in the heap, from 1; 0: not there */
+};
+
+struct vetch__timers; /* private to timer.c */
+struct vetch__mailbox; /* private to post.c */
+struct vetch__signals; /* private to signal.c */
+
+struct vetch_reactor {
+    struct vetch__object object;
+    struct event_base *base;
+    bool owns_base;
+    bool debug;
+    bool ending;     /* the last reference is gone; nothing new starts */
+    bool draining;
+    pthread_t thread;
+    pid_t pid;
+
+    /* The ready queue. */
+    struct vetch__ready *ready_first, *ready_last;
+    struct vetch__flush *flush_first, *flush_last;
+    unsigned depth;              /* of enter/leave */
+    struct event drain_event;    /* activated by a push from a foreign callback */
+    struct event drain_timer;    /* goes on after the bound, behind the I/O */
+    bool drain_scheduled;
+    const void *running;         /* the function that holds the loop, or NULL */
+
+    /* Time. */
+    uint64_t now;       /* ns, valid in the turn that turn_stamp names */
+    struct timeval turn_stamp;
+    bool virtual_clock; /* now is moved by tests alone */
+    uint64_t slow_limit; /* ns */
+    struct vetch__timers *timers;
+
+    struct vetch__mailbox *mailbox;
+    struct vetch__signals *signals;
+    struct vetch__list members;
+    size_t n_members;
+
+    /* The promise layer's. */
+    struct vetch__pool *pool;
+    struct vetch__pool_free *reserve; /* nodes kept for finally */
+    void *handler;           /* the link whose handler runs */
+    void *run_target;        /* what vetch_run() waits for */
+    void *executor;          /* the reactor's own, made on first use */
+    vetch_rejection_fn on_rejection;
+    void *on_rejection_ctx;
+
+    bool running_loop;
+    atomic_bool stop_requested;
+};
+
+/* The calling thread's reactor, or NULL. */
+extern __thread vetch_reactor *vetch__reactor
+    __attribute__((tls_model("initial-exec")));
+
+/* ---- ready.c ---- */
+int vetch__ready_init(vetch_reactor *r);
+void vetch__ready_done(vetch_reactor *r);
+void vetch__reactor_enter(vetch_reactor *r);
+void vetch__reactor_leave(vetch_reactor *r);
+/* Put a node at the end of the ready queue; never fails. */
+void vetch__ready_push(vetch_reactor *r, struct vetch__ready *node);
+/* Make sure that a leave comes soon: for writes from foreign callbacks. */
+void vetch__ready_wake(vetch_reactor *r);
+/* Queue f once; its fn runs when the ready queue is empty. */
+void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
+void vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f);
+/* Run at most `limit` entries now; true if the queue is empty. */
+bool vetch__ready_drain(vetch_reactor *r, size_t limit);
+/* Run one entry of a kind that the reactor does not know: promise.c's. */
+void vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node);
+/* The parts of the end of a reactor that the promise layer does. */
+void vetch__promises_cancel_all(vetch_reactor *r);
+void vetch__promises_finish(vetch_reactor *r);
+
+/* ---- reactor.c ---- */
+/* Run the loop until *flag is true; -1 and errno on failure. Nested: EDEADLK. */
+int vetch__reactor_run_until(vetch_reactor *r, const bool *flag);
+void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
+                       const char *name,
+                       void (*end)(struct vetch__member *self));
+void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
+/* With debugging on, log a call from a wrong thread; true if it was right. */
+bool vetch__reactor_check_thread(const vetch_reactor *r);
+
+/* ---- clock.c ---- */
+uint64_t vetch__clock_fresh(vetch_reactor *r); /* ns, read now */
+uint64_t vetch__clock_now(vetch_reactor *r);   /* ns, once per turn */
+/* Name fn in a warning if it held the loop too long since `started`. */
+void vetch__slow_check(vetch_reactor *r, const void *fn, uint64_t started);
+
+/* ---- timer.c ---- */
+int vetch__timers_init(vetch_reactor *r);
+void vetch__timers_done(vetch_reactor *r);
+/* Start or restart t, `delay` ns from a fresh reading of the clock; never
+ * early. -1 and ENOMEM; then it is stopped. */
+int vetch__timer_start(vetch_reactor *r, struct vetch__timer *t,
+                       uint64_t delay, void (*fn)(struct vetch__timer *self));
+/* The same with the time of this turn, for deadlines that may be a little
+ * early (idle timeouts). */
+int vetch__timer_start_coarse(vetch_reactor *r, struct vetch__timer *t,
+                              uint64_t delay,
+                              void (*fn)(struct vetch__timer *self));
+void vetch__timer_stop(vetch_reactor *r, struct vetch__timer *t);
+static inline bool
+vetch__timer_active(const struct vetch__timer *t)
+{
+    return t->index != 0 || t->lane != NULL;
+}
+/* Seconds to ns, saturating; -1.0 < 0 and NaN are the caller's to refuse. */
+uint64_t vetch__seconds(double seconds);
+
+#endif
