@@ -36,11 +36,11 @@ AS_IF([test "x$enable_debug" = xyes],
 AC_DEFUN([VETCH_DEFAULT_CFLAGS], [
 AC_BEFORE([$0], [AC_PROG_CC])
 AS_IF([test "x$enable_coverage" = xyes],
-    [: ${CFLAGS="-g -O0"} ${CXXFLAGS="-g -O0"}],
+    [: ${CFLAGS="-g -O0"}],
     [test "x$enable_debug" = xyes],
-    [: ${CFLAGS="-g -Og"} ${CXXFLAGS="-g -Og"}],
+    [: ${CFLAGS="-g -Og"}],
     [test "x$enable_sanitizers" != xno],
-    [: ${CFLAGS="-g -O1"} ${CXXFLAGS="-g -O1"}])
+    [: ${CFLAGS="-g -O1"}])
 ])
 
 # VETCH_WARNINGS

@@ -1,6 +1,25 @@
 # One test program per concept: t/test_X from t/test_X.c, one line each.
 # A program needs no further lines as long as that is its only source.
 
+unit_tests = \
+	t/test_version
+
+# Unit tests that matter most under the thread sanitizer.
+thread_tests =
+
+# Whole programs, run end to end: shell scripts.
+demo_tests =
+
+# The tree itself: shell scripts.
+tree_tests = \
+	t/tree_examples.sh \
+	t/tree_exports.sh \
+	t/tree_headers.sh \
+	t/tree_install.sh \
+	t/tree_layers.sh \
+	t/tree_manpages.sh \
+	t/tree_scripts.sh
+
 if HAVE_CHECK
 check_LTLIBRARIES += t/libharness.la
 t_libharness_la_SOURCES = \
@@ -8,22 +27,45 @@ t_libharness_la_SOURCES = \
 	t/harness.h
 t_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
-unit_tests = \
-	t/test_version
-
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 else
 TESTS += t/needs_check.sh
 endif
+if DEMOS
+TESTS += $(demo_tests)
+endif
+TESTS += $(tree_tests)
 
-EXTRA_DIST += t/count_results.sh t/needs_check.sh
+EXTRA_DIST += \
+	$(demo_tests) \
+	$(tree_tests) \
+	t/count_results.sh \
+	t/exports.txt \
+	t/needs_check.sh \
+	t/tree_common.sh \
+	t/undefined.txt \
+	t/undocumented.txt
 
-# Tests run in the build folder and find data through these.
+# Tests run in the build folder and find what they need through these.
 AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
-	top_builddir='$(abs_top_builddir)'; export top_builddir;
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	CC='$(CC)'; export CC; \
+	SAN_CFLAGS='$(SAN_CFLAGS)'; export SAN_CFLAGS; \
+	COVERAGE_CFLAGS='$(COVERAGE_CFLAGS)'; export COVERAGE_CFLAGS;
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
+
+# tree_install.sh writes to what `make install' relinks: let it be alone.
+t/tree_install.log: $(unit_tests:=.log) $(demo_tests:.sh=.log)
+
+# After a change of the interface that is meant.
+update-exports: libvetch.la
+	$(AM_V_GEN)top_srcdir='$(abs_top_srcdir)' \
+	top_builddir='$(abs_top_builddir)' \
+	$(SHELL) $(srcdir)/t/update_exports.sh
+EXTRA_DIST += t/update_exports.sh
+.PHONY: update-exports
 
 include t/bench/local.mk

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Each layer uses only those below it: private headers by what is included,
+# functions by what the objects ask of one another.  Demos see nothing
+# private.
+
+. "$(dirname "$0")/tree_common.sh"
+
+layers='base reactor promise net stream http daemon'
+
+# The place of a layer in the list; 0 for what is no layer.
+rank()
+{
+    n=0
+    for layer in $layers; do
+        n=$((n + 1))
+        [ "$layer" != "$1" ] || { echo $n; return; }
+    done
+    echo 0
+}
+
+cd "$top_srcdir"
+make_scratch
+
+# ---- private headers ----
+
+for file in lib/*/*.[ch]; do
+    own=$(basename "$(dirname "$file")")
+    own_rank=$(rank "$own")
+    [ "$own_rank" -gt 0 ] || fault "$file: lib/$own is no known layer"
+    for header in $(sed -n 's/^# *include *"\(.*\)".*/\1/p' "$file"); do
+        case $header in
+        */*) layer=${header%%/*} path=lib/$header ;;
+        *) layer=$own path=lib/$own/$header ;;
+        esac
+        [ -f "$path" ] || fault "$file: there is no $path"
+        [ "$(rank "$layer")" -gt 0 ] && [ "$(rank "$layer")" -le "$own_rank" ] ||
+            fault "$file includes \"$header\" of a layer above"
+    done
+done
+
+for file in demos/*/*.[ch]; do
+    [ -f "$file" ] || continue
+    for header in $(sed -n 's/^# *include *"\(.*\)".*/\1/p' "$file"); do
+        [ -f "$(dirname "$file")/$header" ] ||
+            fault "$file includes \"$header\", which is not of its family"
+    done
+done
+
+# ---- functions ----
+
+objects=0
+for object in "$top_builddir"/lib/*/.libs/libvetch_private_la-*.o \
+    "$top_builddir"/lib/*/libvetch_private_la-*.o; do
+    [ -f "$object" ] || continue
+    objects=$((objects + 1))
+    layer=${object#"$top_builddir"/lib/}
+    layer=${layer%%/*}
+    nm -P "$object" | awk -v layer="$layer" -v rank="$(rank "$layer")" \
+        -v object="$(basename "$object" .o)" '
+        $1 ~ /^vetch_/ {
+            print ($2 == "U" ? "2use" : "1def"), $1, rank, layer, object
+        }'
+done >"$scratch/symbols"
+[ "$objects" -gt 0 ] || fault 'no objects found'
+
+LC_ALL=C sort "$scratch/symbols" | awk '
+    $1 == "1def" { rank[$2] = $3; home[$2] = $4 }
+    $1 == "2use" && ($2 in rank) && rank[$2] > $3 {
+        sub("libvetch_private_la-", "", $5)
+        if (!seen[$5, $2]++)
+            printf "lib/%s/%s.c uses %s of lib/%s\n", $4, $5, $2, home[$2]
+    }' >"$scratch/upward"
+while read -r line; do
+    fault "$line"
+done <"$scratch/upward"
+finish "$objects objects looked at"

@@ -1,0 +1,73 @@
+#!/bin/sh
+# The manual pages are sound, list what they describe, and describe every
+# exported function.  t/undocumented.txt is the list of debts; it is meant to
+# be empty.
+
+. "$(dirname "$0")/tree_common.sh"
+
+make_scratch
+cd "$top_srcdir/man"
+
+# What the NAME section of a page names.
+names()
+{
+    sed -n '/^\.Sh NAME/,/^\.Sh [^N]/s/^\.Nm \([A-Za-z0-9_]*\).*/\1/p' "$1"
+}
+
+# What the SYNOPSIS of a page declares.
+functions()
+{
+    sed -n '/^\.Sh SYNOPSIS/,/^\.Sh [^S]/s/^\.F[no] "\{0,1\}\(vetch_[a-z0-9_]*\).*/\1/p' "$1"
+}
+
+: >"$scratch/names"
+for page in *.[1-8]; do
+    [ -f "$page" ] || continue
+    if command -v "${MANDOC:-mandoc}" >/dev/null 2>&1; then
+        "${MANDOC:-mandoc}" -T lint -W warning "$page" >"$scratch/lint" || {
+            fault "man/$page:"
+            cat "$scratch/lint"
+        }
+    else
+        no_mandoc=yes
+    fi
+    grep -qF "man/$page" local.mk || fault "man/$page is not in man/local.mk"
+    [ "$(names "$page" | head -n 1)" ] || fault "man/$page has no name"
+    names "$page" | sort >"$scratch/named"
+    functions "$page" | sort -u >"$scratch/functions"
+    sed "s|\$| $page|" "$scratch/named" >>"$scratch/names"
+    for name in $(LC_ALL=C comm -13 "$scratch/named" "$scratch/functions"); do
+        fault "man/$page declares $name, but does not name it"
+    done
+    for name in $(cat "$scratch/named"); do
+        case $name in
+        vetch_*)
+            grep -rqw -- "$name" "$top_srcdir/include" ||
+                fault "man/$page names $name, which no header knows" ;;
+        esac
+    done
+done
+
+cut -d' ' -f1 "$scratch/names" | LC_ALL=C sort | uniq -d |
+    while read -r name; do
+        echo "$name is named by more than one page:" \
+            "$(sed -n "s/^$name //p" "$scratch/names" | tr '\n' ' ')"
+    done >"$scratch/twice"
+while read -r line; do
+    fault "$line"
+done <"$scratch/twice"
+
+if exported >"$scratch/exported"; then
+    list "$top_srcdir/t/undocumented.txt" >"$scratch/debts"
+    cut -d' ' -f1 "$scratch/names" | LC_ALL=C sort -u >"$scratch/documented"
+    for name in $(LC_ALL=C comm -23 "$scratch/exported" "$scratch/documented" |
+            LC_ALL=C comm -23 - "$scratch/debts"); do
+        fault "$name is exported, but no page names it"
+    done
+    for name in $(LC_ALL=C comm -12 "$scratch/documented" "$scratch/debts"); do
+        fault "$name has a page: take it out of t/undocumented.txt"
+    done
+fi
+[ "$faults" -gt 0 ] || [ -z "${no_mandoc-}" ] ||
+    skip 'no mandoc, so the pages were not linted'
+finish
