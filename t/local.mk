@@ -5,7 +5,8 @@ unit_tests = \
 	t/test_version
 
 # Unit tests that matter most under the thread sanitizer.
-thread_tests =
+thread_tests = \
+	t/test_version
 
 # Whole programs, run end to end: shell scripts.
 demo_tests =
@@ -41,6 +42,7 @@ EXTRA_DIST += \
 	$(demo_tests) \
 	$(tree_tests) \
 	t/count_results.sh \
+	t/coverage.sh \
 	t/exports.txt \
 	t/needs_check.sh \
 	t/tree_common.sh \
