@@ -1,1 +1,3 @@
-libvetch_private_la_SOURCES +=
+libvetch_private_la_SOURCES += \
+	lib/http/headers-private.h \
+	lib/http/parser-private.h
