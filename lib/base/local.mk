@@ -5,3 +5,5 @@ libvetch_private_la_SOURCES += \
 	lib/base/mem-private.h \
 	lib/base/object-private.h \
 	lib/base/pool-private.h
+libvetch_private_la_SOURCES += \
+	lib/base/pool.c

@@ -1,0 +1,271 @@
+/* The ready queue: what runs next, in the order in which it became ready.
+ *
+ * It is drained at the end of every dispatch from libevent into vetch, so that
+ * a promise link costs no turn of the loop. Three rules keep it honest:
+ *
+ *   - A push from outside (main() before the loop runs, a foreign callback on an
+ *     adopted loop) activates one event, which drains in the same turn.
+ *   - One drain runs at most DRAIN_BOUND entries. What is left waits behind the
+ *     I/O: it is resumed by a timer of zero delay and not by an activation,
+ *     because libevent polls only when nothing is active.
+ *   - When the queue is empty, the flush list runs: transports send what was
+ *     written meanwhile, all of it with one system call each. A flush may make
+ *     things ready again, so the two alternate until both are empty. */
+#include "reactor/reactor-private.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#define DRAIN_BOUND ((size_t)4096)
+
+struct call {
+    struct vetch__ready ready; /* type VETCH__CALL */
+    vetch_call_fn fn;
+    void *ctx;
+    vetch_free_fn free_ctx;
+};
+
+static_assert(sizeof(struct call) <= VETCH__NODE_SIZE, "calls are pooled");
+
+static void
+finish_call(struct call *call)
+{
+    vetch_free_fn free_ctx = call->free_ctx;
+    void *ctx = call->ctx;
+
+    vetch__pool_free(call);
+    if (free_ctx != NULL)
+        free_ctx(ctx);
+}
+
+static void
+run_call(vetch_reactor *r, struct call *call)
+{
+    uint64_t started = r->debug ? vetch__clock_fresh(r) : 0;
+
+    call->fn(call->ctx);
+    if (r->debug)
+        vetch__slow_check(r, (const void *)(uintptr_t)call->fn, started);
+    finish_call(call);
+}
+
+static struct vetch__ready *
+pop(vetch_reactor *r)
+{
+    struct vetch__ready *node = r->ready_first;
+
+    r->ready_first = node->next;
+    if (r->ready_first == NULL)
+        r->ready_last = NULL;
+    else
+        __builtin_prefetch(r->ready_first->next);
+    return node;
+}
+
+static void
+run_flushes(vetch_reactor *r)
+{
+    struct vetch__flush *f;
+
+    while ((f = r->flush_first) != NULL) {
+        r->flush_first = f->next == f ? NULL : f->next;
+        if (r->flush_first == NULL)
+            r->flush_last = NULL;
+        f->next = NULL;
+        f->fn(f);
+    }
+}
+
+bool
+vetch__ready_drain(vetch_reactor *r, size_t limit)
+{
+    while (r->ready_first != NULL) {
+        struct vetch__ready *node;
+
+        if (limit-- == 0)
+            return false;
+        node = pop(r);
+        if (node->object.type == VETCH__CALL)
+            run_call(r, (struct call *)node);
+        else
+            vetch__promise_dispatch(r, node);
+    }
+    return true;
+}
+
+/* Go on behind the I/O that is waiting. Should the timer not be had, an
+ * activation at least keeps the work going. */
+static void
+continue_later(vetch_reactor *r)
+{
+    static const struct timeval zero = { 0, 0 };
+
+    r->drain_scheduled = true;
+    if (evtimer_add(&r->drain_timer, &zero) < 0)
+        event_active(&r->drain_event, EV_TIMEOUT, 0);
+}
+
+static void
+drain(vetch_reactor *r)
+{
+    size_t rounds = DRAIN_BOUND;
+
+    do {
+        if (!vetch__ready_drain(r, DRAIN_BOUND)) {
+            run_flushes(r);
+            continue_later(r);
+            return;
+        }
+        run_flushes(r);
+    } while (r->ready_first != NULL && --rounds > 0);
+    if (r->ready_first != NULL)
+        continue_later(r);
+}
+
+void
+vetch__reactor_enter(vetch_reactor *r)
+{
+    r->depth++;
+}
+
+void
+vetch__reactor_leave(vetch_reactor *r)
+{
+    if (r->depth == 1) {
+        if (r->drain_scheduled) /* the bound was reached in this turn */
+            run_flushes(r);
+        else if (r->ready_first != NULL || r->flush_first != NULL)
+            drain(r);
+    }
+    r->depth--;
+}
+
+static void
+drain_now(evutil_socket_t fd, short what, void *arg)
+{
+    vetch_reactor *r = arg;
+
+    (void)fd;
+    (void)what;
+    r->drain_scheduled = false;
+    vetch__reactor_enter(r);
+    vetch__reactor_leave(r);
+}
+
+void
+vetch__ready_wake(vetch_reactor *r)
+{
+    if (r->depth > 0 || r->drain_scheduled || r->ending)
+        return;
+    r->drain_scheduled = true;
+    event_active(&r->drain_event, EV_TIMEOUT, 0);
+}
+
+void
+vetch__ready_push(vetch_reactor *r, struct vetch__ready *node)
+{
+    node->next = NULL;
+    if (r->ready_last == NULL)
+        r->ready_first = node;
+    else
+        r->ready_last->next = node;
+    r->ready_last = node;
+    if (vetch__unlikely(r->depth == 0))
+        vetch__ready_wake(r);
+}
+
+void
+vetch__flush_later(vetch_reactor *r, struct vetch__flush *f)
+{
+    if (f->next != NULL)
+        return;
+    f->next = f; /* the last one points to itself: NULL means "not queued" */
+    if (r->flush_last == NULL)
+        r->flush_first = f;
+    else
+        r->flush_last->next = f;
+    r->flush_last = f;
+    if (vetch__unlikely(r->depth == 0))
+        vetch__ready_wake(r);
+}
+
+void
+vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f)
+{
+    struct vetch__flush *before = NULL, *at = r->flush_first;
+
+    if (f->next == NULL)
+        return;
+    while (at != f) {
+        before = at;
+        at = at->next;
+    }
+    if (before != NULL)
+        before->next = f->next == f ? before : f->next;
+    else
+        r->flush_first = f->next == f ? NULL : f->next;
+    if (r->flush_last == f)
+        r->flush_last = before;
+    f->next = NULL;
+}
+
+int
+vetch__ready_init(vetch_reactor *r)
+{
+    r->pool = vetch__pool_new(r);
+    if (r->pool == NULL)
+        return -1;
+    if (event_assign(&r->drain_event, r->base, -1, 0, drain_now, r) < 0 ||
+        evtimer_assign(&r->drain_timer, r->base, drain_now, r) < 0) {
+        vetch__pool_release(r->pool);
+        r->pool = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+/* Calls that never ran still give their ctx back. */
+void
+vetch__ready_done(vetch_reactor *r)
+{
+    while (r->ready_first != NULL) {
+        struct vetch__ready *node = pop(r);
+
+        if (node->object.type == VETCH__CALL)
+            finish_call((struct call *)node);
+    }
+    event_del(&r->drain_event);
+    event_del(&r->drain_timer);
+    vetch__pool_release(r->pool);
+    r->pool = NULL;
+}
+
+int
+vetch_call_soon(vetch_call_fn fn, void *ctx)
+{
+    return vetch_call_soon_owned(fn, ctx, NULL);
+}
+
+int
+vetch_call_soon_owned(vetch_call_fn fn, void *ctx, vetch_free_fn free_ctx)
+{
+    vetch_reactor *r = vetch__reactor;
+    struct call *call;
+
+    if (r == NULL || fn == NULL) {
+        errno = r == NULL ? EPERM : EINVAL;
+        return -1;
+    }
+    if (r->ending) {
+        errno = ECANCELED;
+        return -1;
+    }
+    call = vetch__pool_alloc(r->pool, VETCH__CALL);
+    if (call == NULL)
+        return -1;
+    call->fn = fn;
+    call->ctx = ctx;
+    call->free_ctx = free_ctx;
+    vetch__ready_push(r, &call->ready);
+    return 0;
+}
