@@ -2,6 +2,7 @@
 # A program needs no further lines as long as that is its only source.
 
 unit_tests = \
+	t/test_url \
 	t/test_version
 
 # Unit tests that matter most under the thread sanitizer.

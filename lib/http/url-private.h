@@ -1,0 +1,42 @@
+/* http URLs (RFC 3986, RFC 9110 section 4.2.1): text in, parts out; no
+ * sockets, no allocation. */
+#ifndef VETCH_HTTP_URL_PRIVATE_H
+#define VETCH_HTTP_URL_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    VETCH__URL_MAX = 8192,    /* bytes of a whole URL */
+    VETCH__URL_HOST_MAX = 253 /* RFC 1035, section 2.3.4, without final dot */
+};
+
+/* Slices point into the text that was parsed. */
+struct vetch__url {
+    /* "tcp:HOST:PORT", in small letters, the port always present: the endpoint
+     * to connect to, and the key by which equal origins are found. */
+    char endpoint[4 + VETCH__URL_HOST_MAX + 2 + 6 + 1];
+    size_t endpoint_len;
+    /* The value of the Host field, a part of `endpoint`: without the port if
+     * that is the scheme's. */
+    const char *host;
+    size_t host_len;
+    unsigned port;
+    const char *userinfo; /* NULL if there is none; still encoded */
+    size_t userinfo_len;
+    const char *target; /* path and query; may be empty or begin with "?" */
+    size_t target_len;
+    bool needs_slash; /* the request target is "/" followed by `target` */
+    /* Everything from the host on, without fragment: for messages, which must
+     * not show credentials. */
+    const char *shown;
+    size_t shown_len;
+};
+
+/* NULL, or what is wrong with it, as a static string. */
+const char *vetch__url_parse(struct vetch__url *ret, const char *text);
+
+/* Decode %XX in place; the new length. Meant for userinfo. */
+size_t vetch__url_decode(char *text, size_t len);
+
+#endif
