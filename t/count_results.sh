@@ -13,7 +13,7 @@ set -eu
 
 find "$@" -name '*.trs' ! -name test-suite.trs | sort | {
     passed=0
-    failed=0
+    failed=${more_failed:-0} # faults that the caller knows of
     skipped=0
     while read -r trs; do
         result=$(sed -n 's/^:global-test-result: //p' "$trs")
