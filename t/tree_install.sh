@@ -4,6 +4,12 @@
 
 . "$(dirname "$0")/tree_common.sh"
 
+# While there are debts, the library may lack functions of its own.
+if [ -n "$(list "$top_srcdir/t/undefined.txt")" ] &&
+    nm -u "$top_builddir/.libs/libvetch.so" 2>/dev/null | grep -q vetch_; then
+    skip 'the library is not complete yet'
+fi
+
 make_scratch
 dest=$scratch/dest
 unset MAKEFLAGS MFLAGS MAKELEVEL
