@@ -5,7 +5,8 @@ noinst_LTLIBRARIES += libvetch-private.la
 libvetch_private_la_CFLAGS = $(AM_CFLAGS) $(LIB_CFLAGS)
 libvetch_private_la_LDFLAGS = $(SAN_CFLAGS) $(COVERAGE_CFLAGS)
 libvetch_private_la_LIBADD =
-libvetch_private_la_SOURCES =
+libvetch_private_la_SOURCES = \
+	lib/unref.c
 
 include lib/base/local.mk
 include lib/reactor/local.mk

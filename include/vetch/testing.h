@@ -22,7 +22,8 @@ VETCH_EXPORT void vetch_testing_run_ready(void);
  * with `and_after` each one after it; 0 ends it. Threads: all of the process
  * count. */
 VETCH_EXPORT void vetch_testing_fail_allocation(uint64_t nth, bool and_after);
-/* How many allocations there were since the last call of the former. */
+/* How many allocations there were from the last such call with `nth` above 0
+ * until the call that ended it, or until now. */
 VETCH_EXPORT uint64_t vetch_testing_allocations(void);
 /* The library's allocator, to be given to libraries below (libevent, a JSON
  * library…), so that their allocations count and fail too. */

@@ -1,0 +1,18 @@
+/* The inside of a buffer, for those who embed one. All zero is an empty one. */
+#ifndef VETCH_BUFFER_PRIVATE_H
+#define VETCH_BUFFER_PRIVATE_H
+
+#include <vetch/buffer.h>
+
+struct vetch_buffer {
+    char *data; /* NULL until something was reserved */
+    size_t capacity;
+    size_t start, end; /* what is in it */
+    size_t scanned;    /* bytes after start known to hold no LF */
+};
+
+void vetch__buffer_init(vetch_buffer *b);
+/* Give its memory back; it is empty then and may be used again. */
+void vetch__buffer_done(vetch_buffer *b);
+
+#endif

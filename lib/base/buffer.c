@@ -1,0 +1,250 @@
+/* Buffers and byte strings.
+ *
+ * A buffer is one block: free room that was consumed, the content, free room
+ * at the end. The content moves to the front only when the room at the end
+ * does not suffice and at least half of the block is free in front, so that
+ * each byte is moved O(1) times on average. */
+
+#include "base/buffer-private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check-private.h"
+#include "base/mem-private.h"
+#include "base/object-private.h"
+
+#define SMALLEST ((size_t)256)
+
+void
+vetch__buffer_init(vetch_buffer *b)
+{
+    memset(b, 0, sizeof(*b));
+}
+
+void
+vetch__buffer_done(vetch_buffer *b)
+{
+    vetch__free(b->data);
+    vetch__buffer_init(b);
+}
+
+vetch_buffer *
+vetch_buffer_new(void)
+{
+    return vetch__calloc(1, sizeof(vetch_buffer));
+}
+
+void
+vetch_buffer_free(vetch_buffer *b)
+{
+    if (b == NULL)
+        return;
+    vetch__free(b->data);
+    vetch__free(b);
+}
+
+const char *
+vetch_buffer_data(const vetch_buffer *b)
+{
+    return b->data != NULL ? b->data + b->start : "";
+}
+
+size_t
+vetch_buffer_len(const vetch_buffer *b)
+{
+    return b->end - b->start;
+}
+
+static int
+grow(vetch_buffer *b, size_t needed)
+{
+    size_t capacity = b->capacity > 0 ? b->capacity : SMALLEST;
+    size_t len = b->end - b->start;
+    char *data;
+
+    while (capacity < needed)
+        capacity *= 2; /* needed is at most half of SIZE_MAX */
+    data = vetch__malloc(capacity);
+    if (data == NULL)
+        return -1;
+    if (len > 0)
+        memcpy(data, b->data + b->start, len);
+    vetch__free(b->data);
+    b->data = data;
+    b->capacity = capacity;
+    b->start = 0;
+    b->end = len;
+    return 0;
+}
+
+void *
+vetch_buffer_reserve(vetch_buffer *b, size_t len)
+{
+    size_t used = b->end - b->start;
+
+    if (b->data != NULL && b->capacity - b->end >= len)
+        return b->data + b->end;
+    if (len > SIZE_MAX / 2 - used) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (b->data != NULL && b->start >= b->capacity / 2 &&
+        b->capacity - used >= len) {
+        memmove(b->data, b->data + b->start, used);
+        b->start = 0;
+        b->end = used;
+    } else if (grow(b, used + len) < 0) {
+        return NULL;
+    }
+    return b->data + b->end;
+}
+
+void
+vetch_buffer_commit(vetch_buffer *b, size_t len)
+{
+    VETCH_CHECK(len <= b->capacity - b->end, EINVAL, );
+    b->end += len;
+}
+
+int
+vetch_buffer_append(vetch_buffer *b, const void *data, size_t len)
+{
+    void *to;
+
+    if (len == 0)
+        return 0;
+    to = vetch_buffer_reserve(b, len);
+    if (to == NULL)
+        return -1;
+    memcpy(to, data, len);
+    b->end += len;
+    return 0;
+}
+
+static int
+append_formatted(vetch_buffer *b, const char *fmt, va_list args, va_list again)
+{
+    size_t room = b->capacity - b->end;
+    int n =
+        vsnprintf(b->data != NULL ? b->data + b->end : NULL, room, fmt, args);
+
+    if (n < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if ((size_t)n >= room) {
+        char *to = vetch_buffer_reserve(b, (size_t)n + 1);
+
+        if (to == NULL)
+            return -1;
+        vsnprintf(to, (size_t)n + 1, fmt, again);
+    }
+    b->end += (size_t)n;
+    return 0;
+}
+
+int
+vetch_buffer_printf(vetch_buffer *b, const char *fmt, ...)
+{
+    va_list args, again;
+    int result;
+
+    va_start(args, fmt);
+    va_copy(again, args);
+    result = append_formatted(b, fmt, args, again);
+    va_end(again);
+    va_end(args);
+    return result;
+}
+
+void
+vetch_buffer_consume(vetch_buffer *b, size_t len)
+{
+    if (len >= b->end - b->start) {
+        vetch_buffer_clear(b);
+        return;
+    }
+    b->start += len;
+    b->scanned = b->scanned > len ? b->scanned - len : 0;
+}
+
+void
+vetch_buffer_clear(vetch_buffer *b)
+{
+    b->start = b->end = b->scanned = 0;
+}
+
+const char *
+vetch_buffer_line(vetch_buffer *b, size_t *ret_len)
+{
+    const char *data = vetch_buffer_data(b);
+    size_t len = vetch_buffer_len(b);
+    const char *lf = NULL;
+
+    if (len > b->scanned)
+        lf = memchr(data + b->scanned, '\n', len - b->scanned);
+    if (lf == NULL) {
+        b->scanned = len;
+        return NULL;
+    }
+    b->scanned = (size_t)(lf - data);
+    *ret_len = b->scanned + 1;
+    return data;
+}
+
+struct vetch_bytes {
+    struct vetch__object object;
+    size_t len;
+    char data[];
+};
+
+vetch_bytes *
+vetch_bytes_new(const void *data, size_t len)
+{
+    vetch_bytes *b;
+
+    if (len > SIZE_MAX - sizeof(*b) - 1) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    b = vetch__malloc(sizeof(*b) + len + 1);
+    if (b == NULL)
+        return NULL;
+    b->object = (struct vetch__object){ .type = VETCH__BYTES, .refs = 1 };
+    b->len = len;
+    if (len > 0)
+        memcpy(b->data, data, len);
+    b->data[len] = '\0';
+    return b;
+}
+
+vetch_bytes *
+vetch_bytes_ref(vetch_bytes *b)
+{
+    if (b != NULL)
+        b->object.refs++;
+    return b;
+}
+
+vetch_bytes *
+vetch_bytes_unref(vetch_bytes *b)
+{
+    if (b != NULL && --b->object.refs == 0)
+        vetch__free(b);
+    return NULL;
+}
+
+const void *
+vetch_bytes_data(const vetch_bytes *b)
+{
+    return b->data;
+}
+
+size_t
+vetch_bytes_len(const vetch_bytes *b)
+{
+    return b->len;
+}
