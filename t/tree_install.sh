@@ -4,8 +4,7 @@
 
 . "$(dirname "$0")/tree_common.sh"
 
-# While there are debts, the library may lack functions of its own.
-if [ -n "$(list "$top_srcdir/t/undefined.txt")" ] &&
+if incomplete &&
     nm -u "$top_builddir/.libs/libvetch.so" 2>/dev/null | grep -q vetch_; then
     skip 'the library is not complete yet'
 fi
