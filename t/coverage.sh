@@ -23,10 +23,11 @@ done | awk '
     }
     END {
         for (file in best) {
-            printf "%6.1f%% of %5d  %s\n", best[file], lines[file], file
+            printf "%6.1f%% of %5d  %s\n", best[file], lines[file], file | "sort -n"
             all += lines[file]
             run += lines[file] * best[file] / 100
         }
+        close("sort -n")
         if (all > 0)
             printf "%6.1f%% of %5d  all\n", 100 * run / all, all
-    }' | sort -n
+    }'
