@@ -22,6 +22,7 @@ enum vetch__type {
     VETCH__EXECUTOR,
     VETCH__ADDRESSES,
     VETCH__TRANSPORT,
+    VETCH__CHUNK, /* a piece of a transport's output */
     VETCH__LISTENER,
     VETCH__HTTP_CLIENT,
     VETCH__HTTP_RESPONSE,

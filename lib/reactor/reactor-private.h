@@ -28,7 +28,9 @@ struct vetch__ready {
 };
 
 /* Work to be done once the ready queue is empty, before control goes back to
- * libevent: transports that have something to write. */
+ * libevent: transports that have something to write or to tell. It may call
+ * user code, make things ready and queue more work, itself included; that is
+ * done in the same dispatch, up to a bound. */
 struct vetch__flush {
     struct vetch__flush *next; /* NULL when not queued */
     void (*fn)(struct vetch__flush *self);
@@ -55,6 +57,7 @@ struct vetch__timer {
 struct vetch__timers; /* private to timer.c */
 struct vetch__mailbox; /* private to post.c */
 struct vetch__signals; /* private to signal.c */
+struct vetch__net;
 
 struct vetch_reactor {
     struct vetch__object object;
@@ -95,6 +98,11 @@ struct vetch_reactor {
     void *executor;          /* the reactor's own, made on first use */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
+
+    /* The transport layer's: made on first use, freed by net_done (if set) when
+     * everything has ended, before the pool goes. */
+    struct vetch__net *net;
+    void (*net_done)(vetch_reactor *r);
 
     bool running_loop;
     atomic_bool stop_requested;
