@@ -50,7 +50,7 @@ AC_DEFUN([VETCH_WARNINGS], [
 WARN_CFLAGS=
 AX_APPEND_COMPILE_FLAGS([-Wall -Wextra -Wshadow -Wstrict-prototypes \
     -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
-    -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough],
+    -Wwrite-strings -Wformat-security -Wundef -Wvla -Wimplicit-fallthrough],
     [WARN_CFLAGS], [-Werror])
 AS_IF([test "x$enable_werror" = xyes],
     [AX_APPEND_FLAG([-Werror], [WARN_CFLAGS])])
