@@ -4,10 +4,14 @@
 #include <vetch/types.h>
 
 #include <vetch/buffer.h>
+#include <vetch/combinators.h>
 #include <vetch/error.h>
+#include <vetch/promise.h>
+#include <vetch/semaphore.h>
 
 #include "base/check-private.h"
 #include "base/object-private.h"
+#include "promise/semaphore-private.h"
 
 void
 vetch_unref(void *object)
@@ -22,6 +26,21 @@ vetch_unref(void *object)
         return;
     case VETCH__BYTES:
         vetch_bytes_unref(object);
+        return;
+    case VETCH__PROMISE:
+        vetch_promise_unref(object);
+        return;
+    case VETCH__DEFERRED:
+        vetch_deferred_unref(object);
+        return;
+    case VETCH__RESULTS:
+        vetch_results_unref(object);
+        return;
+    case VETCH__SEMAPHORE:
+        vetch_semaphore_unref(object);
+        return;
+    case VETCH__SLOT:
+        vetch__slot_release(object);
         return;
     default:
         vetch__misuse("vetch_unref", "the argument is an object of vetch");

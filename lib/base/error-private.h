@@ -1,11 +1,13 @@
-/* Errors that exist before they are needed: immortal, shared, never NULL. */
+/* Errors that exist before they are needed: immortal, shared by all threads. */
 #ifndef VETCH_ERROR_PRIVATE_H
 #define VETCH_ERROR_PRIVATE_H
 
 #include <vetch/error.h>
 
-vetch_error *vetch__error_no_memory(void); /* VETCH_ENOMEM */
-vetch_error *vetch__error_canceled(void);  /* VETCH_ECANCELED */
-vetch_error *vetch__error_closed(void); /* VETCH_ECLOSED: the reactor ended */
+extern vetch_error vetch__error_no_memory; /* VETCH_ENOMEM */
+extern vetch_error vetch__error_canceled;  /* VETCH_ECANCELED */
+extern vetch_error vetch__error_closed;    /* VETCH_ECLOSED: reactor ended */
+extern vetch_error vetch__error_misuse;    /* VETCH_EMISUSE: not here */
+extern vetch_error vetch__error_shared;    /* VETCH_EMISUSE: a shared value */
 
 #endif

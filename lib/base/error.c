@@ -33,7 +33,7 @@ struct vetch_error {
 };
 
 #define IMMORTAL(name, number, words)                                          \
-    static struct vetch_error name = { .object = { .type = VETCH__ERROR,       \
+    struct vetch_error vetch__error_##name = { .object = { .type = VETCH__ERROR,       \
                                                    .refs = VETCH__IMMORTAL },  \
                                        .code = number,                         \
                                        .len = sizeof(words) - 1,               \
@@ -42,24 +42,9 @@ struct vetch_error {
 IMMORTAL(no_memory, VETCH_ENOMEM, "out of memory");
 IMMORTAL(canceled, VETCH_ECANCELED, "canceled");
 IMMORTAL(closed, VETCH_ECLOSED, "the reactor has ended");
-
-vetch_error *
-vetch__error_no_memory(void)
-{
-    return &no_memory;
-}
-
-vetch_error *
-vetch__error_canceled(void)
-{
-    return &canceled;
-}
-
-vetch_error *
-vetch__error_closed(void)
-{
-    return &closed;
-}
+IMMORTAL(misuse, VETCH_EMISUSE, "this call is not allowed here");
+IMMORTAL(shared, VETCH_EMISUSE,
+         "a value that others hold too cannot be handed over");
 
 static vetch_error *
 make(int code, const char *message, size_t len, const vetch_error *cause)
@@ -67,7 +52,7 @@ make(int code, const char *message, size_t len, const vetch_error *cause)
     vetch_error *e = vetch__malloc(sizeof(*e) + len + 1);
 
     if (e == NULL)
-        return &no_memory;
+        return &vetch__error_no_memory;
     *e = (struct vetch_error){
         .object = { .type = VETCH__ERROR, .refs = 1 },
         .code = code,
@@ -118,7 +103,7 @@ vetch_error_wrap(const vetch_error *cause, const char *fmt, ...)
     vetch_error *e;
 
     if (cause == NULL)
-        cause = &no_memory; /* what NULL means to all that take an error */
+        cause = &vetch__error_no_memory; /* what NULL means to all that take an error */
     va_start(args, fmt);
     e = make_formatted(cause->code, cause, fmt, args);
     va_end(args);
@@ -195,7 +180,7 @@ vetch_error_aggregate(const vetch_error *primary,
     size_t i, kept = primary != NULL ? primary->n_suppressed : 0;
     vetch_error *e = make_summary(primary, others, n);
 
-    if (e == &no_memory || kept + n == 0)
+    if (e == &vetch__error_no_memory || kept + n == 0)
         return e;
     e->suppressed = vetch__calloc(kept + n, sizeof(*e->suppressed));
     if (e->suppressed == NULL)

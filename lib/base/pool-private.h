@@ -13,7 +13,8 @@
 #define VETCH__SLAB_SIZE ((size_t)65536)
 
 struct vetch__pool {
-    struct vetch__pool_free *free; /* the free node used last comes first */
+    struct vetch__pool_free *free;    /* the free node used last comes first */
+    struct vetch__pool_free *reserve; /* for what must not fail */
     struct vetch__slab *slabs;
     size_t live; /* nodes handed out */
     void *owner; /* the reactor; NULL when it has ended */
@@ -35,6 +36,13 @@ void vetch__pool_release(struct vetch__pool *pool);
 /* A node with undefined content but its type; NULL and ENOMEM. */
 void *vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type);
 void vetch__pool_free(void *node);
+
+/* The same from a reserve of VETCH__POOL_RESERVE nodes that was set aside when
+ * the pool was made; NULL if all of them are in use. */
+#define VETCH__POOL_RESERVE 128
+void *vetch__pool_alloc_reserved(struct vetch__pool *pool,
+                                 enum vetch__type type);
+void vetch__pool_free_reserved(void *node);
 
 static inline struct vetch__pool *
 vetch__pool_of(const void *node)

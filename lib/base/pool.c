@@ -25,13 +25,13 @@ slab_node(struct vetch__slab *slab, size_t i)
 }
 
 static void
-put(struct vetch__pool *pool, void *node)
+put(struct vetch__pool_free **list, void *node)
 {
     struct vetch__pool_free *f = node;
 
     f->object.type = VETCH__FREED;
-    f->next = pool->free;
-    pool->free = f;
+    f->next = *list;
+    *list = f;
 }
 
 /* Nodes enter the free list from the last to the first, so that a fresh slab
@@ -48,7 +48,7 @@ grow(struct vetch__pool *pool)
     slab->next = pool->slabs;
     pool->slabs = slab;
     for (size_t i = NODES_PER_SLAB - 1; i > 0; i--)
-        put(pool, slab_node(slab, i));
+        put(&pool->free, slab_node(slab, i));
     return 0;
 }
 
@@ -75,6 +75,12 @@ vetch__pool_new(void *owner)
     if (vetch__fault() || grow(pool) < 0) {
         vetch__free(pool);
         return NULL;
+    }
+    for (int i = 0; i < VETCH__POOL_RESERVE; i++) {
+        struct vetch__pool_free *f = pool->free;
+
+        pool->free = f->next;
+        put(&pool->reserve, f);
     }
     return pool;
 }
@@ -108,8 +114,31 @@ vetch__pool_free(void *node)
 {
     struct vetch__pool *pool = vetch__pool_of(node);
 
-    put(pool, node);
+    put(&pool->free, node);
     if (vetch__unlikely(--pool->live == 0) && pool->owner == NULL)
+        destroy(pool);
+}
+
+void *
+vetch__pool_alloc_reserved(struct vetch__pool *pool, enum vetch__type type)
+{
+    struct vetch__pool_free *f = pool->reserve;
+
+    if (f == NULL)
+        return NULL;
+    pool->reserve = f->next;
+    pool->live++;
+    f->object.type = (uint16_t)type;
+    return f;
+}
+
+void
+vetch__pool_free_reserved(void *node)
+{
+    struct vetch__pool *pool = vetch__pool_of(node);
+
+    put(&pool->reserve, node);
+    if (--pool->live == 0 && pool->owner == NULL)
         destroy(pool);
 }
 

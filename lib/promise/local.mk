@@ -1,1 +1,12 @@
-libvetch_private_la_SOURCES +=
+libvetch_private_la_SOURCES += \
+	lib/promise/cancel.c \
+	lib/promise/combinators.c \
+	lib/promise/deferred.c \
+	lib/promise/promise-private.h \
+	lib/promise/promise.c \
+	lib/promise/results-private.h \
+	lib/promise/results.c \
+	lib/promise/semaphore-private.h \
+	lib/promise/semaphore.c \
+	lib/promise/time.c \
+	lib/promise/wait.c

@@ -65,6 +65,7 @@ struct vetch_reactor {
     bool owns_base;
     bool debug;
     bool ending;     /* the last reference is gone; nothing new starts */
+    bool finishing;  /* and only finally functions run any more */
     bool draining;
     pthread_t thread;
     pid_t pid;
@@ -92,9 +93,7 @@ struct vetch_reactor {
 
     /* The promise layer's. */
     struct vetch__pool *pool;
-    struct vetch__pool_free *reserve; /* nodes kept for finally */
-    void *handler;           /* the link whose handler runs */
-    void *run_target;        /* what vetch_run() waits for */
+    vetch_promise *handler;  /* what the handler that runs was given */
     void *executor;          /* the reactor's own, made on first use */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;

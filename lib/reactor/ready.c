@@ -3,8 +3,8 @@
  * It is drained at the end of every dispatch from libevent into vetch, so that
  * a promise link costs no turn of the loop. Three rules keep it honest:
  *
- *   - A push from outside (main() before the loop runs, a foreign callback on an
- *     adopted loop) activates one event, which drains in the same turn.
+ *   - A push from outside (main() before the loop runs, a foreign callback on
+ * an adopted loop) activates one event, which drains in the same turn.
  *   - One drain runs at most DRAIN_BOUND entries. What is left waits behind the
  *     I/O: it is resumed by a timer of zero delay and not by an activation,
  *     because libevent polls only when nothing is active.

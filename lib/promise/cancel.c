@@ -1,0 +1,198 @@
+/* Cancelling, and the promises' part in the end of a reactor.
+ *
+ * A request walks upstream in a loop, as long as each node holds the only
+ * reference to what it waits for, and marks the nodes that it passes: a value
+ * that comes all the same does not get past a marked node. What it finds at the
+ * top is a producer, whose canceller is called from a list, so that cancellers
+ * that cancel other promises do not nest. */
+#include "promise/promise-private.h"
+
+#include <vetch/error.h>
+#include <vetch/log.h>
+
+#include "base/error-private.h"
+
+/* Producers whose canceller has to be called; the list owns a reference to each
+ * deferred. `next` is free in a producer. */
+static __thread vetch_promise *asked_first, *asked_last;
+static __thread bool asking;
+
+static void
+call_cancellers(void)
+{
+    vetch_promise *p;
+
+    if (asking)
+        return;
+    asking = true;
+    while ((p = asked_first) != NULL) {
+        vetch_deferred *d = (vetch_deferred *)&p->second;
+
+        asked_first = p->next;
+        if (asked_first == NULL)
+            asked_last = NULL;
+        if (!vetch__settled(p) && p->second.state == VETCH__K_PRODUCED)
+            p->u.producer.cancel(d, p->u.producer.ctx);
+        vetch_deferred_unref(d);
+    }
+    asking = false;
+}
+
+static void
+ask_producer(vetch_reactor *r, vetch_promise *p)
+{
+    if (p->second.flags & VETCH__CANCEL_SENT)
+        return;
+    p->second.flags |= VETCH__CANCEL_SENT;
+    if (p->u.producer.cancel == NULL) {
+        vetch__promise_reject(r, p, vetch_error_ref(&vetch__error_canceled));
+        return;
+    }
+    p->second.refs++;
+    p->next = NULL;
+    if (asked_last == NULL)
+        asked_first = p;
+    else
+        asked_last->next = p;
+    asked_last = p;
+    call_cancellers();
+}
+
+/* Let go of a source that others want, or that is shielded. */
+static void
+leave_source(vetch_reactor *r, vetch_promise *p)
+{
+    vetch__promise_detach(p);
+    if (p->second.state == VETCH__K_SHIELD)
+        vetch__promise_reject(r, p, vetch_error_ref(&vetch__error_canceled));
+    else
+        vetch__promise_attach(r, p, &vetch__canceled);
+}
+
+void
+vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
+{
+    while (!vetch__settled(p)) {
+        vetch_promise *source;
+
+        p->object.flags |= VETCH__CANCELING;
+        if (p->second.state == VETCH__K_PRODUCED) {
+            ask_producer(r, p);
+            return;
+        }
+        if (!(p->object.flags & VETCH__WAITING))
+            return; /* queued or running: the mark is enough */
+        source = vetch__promise_source(p);
+        if (p->second.state == VETCH__K_SHIELD ||
+            !vetch__promise_sole(p, source)) {
+            leave_source(r, p);
+            return;
+        }
+        p = source;
+    }
+}
+
+void
+vetch_promise_cancel(vetch_promise *p)
+{
+    if (vetch__reactor != NULL)
+        vetch__promise_cancel_node(vetch__reactor, p);
+}
+
+vetch_promise *
+vetch_shield(vetch_promise *p)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *shield;
+
+    if (r == NULL) {
+        vetch_promise_unref(p);
+        return &vetch__closed;
+    }
+    shield = vetch__promise_new(r, VETCH__K_SHIELD);
+    if (shield == NULL) { /* p runs on, as it would under a shield */
+        vetch_promise_unref(p);
+        return &vetch__no_memory;
+    }
+    vetch__promise_attach(r, shield, p);
+    return shield;
+}
+
+/* ---- the end of a reactor ---- */
+
+static vetch_promise *
+pending_promise(void *node)
+{
+    vetch_promise *p = node;
+
+    if (p->object.type != VETCH__PROMISE || vetch__settled(p))
+        return NULL;
+    return p;
+}
+
+static void
+mark(void *node, void *ctx)
+{
+    vetch_promise *p = pending_promise(node);
+
+    (void)ctx;
+    if (p != NULL)
+        p->object.flags |= VETCH__CANCELING;
+}
+
+static void
+cancel_produced(void *node, void *ctx)
+{
+    vetch_promise *p = pending_promise(node);
+
+    if (p != NULL && p->second.state == VETCH__K_PRODUCED)
+        vetch__promise_cancel_node(ctx, p);
+}
+
+/* Everything is marked first, so that no further on_value runs; then every
+ * producer is asked, whoever else may hold its promise. */
+void
+vetch__promises_cancel_all(vetch_reactor *r)
+{
+    vetch__pool_walk(r->pool, mark, NULL);
+    vetch__pool_walk(r->pool, cancel_produced, r);
+}
+
+static void
+count_pending(void *node, void *ctx)
+{
+    size_t *n = ctx;
+    vetch_promise *p = pending_promise(node);
+
+    if (p != NULL && p->second.state == VETCH__K_PRODUCED)
+        ++*n;
+}
+
+static void
+close_produced(void *node, void *ctx)
+{
+    vetch_promise *p = pending_promise(node);
+
+    if (p == NULL || p->second.state != VETCH__K_PRODUCED ||
+        p->second.flags & VETCH__LEAKED)
+        return;
+    p->object.flags |= VETCH__OBSERVED;
+    vetch__promise_reject(ctx, p, vetch_error_ref(&vetch__error_closed));
+}
+
+/* Every chain hangs from a producer: rejecting those, with handlers switched
+ * off, runs what is left of the finally functions. */
+void
+vetch__promises_finish(vetch_reactor *r)
+{
+    size_t n = 0;
+
+    vetch__pool_walk(r->pool, count_pending, &n);
+    if (n > 0)
+        vetch_log(VETCH_LOG_WARNING,
+                  "the reactor ends with %zu operations that did not stop", n);
+    r->finishing = true;
+    vetch__ready_drain(r, SIZE_MAX);
+    vetch__pool_walk(r->pool, close_produced, r);
+    vetch__ready_drain(r, SIZE_MAX);
+}

@@ -1,0 +1,296 @@
+/* all, all_settled, race, any and map: one group of children under one
+ * deferred.
+ *
+ * A group watches its children. What decides it differs by kind; what follows
+ * is the same: the children that are still pending are cancelled, and the
+ * group's promise settles when the last of them has, so that no child outlives
+ * it. A map is a group that starts its children as others end. */
+#include <vetch/combinators.h>
+
+#include <errno.h>
+
+#include "base/error-private.h"
+#include "promise/promise-private.h"
+#include "promise/results-private.h"
+
+enum kind { ALL, ALL_SETTLED, RACE, ANY };
+
+struct group {
+    vetch_deferred *deferred;
+    enum kind kind;
+    bool decided;
+    bool canceled;    /* from outside */
+    bool starting;    /* a map is calling its function */
+    size_t n_started; /* children that were handed to us */
+    size_t n_settled;
+    size_t limit;       /* of a map: how many may be pending at once */
+    vetch_map_fn start; /* of a map; else NULL */
+    void *start_ctx;
+    vetch_error *error; /* what it was decided by, or */
+    vetch_promise *winner;
+    vetch_results *results;   /* children that have settled */
+    vetch_promise *watches[]; /* of those that have not */
+};
+
+static void child_settled(void *ctx, size_t i, vetch_promise *child);
+static void start_more(struct group *g);
+
+static void
+cancel_children(struct group *g)
+{
+    for (size_t i = 0; i < g->n_started; i++)
+        if (g->watches[i] != NULL)
+            vetch__promise_cancel_node(vetch__reactor, g->watches[i]);
+}
+
+static void
+decide(struct group *g)
+{
+    if (g->decided)
+        return;
+    g->decided = true;
+    cancel_children(g);
+}
+
+static size_t
+n_expected(const struct group *g)
+{
+    return g->decided ? g->n_started : g->results->n;
+}
+
+/* All errors of an `any` that failed, in one. */
+static vetch_error *
+aggregate(struct group *g)
+{
+    size_t n = g->results->n;
+    const vetch_error **errors = vetch__calloc(n, sizeof(*errors));
+    vetch_error *error;
+
+    if (errors == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        errors[i] = vetch_results_error(g->results, i);
+    error = vetch_error_aggregate(NULL, errors, n);
+    vetch__free(errors);
+    return error;
+}
+
+static void
+settle(struct group *g)
+{
+    vetch_deferred *d = g->deferred;
+
+    if (g->canceled) {
+        vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+    } else if (g->error != NULL) {
+        vetch_deferred_reject(d, vetch_error_ref(g->error));
+    } else if (g->winner != NULL) {
+        /* Alone with the winner, its value can be handed on. */
+        g->results = vetch_results_unref(g->results);
+        vetch_deferred_follow(d, g->winner);
+        g->winner = NULL;
+    } else if (g->kind == ANY) {
+        vetch_deferred_reject(d, aggregate(g));
+    } else {
+        vetch_deferred_resolve(d, g->results, vetch_unref);
+        g->results = NULL;
+    }
+}
+
+static void
+finish(struct group *g)
+{
+    vetch_deferred *d = g->deferred;
+
+    settle(g);
+    vetch_promise_unref(g->winner);
+    vetch_error_unref(g->error);
+    vetch_results_unref(g->results);
+    vetch__free(g);
+    vetch_deferred_unref(d);
+}
+
+/* What a child's end means for the group. */
+static void
+judge(struct group *g, vetch_promise *child)
+{
+    bool fulfilled = vetch_promise_state(child) == VETCH_FULFILLED;
+
+    if (g->decided)
+        return;
+    if (g->kind == RACE || (g->kind == ANY && fulfilled)) {
+        g->winner = vetch_promise_ref(child);
+        decide(g);
+    } else if (g->kind == ALL && !fulfilled) {
+        g->error = vetch_error_ref(vetch_promise_error(child));
+        decide(g);
+    }
+}
+
+static void
+child_settled(void *ctx, size_t i, vetch_promise *child)
+{
+    struct group *g = ctx;
+
+    g->watches[i] = NULL;
+    g->results->promises[i] = child;
+    g->n_settled++;
+    judge(g, child);
+    if (g->start != NULL && !g->decided)
+        start_more(g);
+    else if (g->n_settled == n_expected(g))
+        finish(g);
+}
+
+static void
+cancel_group(vetch_deferred *d, void *ctx)
+{
+    struct group *g = ctx;
+
+    (void)d;
+    g->canceled = true;
+    g->decided = true;
+    cancel_children(g);
+    if (g->n_settled == g->n_started && !g->starting)
+        finish(g);
+}
+
+/* Watch one more child. Out of memory the group is decided, and a child that
+ * cannot be watched has been told to stop. */
+static void
+add(struct group *g, vetch_promise *p)
+{
+    vetch_reactor *r = vetch__reactor;
+    size_t i = g->n_started;
+
+    g->watches[i] = vetch__watch(r, p, child_settled, g, i);
+    if (g->watches[i] != NULL) {
+        g->n_started++;
+        return;
+    }
+    vetch_promise_cancel(p);
+    vetch_promise_unref(p);
+    if (g->error == NULL)
+        g->error = vetch_error_ref(&vetch__error_no_memory);
+    decide(g);
+}
+
+static struct group *
+group_new(enum kind kind, size_t n)
+{
+    struct group *g;
+
+    if (n > (SIZE_MAX - sizeof(*g)) / sizeof(g->watches[0])) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    g = vetch__calloc(1, sizeof(*g) + n * sizeof(g->watches[0]));
+    if (g == NULL)
+        return NULL;
+    g->kind = kind;
+    g->results = vetch__results_new(n);
+    if (g->results != NULL)
+        g->deferred = vetch_deferred_new(cancel_group, g);
+    if (g->deferred != NULL)
+        return g;
+    vetch_results_unref(g->results);
+    vetch__free(g);
+    return NULL;
+}
+
+static vetch_promise *
+combine(enum kind kind, vetch_promise *const *promises, size_t n)
+{
+    struct group *g = group_new(kind, n);
+    vetch_promise *p;
+
+    if (g == NULL)
+        return vetch__promises_stop(promises, n, errno);
+    p = vetch_deferred_promise(g->deferred);
+    for (size_t i = 0; i < n; i++)
+        add(g, promises[i]);
+    if (g->n_settled == n_expected(g))
+        finish(g);
+    return p;
+}
+
+vetch_promise *
+vetch_all(vetch_promise *const *promises, size_t n)
+{
+    return combine(ALL, promises, n);
+}
+
+vetch_promise *
+vetch_all_settled(vetch_promise *const *promises, size_t n)
+{
+    return combine(ALL_SETTLED, promises, n);
+}
+
+vetch_promise *
+vetch_race(vetch_promise *const *promises, size_t n)
+{
+    if (n == 0)
+        return vetch__failed(EINVAL, "a race without promises");
+    return combine(RACE, promises, n);
+}
+
+vetch_promise *
+vetch_any(vetch_promise *const *promises, size_t n)
+{
+    return combine(ANY, promises, n);
+}
+
+/* ---- map ---- */
+
+/* Called from the ready queue only. */
+static void
+start_more(struct group *g)
+{
+    size_t n = g->results->n;
+
+    if (vetch__reactor->finishing)
+        g->canceled = g->decided = true;
+    g->starting = true;
+    while (!g->decided && g->n_started < n &&
+           g->n_started - g->n_settled < g->limit) {
+        vetch_promise *p = g->start(g->n_started, g->start_ctx);
+
+        add(g, p == NULL ? vetch_resolved(NULL, NULL) : p);
+    }
+    g->starting = false;
+    if (g->decided)
+        cancel_children(g); /* the one that was being started, too */
+    if (g->n_settled == n_expected(g))
+        finish(g);
+}
+
+static void
+map_begin(void *ctx, size_t index, vetch_promise *source)
+{
+    struct group *g = ctx;
+
+    (void)index;
+    (void)source; /* an immortal */
+    start_more(g);
+}
+
+vetch_promise *
+vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
+{
+    struct group *g = group_new(ALL, n);
+    vetch_promise *p;
+
+    if (g == NULL)
+        return vetch__failed(errno, "map");
+    g->limit = limit == 0 ? SIZE_MAX : limit;
+    g->start = fn;
+    g->start_ctx = ctx;
+    g->starting = true; /* until map_begin, which finishes it if cancelled */
+    p = vetch_deferred_promise(g->deferred);
+    if (vetch__watch(vetch__reactor, &vetch__nothing, map_begin, g, 0) ==
+        NULL) {
+        g->error = vetch_error_ref(&vetch__error_no_memory);
+        finish(g);
+    }
+    return p;
+}

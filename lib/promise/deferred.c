@@ -1,0 +1,130 @@
+/* Deferreds: the producer's end of a promise. It is the promise's own node,
+ * seen through its second header. */
+#include "promise/promise-private.h"
+
+#include <errno.h>
+
+#include <vetch/error.h>
+
+#include "base/error-private.h"
+
+/* Settled, or bound to another promise's outcome. */
+static bool
+decided(const vetch_promise *p)
+{
+    return vetch__settled(p) || p->second.state != VETCH__K_PRODUCED;
+}
+
+vetch_deferred *
+vetch_deferred_new(vetch_cancel_fn cancel, void *ctx)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *p;
+
+    if (r == NULL || r->ending) {
+        errno = r == NULL ? EPERM : ECANCELED;
+        return NULL;
+    }
+    p = vetch__promise_new(r, VETCH__K_PRODUCED);
+    if (p == NULL)
+        return NULL;
+    p->object.refs = 0;
+    p->second.flags = VETCH__HAS_DEFERRED;
+    p->second.refs = 1;
+    p->u.producer.cancel = cancel;
+    p->u.producer.ctx = ctx;
+    return (vetch_deferred *)&p->second;
+}
+
+vetch_promise *
+vetch_deferred_promise(vetch_deferred *d)
+{
+    return vetch_promise_ref(vetch__deferred_node(d));
+}
+
+bool
+vetch_deferred_resolve(vetch_deferred *d, void *value, vetch_free_fn free_value)
+{
+    vetch_promise *p = vetch__deferred_node(d);
+
+    if (decided(p)) {
+        if (free_value != NULL)
+            free_value(value);
+        return false;
+    }
+    vetch__promise_fulfil(vetch__reactor, p, value, free_value);
+    return true;
+}
+
+bool
+vetch_deferred_reject(vetch_deferred *d, vetch_error *error)
+{
+    vetch_promise *p = vetch__deferred_node(d);
+
+    if (decided(p)) {
+        vetch_error_unref(error);
+        return false;
+    }
+    vetch__promise_reject(vetch__reactor, p, error);
+    return true;
+}
+
+bool
+vetch_deferred_follow(vetch_deferred *d, vetch_promise *q)
+{
+    vetch_promise *p = vetch__deferred_node(d);
+
+    if (decided(p)) {
+        vetch_promise_unref(q);
+        return false;
+    }
+    vetch__promise_adopt(vetch__reactor, p, q, NULL);
+    return true;
+}
+
+bool
+vetch_deferred_is_canceled(const vetch_deferred *d)
+{
+    return vetch__deferred_node(d)->object.flags & VETCH__CANCELING;
+}
+
+vetch_deferred *
+vetch_deferred_ref(vetch_deferred *d)
+{
+    if (d != NULL)
+        vetch__deferred_node(d)->second.refs++;
+    return d;
+}
+
+vetch_deferred *
+vetch_deferred_unref(vetch_deferred *d)
+{
+    vetch_promise *p;
+
+    if (d == NULL)
+        return NULL;
+    p = vetch__deferred_node(d);
+    if (p->second.refs == 1 && !decided(p))
+        vetch__promise_reject(
+            vetch__reactor, p,
+            vetch_error_new(VETCH_EABANDONED, "nobody is left to settle it"));
+    if (--p->second.refs == 0)
+        vetch__promise_unwanted(p);
+    return NULL;
+}
+
+void
+vetch__deferred_leak(vetch_deferred *d)
+{
+    vetch__deferred_node(d)->second.flags |= VETCH__LEAKED;
+}
+
+vetch_promise *
+vetch__failed(int errnum, const char *what)
+{
+    if (errnum == ENOMEM)
+        return &vetch__no_memory;
+    if (errnum == ECANCELED)
+        return &vetch__closed;
+    return vetch_rejected(vetch_error_from_errno(errnum, "%s", what));
+}

@@ -1,0 +1,208 @@
+/* The inside of a promise, for the promise layer.
+ *
+ * One node of 64 bytes is the derived promise and its handler. What it means
+ * depends on its phase:
+ *
+ *   waiting   it stands in the waiter list of its source (`next`, `prev`), and
+ *             the union holds the handler (or what an adoption keeps)
+ *   queued    it stands on the ready queue (`next`); `prev` is the settled
+ *             source, of which it owns a reference
+ *   running   its handler runs
+ *   settled   the union holds the outcome, or leads to it (VETCH__FORWARD)
+ *
+ * A waiter list is circular and tagged: `tail` of the source is its last
+ * waiter, whose `next` is the first, tagged; the first's `prev` is the source,
+ * tagged. So every waiter can be taken out in constant time.
+ *
+ * References: object.refs counts the outside references, plus one while the
+ * waiter list is not empty, plus one for each queued waiter once settled. A
+ * node that waits, is queued or runs stays alive without a reference: dropping
+ * a pending promise is fire and forget. A deferred is the same node, seen
+ * through its second header, whose refs count the producer's references. */
+#ifndef VETCH_PROMISE_PRIVATE_H
+#define VETCH_PROMISE_PRIVATE_H
+
+#include <assert.h>
+
+#include <vetch/promise.h>
+
+#include "reactor/reactor-private.h"
+
+enum vetch__kind {
+    VETCH__K_PRODUCED, /* a deferred settles it */
+    VETCH__K_LINK,     /* then, catch, handle */
+    VETCH__K_FINALLY,
+    VETCH__K_FOLLOW, /* takes the outcome of its source */
+    VETCH__K_SHIELD, /* the same, but a cancel stops here */
+    VETCH__K_WATCH   /* calls into the library: see vetch__watch_fn */
+};
+
+/* In object.flags: the phase, and what concerns everyone. */
+enum {
+    VETCH__WAITING = 1,
+    VETCH__QUEUED = 2,
+    VETCH__RUNNING = 4,
+    VETCH__CANCELING = 8, /* its cancellation was asked for */
+    VETCH__OBSERVED = 16, /* somebody takes care of a rejection */
+    VETCH__FORWARD = 32,  /* settled; the outcome is in u.forward */
+    VETCH__NO_MEMORY = 64 /* ends as VETCH_ENOMEM, whatever comes */
+};
+#define VETCH__ACTIVE (VETCH__WAITING | VETCH__QUEUED | VETCH__RUNNING)
+
+/* In second.flags: what concerns some kinds. */
+enum {
+    VETCH__HAS_DEFERRED = 1,
+    VETCH__CANCEL_SENT = 2, /* the canceller was called, or is about to be */
+    VETCH__CATCH = 4,       /* a link that does not see VETCH_ECANCELED */
+    VETCH__EMBEDDED = 8,    /* not from the pool */
+    VETCH__RESERVED = 16,   /* from the reserve */
+    VETCH__LEAKED = 32,     /* a job that cannot be stopped uses its chain */
+    VETCH__INTERNAL = 64    /* a watch without user code behind it */
+};
+
+/* Called from the ready queue when the source of a watch has settled. Owns
+ * `source`; the watch is gone already. */
+typedef void (*vetch__watch_fn)(void *ctx, size_t index, vetch_promise *source);
+
+struct vetch_promise {
+    struct vetch__object object; /* state: vetch_state */
+    struct vetch__object second; /* state: vetch__kind; refs: see above, or how
+                                    deep a link's adoptions are stacked */
+    vetch_promise *next;
+    vetch_promise *prev;
+    vetch_promise *tail;
+    union {
+        struct {
+            vetch_value_fn on_value;
+            vetch_error_fn on_error;
+            void *ctx;
+        } link;
+        struct {
+            vetch_call_fn fn;
+            void *ctx;
+        } finally;
+        struct {
+            vetch_promise *held; /* its value is still borrowed */
+        } follow;
+        struct {
+            vetch__watch_fn fn;
+            void *ctx;
+            size_t index;
+        } watch;
+        struct {
+            vetch_cancel_fn cancel;
+            void *ctx;
+        } producer;
+        struct {
+            void *data;
+            vetch_free_fn free;
+        } value;
+        vetch_error *error;
+        vetch_promise *forward;
+    } u;
+};
+
+static_assert(sizeof(struct vetch_promise) == VETCH__NODE_SIZE,
+              "a promise is one cache line");
+static_assert(offsetof(struct vetch_promise, next) ==
+                  offsetof(struct vetch__ready, next),
+              "a promise can stand on the ready queue");
+
+/* Promises that are always there: they are never counted nor freed. */
+extern vetch_promise vetch__canceled; /* VETCH_ECANCELED */
+extern vetch_promise vetch__no_memory;
+extern vetch_promise vetch__closed;
+extern vetch_promise vetch__misused;
+extern vetch_promise vetch__nothing; /* fulfilled without a value */
+
+/* ---- promise.c ---- */
+/* A pending node; NULL and ENOMEM. */
+vetch_promise *vetch__promise_new(vetch_reactor *r, enum vetch__kind kind);
+/* The node that holds the outcome of a settled promise. */
+static inline vetch_promise *
+vetch__outcome(vetch_promise *p)
+{
+    return p->object.flags & VETCH__FORWARD ? p->u.forward : p;
+}
+static inline bool
+vetch__settled(const vetch_promise *p)
+{
+    return p->object.state != VETCH_PENDING;
+}
+/* Let `link` wait for `source`, whose reference it consumes. */
+void vetch__promise_attach(vetch_reactor *r, vetch_promise *link,
+                           vetch_promise *source);
+/* The source that a waiting node waits for. */
+vetch_promise *vetch__promise_source(const vetch_promise *waiter);
+/* Take a waiting node out of its source's list. The list's reference, if it was
+ * the only waiter, is released. */
+void vetch__promise_detach(vetch_promise *waiter);
+/* Whether `waiter` is all that keeps its source wanted. */
+bool vetch__promise_sole(const vetch_promise *waiter,
+                         const vetch_promise *source);
+/* Settle a pending node. `error` NULL means VETCH_ENOMEM. */
+void vetch__promise_fulfil(vetch_reactor *r, vetch_promise *p, void *value,
+                           vetch_free_fn free_value);
+void vetch__promise_reject(vetch_reactor *r, vetch_promise *p,
+                           vetch_error *error);
+/* Let a pending node that waits for nothing take the outcome of `q`, which it
+ * consumes; a cycle rejects. */
+void vetch__promise_adopt(vetch_reactor *r, vetch_promise *p, vetch_promise *q,
+                          vetch_promise *held);
+/* Free a node that nothing refers to any more. */
+void vetch__promise_dispose(vetch_promise *p);
+static inline void
+vetch__promise_unwanted(vetch_promise *p)
+{
+    if (p->object.refs == 0 && !(p->object.flags & VETCH__ACTIVE) &&
+        !(p->second.flags & VETCH__HAS_DEFERRED && p->second.refs > 0))
+        vetch__promise_dispose(p);
+}
+
+/* What depends on these promises could not be made, for the reason `errnum`:
+ * cancel them all. For ENOMEM return a promise that ends as VETCH_ENOMEM once
+ * they have settled (at once, if even the reserve is used up); else as
+ * vetch__failed(). Consumes the promises. */
+vetch_promise *vetch__promises_stop(vetch_promise *const *promises, size_t n,
+                                    int errnum);
+
+/* The value of a settled promise for one who wants to own it. True: the value
+ * is in *ret_value, or (with *ret_error set) it has none. False: it is shared
+ * and cannot be handed over. Consumes `p`. */
+bool vetch__promise_take(vetch_promise *p, void **ret_value,
+                         vetch_error **ret_error);
+
+/* How the library itself waits for a promise. */
+/* Call fn(ctx, index, source) once `p` has settled. Consumes `p`. The watch is
+ * valid until then, to be cancelled with vetch__promise_cancel_node(). NULL:
+ * out of memory, and `p` is as before. */
+vetch_promise *vetch__watch(vetch_reactor *r, vetch_promise *p,
+                            vetch__watch_fn fn, void *ctx, size_t index);
+/* The same with memory of the caller's, that stays until fn is called. */
+void vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch,
+                           vetch_promise *p, vetch__watch_fn fn, void *ctx);
+
+/* End a watch without touching what it waits for. If it is queued already, fn
+ * will still be called, with NULL as ctx. */
+void vetch__watch_forget(vetch_promise *watch);
+
+/* ---- cancel.c ---- */
+void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
+
+/* ---- deferred.c ---- */
+/* The work behind this deferred cannot be stopped and uses what its chain
+ * owns: at the end of the reactor the chain is leaked, not ended. */
+void vetch__deferred_leak(vetch_deferred *d);
+static inline vetch_promise *
+vetch__deferred_node(const vetch_deferred *d)
+{
+    return vetch__container(d, vetch_promise, second);
+}
+
+/* A new pending promise with its producer's end, or NULL and errno. */
+vetch_deferred *vetch__deferred_start(vetch_cancel_fn cancel, void *ctx);
+/* What a call that could not start returns: by errno, one of the immortals or a
+ * rejection with that errno. */
+vetch_promise *vetch__failed(int errnum, const char *what);
+
+#endif

@@ -1,0 +1,251 @@
+/* Promises and time: sleep, timeout and repeat. */
+#include <vetch/combinators.h>
+
+#include <errno.h>
+
+#include "base/error-private.h"
+#include "promise/promise-private.h"
+
+/* ---- sleep ---- */
+
+struct sleeper {
+    struct vetch__timer timer;
+    vetch_deferred *deferred;
+};
+
+static void
+sleeper_end(struct sleeper *s)
+{
+    vetch_deferred_unref(s->deferred);
+    vetch__free(s);
+}
+
+static void
+awake(struct vetch__timer *timer)
+{
+    struct sleeper *s = vetch__container(timer, struct sleeper, timer);
+
+    vetch_deferred_resolve(s->deferred, NULL, NULL);
+    sleeper_end(s);
+}
+
+static void
+cancel_sleep(vetch_deferred *d, void *ctx)
+{
+    struct sleeper *s = ctx;
+
+    vetch__timer_stop(vetch__reactor, &s->timer);
+    vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+    sleeper_end(s);
+}
+
+static bool
+valid_seconds(double seconds)
+{
+    return seconds >= 0 && seconds <= 1e9; /* false for NaN */
+}
+
+vetch_promise *
+vetch_sleep(double seconds)
+{
+    struct sleeper *s;
+    vetch_promise *p;
+
+    if (!valid_seconds(seconds))
+        return vetch__failed(EINVAL, "sleep");
+    s = vetch__calloc(1, sizeof(*s));
+    if (s == NULL)
+        return &vetch__no_memory;
+    s->deferred = vetch_deferred_new(cancel_sleep, s);
+    if (s->deferred == NULL) {
+        vetch__free(s);
+        return vetch__failed(errno, "sleep");
+    }
+    p = vetch_deferred_promise(s->deferred);
+    if (vetch__timer_start(vetch__reactor, &s->timer, vetch__seconds(seconds),
+                           awake) < 0) {
+        vetch_deferred_reject(s->deferred, NULL);
+        sleeper_end(s);
+    }
+    return p;
+}
+
+/* ---- timeout ---- */
+
+struct timeout {
+    struct vetch__timer timer;
+    vetch_deferred *deferred;
+    vetch_promise *watch;
+    double seconds;
+    bool expired; /* the cancel that we sent is ours to convert */
+};
+
+static bool
+is_canceled(vetch_promise *p)
+{
+    return vetch_promise_state(p) == VETCH_REJECTED &&
+           vetch_error_code(vetch_promise_error(p)) == VETCH_ECANCELED;
+}
+
+static void
+timed_settled(void *ctx, size_t index, vetch_promise *p)
+{
+    struct timeout *t = ctx;
+    vetch_deferred *d = t->deferred;
+
+    (void)index;
+    vetch__timer_stop(vetch__reactor, &t->timer);
+    if (t->expired && !vetch_deferred_is_canceled(d) &&
+        (is_canceled(p) || vetch_promise_state(p) == VETCH_FULFILLED)) {
+        vetch_promise_unref(p);
+        vetch_deferred_reject(d, vetch_error_new(VETCH_ETIMEDOUT,
+                                                 "timed out after %g s",
+                                                 t->seconds));
+    } else {
+        vetch_deferred_follow(d, p);
+    }
+    vetch__free(t);
+    vetch_deferred_unref(d);
+}
+
+static void
+expire(struct vetch__timer *timer)
+{
+    struct timeout *t = vetch__container(timer, struct timeout, timer);
+
+    t->expired = true;
+    vetch__promise_cancel_node(vetch__reactor, t->watch);
+}
+
+static void
+cancel_timed(vetch_deferred *d, void *ctx)
+{
+    struct timeout *t = ctx;
+
+    (void)d;
+    vetch__promise_cancel_node(vetch__reactor, t->watch);
+}
+
+vetch_promise *
+vetch_timeout(vetch_promise *p, double seconds)
+{
+    vetch_reactor *r = vetch__reactor;
+    struct timeout *t;
+    vetch_promise *timed;
+
+    if (!valid_seconds(seconds))
+        return vetch__promises_stop(&p, 1, EINVAL);
+    t = vetch__calloc(1, sizeof(*t));
+    if (t == NULL)
+        return vetch__promises_stop(&p, 1, ENOMEM);
+    t->seconds = seconds;
+    t->deferred = vetch_deferred_new(cancel_timed, t);
+    if (t->deferred == NULL) {
+        vetch__free(t);
+        return vetch__promises_stop(&p, 1, errno);
+    }
+    timed = vetch_deferred_promise(t->deferred);
+    t->watch = vetch__watch(r, p, timed_settled, t, 0);
+    if (t->watch == NULL ||
+        vetch__timer_start(r, &t->timer, vetch__seconds(seconds), expire) < 0)
+        goto fail;
+    return timed;
+fail:
+    if (t->watch == NULL) {
+        vetch_deferred_follow(t->deferred, vetch__promises_stop(&p, 1, ENOMEM));
+        vetch_deferred_unref(t->deferred);
+        vetch__free(t);
+    } else { /* without a timer: stop, and say why when it has stopped */
+        timed->object.flags |= VETCH__NO_MEMORY;
+        vetch__promise_cancel_node(r, t->watch);
+    }
+    return timed;
+}
+
+/* ---- repeat ---- */
+
+struct repeat {
+    vetch_deferred *deferred;
+    vetch_promise *watch; /* of the step that runs, or NULL */
+    vetch_start_fn fn;
+    void *ctx;
+};
+
+static void
+repeat_end(struct repeat *rep, vetch_promise *outcome)
+{
+    vetch_deferred *d = rep->deferred;
+
+    vetch__free(rep);
+    vetch_deferred_follow(d, outcome);
+    vetch_deferred_unref(d);
+}
+
+static void step_settled(void *ctx, size_t index, vetch_promise *p);
+
+static void
+step(struct repeat *rep)
+{
+    vetch_promise *p;
+
+    rep->watch = NULL;
+    p = rep->fn(rep->ctx);
+    if (p == NULL)
+        p = &vetch__nothing;
+    rep->watch = vetch__watch(vetch__reactor, p, step_settled, rep, 0);
+    if (rep->watch == NULL)
+        repeat_end(rep, vetch__promises_stop(&p, 1, ENOMEM));
+    else if (vetch_deferred_is_canceled(rep->deferred))
+        vetch__promise_cancel_node(vetch__reactor, rep->watch);
+}
+
+static void
+step_settled(void *ctx, size_t index, vetch_promise *p)
+{
+    struct repeat *rep = ctx;
+
+    (void)index;
+    if (vetch_promise_state(p) == VETCH_REJECTED ||
+        vetch_promise_value(p) != NULL)
+        repeat_end(rep, p);
+    else if (vetch__reactor->finishing ||
+             vetch_deferred_is_canceled(rep->deferred))
+        repeat_end(rep, &vetch__canceled);
+    else {
+        vetch_promise_unref(p);
+        step(rep);
+    }
+}
+
+static void
+cancel_repeat(vetch_deferred *d, void *ctx)
+{
+    struct repeat *rep = ctx;
+
+    (void)d;
+    if (rep->watch != NULL)
+        vetch__promise_cancel_node(vetch__reactor, rep->watch);
+}
+
+vetch_promise *
+vetch_repeat(vetch_start_fn fn, void *ctx)
+{
+    struct repeat *rep = vetch__calloc(1, sizeof(*rep));
+    vetch_promise *p;
+
+    if (rep == NULL)
+        return &vetch__no_memory;
+    rep->fn = fn;
+    rep->ctx = ctx;
+    rep->deferred = vetch_deferred_new(cancel_repeat, rep);
+    if (rep->deferred == NULL) {
+        vetch__free(rep);
+        return vetch__failed(errno, "repeat");
+    }
+    p = vetch_deferred_promise(rep->deferred);
+    rep->watch =
+        vetch__watch(vetch__reactor, &vetch__nothing, step_settled, rep, 0);
+    if (rep->watch == NULL)
+        repeat_end(rep, &vetch__no_memory);
+    return p;
+}
