@@ -44,6 +44,7 @@ vetch_unref(void *object)
         return;
     case VETCH__SLOT:
         vetch__slot_release(object);
+        return;
     case VETCH__REACTOR:
         vetch_reactor_unref(object);
         return;
