@@ -3,6 +3,9 @@
 
 unit_tests = \
 	t/test_url \
+	t/test_parser_regressions \
+	t/test_parser_request \
+	t/test_parser_response \
 	t/test_version
 
 # Unit tests that matter most under the thread sanitizer.
@@ -26,6 +29,8 @@ if HAVE_CHECK
 check_LTLIBRARIES += t/libharness.la
 t_libharness_la_SOURCES = \
 	t/harness.c \
+	t/http_feed.c \
+	t/http_feed.h \
 	t/harness.h
 t_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 

@@ -56,6 +56,17 @@ bool vetch__http_is_forbidden_trailer(const char *name, size_t len);
  * value is none, or the field belongs to the library. */
 int vetch__http_check_field(const char *name, const char *value);
 
+/* The value of a hexadecimal digit, -1 for another byte. */
+static inline int
+vetch__http_hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* Lower-case letter of an ASCII byte. */
 static inline unsigned char
 vetch__http_lower(char c)

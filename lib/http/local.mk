@@ -1,5 +1,14 @@
+# The engine of both sides.
 libvetch_private_la_SOURCES += \
+	lib/http/body.c \
+	lib/http/gate.c \
 	lib/http/headers-private.h \
+	lib/http/headers.c \
 	lib/http/parser-private.h \
+	lib/http/parser.c \
+	lib/http/scan-private.h
+
+# The client.
+libvetch_private_la_SOURCES += \
 	lib/http/url-private.h \
 	lib/http/url.c

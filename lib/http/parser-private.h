@@ -35,7 +35,11 @@ struct vetch__http_limits {
 struct vetch__http_gate {
     uint32_t scanned; /* bytes that need not be looked at again */
     uint32_t line;    /* where the first line ends (its CR), once found */
+    bool skipped;     /* an empty line was skipped before it */
 };
+
+/* No limit allows more than this: offsets are 32 bits wide. */
+#define VETCH__HTTP_HEAD_MAX ((size_t)1 << 28)
 
 enum vetch__http_verdict {
     VETCH__HTTP_REFUSED = -1,
@@ -52,10 +56,11 @@ vetch__http_gate(struct vetch__http_gate *g,
                  const struct vetch__http_limits *limits, const char *data,
                  size_t len, size_t *ret_len, struct vetch__http_refusal *ret);
 
-/* How many bytes to consume before a request's first line: 2 for the one empty
- * line that RFC 9112, section 2.2 allows, else 0. MORE (0 bytes known yet) is
- * told apart by `*ret_more`: a lone CR. Only for a gate that is new. */
-size_t vetch__http_gate_skip(const char *data, size_t len, bool *ret_more);
+/* How many bytes to consume before a request's first line, on each call until
+ * the gate has begun: 2 for the one empty line that RFC 9112, section 2.2
+ * allows, else 0. A second one is refused by the gate. */
+size_t vetch__http_gate_skip(struct vetch__http_gate *g, const char *data,
+                             size_t len);
 
 /* ---- heads ---- */
 
@@ -67,10 +72,10 @@ enum vetch__http_framing {
 };
 
 enum vetch__http_form { /* of a request's target; RFC 9112, section 3.2 */
-    VETCH__HTTP_ORIGIN,
-    VETCH__HTTP_ABSOLUTE,
-    VETCH__HTTP_AUTHORITY, /* CONNECT */
-    VETCH__HTTP_ASTERISK   /* OPTIONS */
+                        VETCH__HTTP_ORIGIN,
+                        VETCH__HTTP_ABSOLUTE,
+                        VETCH__HTTP_AUTHORITY, /* CONNECT */
+                        VETCH__HTTP_ASTERISK   /* OPTIONS */
 };
 
 struct vetch__http_head {
@@ -86,27 +91,27 @@ struct vetch__http_head {
     /* Requests: the path part (of the target) has no byte that needs decoding
      * or normalising. */
     bool plain_path;
-    uint16_t status; /* responses */
-    uint64_t content_length;      /* valid if has_length */
+    uint16_t status;         /* responses */
+    uint64_t content_length; /* valid if has_length */
     bool has_length;
-    struct vetch__slice target;   /* requests: as sent */
-    struct vetch__slice path;     /* requests: raw, "/" at least; without `?` */
-    struct vetch__slice query;    /* requests: raw, without `?` */
-    struct vetch__slice host;     /* requests: Host's value; or the target's */
-    struct vetch__slice reason;   /* responses: may be empty */
+    struct vetch__slice target; /* requests: as sent */
+    struct vetch__slice path;   /* requests: raw, "/" at least; without `?` */
+    struct vetch__slice query;  /* requests: raw, without `?` */
+    struct vetch__slice host;   /* requests: Host's value; or the target's */
+    struct vetch__slice reason; /* responses: may be empty */
     struct vetch__http_refusal refusal;
 };
 
 /* Parse a head that the gate let through. DONE or REFUSED (see refusal). */
-enum vetch__http_verdict
-vetch__http_parse_request(struct vetch__http_head *h, const char *data,
-                          size_t len);
+enum vetch__http_verdict vetch__http_parse_request(struct vetch__http_head *h,
+                                                   const char *data,
+                                                   size_t len);
 /* The same for a response; `to_head`: it answers a HEAD request, so no body
  * follows whatever it announces. A 1xx status is informational (a 101 too):
  * count it with vetch__http_informational() and read the next head. */
-enum vetch__http_verdict
-vetch__http_parse_response(struct vetch__http_head *h, const char *data,
-                           size_t len, bool to_head);
+enum vetch__http_verdict vetch__http_parse_response(struct vetch__http_head *h,
+                                                    const char *data,
+                                                    size_t len, bool to_head);
 /* False if that was one informational response too many; `*count` starts at
  * zero for each request. */
 bool vetch__http_informational(unsigned *count);

@@ -126,7 +126,6 @@ void
 vetch__reactor_enter(vetch_reactor *r)
 {
     r->depth++;
-    r->n_entries++;
 }
 
 void
