@@ -5,9 +5,12 @@
 
 #include <vetch/buffer.h>
 #include <vetch/combinators.h>
+#include <vetch/descriptor.h>
 #include <vetch/error.h>
 #include <vetch/promise.h>
+#include <vetch/reactor.h>
 #include <vetch/semaphore.h>
+#include <vetch/timer.h>
 
 #include "base/check-private.h"
 #include "base/object-private.h"
@@ -41,6 +44,15 @@ vetch_unref(void *object)
         return;
     case VETCH__SLOT:
         vetch__slot_release(object);
+        return;
+    case VETCH__REACTOR:
+        vetch_reactor_unref(object);
+        return;
+    case VETCH__TIMER:
+        vetch_timer_unref(object);
+        return;
+    case VETCH__DESCRIPTOR:
+        vetch_descriptor_unref(object);
         return;
     default:
         vetch__misuse("vetch_unref", "the argument is an object of vetch");

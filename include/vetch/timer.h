@@ -32,7 +32,8 @@ vetch_timer_new_owned(double seconds, vetch_timer_fn fn, void *ctx,
 VETCH_EXPORT VETCH_NODISCARD vetch_timer *
 vetch_timer_new_periodic(double seconds, vetch_timer_fn fn, void *ctx);
 
-/* Start it anew, `seconds` from now, whether it is running or not.
+/* Start it anew, `seconds` from now, whether it is running or not; these are
+ * from then on the period of a periodic one.
  * Errors: -1 and errno: EINVAL, ECANCELED, ENOMEM; then it is as before. */
 VETCH_EXPORT int vetch_timer_restart(vetch_timer *t, double seconds);
 

@@ -1,5 +1,11 @@
-libvetch_private_la_SOURCES +=
 libvetch_private_la_SOURCES += \
-	lib/reactor/reactor-private.h
-libvetch_private_la_SOURCES += \
-	lib/reactor/ready.c
+	lib/reactor/clock.c \
+	lib/reactor/descriptor.c \
+	lib/reactor/post.c \
+	lib/reactor/reactor.c \
+	lib/reactor/ready.c \
+	lib/reactor/testing.c \
+	lib/reactor/timer.c \
+	lib/reactor/timer_object.c \
+	lib/reactor/reactor-private.h \
+	lib/reactor/timer-private.h

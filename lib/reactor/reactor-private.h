@@ -49,12 +49,14 @@ struct vetch__member {
 struct vetch__timer {
     uint64_t deadline; /* ns */
     void (*fn)(struct vetch__timer *self);
-    struct vetch__list link;   /* among timers of equal delay */
-    struct vetch__lane *lane;  /* of equal delays; NULL: in the heap */
-    size_t index;              /* in the heap, from 1; 0: not there */
+    struct vetch__lane *lane; /* where it waits; NULL: it is stopped */
+    union {
+        struct vetch__list link; /* among timers of equal delay, or due */
+        size_t index;            /* in the heap */
+    } u;
 };
 
-struct vetch__timers; /* private to timer.c */
+struct vetch__timers;  /* private to timer.c */
 struct vetch__mailbox; /* private to post.c */
 struct vetch__signals; /* private to signal.c */
 struct vetch__net;
@@ -66,6 +68,7 @@ struct vetch_reactor {
     bool debug;
     bool ending;     /* the last reference is gone; nothing new starts */
     bool finishing;  /* and only finally functions run any more */
+    bool end_wanted; /* the same in a callback: ends when that has returned */
     bool draining;
     pthread_t thread;
     pid_t pid;
@@ -73,16 +76,17 @@ struct vetch_reactor {
     /* The ready queue. */
     struct vetch__ready *ready_first, *ready_last;
     struct vetch__flush *flush_first, *flush_last;
-    unsigned depth;              /* of enter/leave */
-    struct event drain_event;    /* activated by a push from a foreign callback */
-    struct event drain_timer;    /* goes on after the bound, behind the I/O */
+    unsigned depth;           /* of enter/leave */
+    uint64_t n_entries;       /* how often libevent called us */
+    struct event drain_event; /* activated by a push from a foreign callback */
+    struct event drain_timer; /* goes on after the bound, behind the I/O */
     bool drain_scheduled;
-    const void *running;         /* the function that holds the loop, or NULL */
+    const void *running; /* the function that holds the loop, or NULL */
 
     /* Time. */
-    uint64_t now;       /* ns, valid in the turn that turn_stamp names */
+    uint64_t now; /* ns, valid in the turn that turn_stamp names */
     struct timeval turn_stamp;
-    bool virtual_clock; /* now is moved by tests alone */
+    bool virtual_clock;  /* now is moved by tests alone */
     uint64_t slow_limit; /* ns */
     struct vetch__timers *timers;
 
@@ -90,11 +94,12 @@ struct vetch_reactor {
     struct vetch__signals *signals;
     struct vetch__list members;
     size_t n_members;
+    struct event end_event; /* ends it behind a callback of a foreign loop */
 
     /* The promise layer's. */
     struct vetch__pool *pool;
-    vetch_promise *handler;  /* what the handler that runs was given */
-    void *executor;          /* the reactor's own, made on first use */
+    vetch_promise *handler; /* what the handler that runs was given */
+    void *executor;         /* the reactor's own, made on first use */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
 
@@ -132,7 +137,8 @@ void vetch__promises_cancel_all(vetch_reactor *r);
 void vetch__promises_finish(vetch_reactor *r);
 
 /* ---- reactor.c ---- */
-/* Run the loop until *flag is true; -1 and errno on failure. Nested: EDEADLK. */
+/* Run the loop until *flag is true; -1 and errno on failure. Nested: EDEADLK.
+ */
 int vetch__reactor_run_until(vetch_reactor *r, const bool *flag);
 void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
                        const char *name,
@@ -141,19 +147,36 @@ void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
 /* With debugging on, log a call from a wrong thread; true if it was right. */
 bool vetch__reactor_check_thread(const vetch_reactor *r);
 
+/* ---- post.c ---- */
+int vetch__mailbox_init(vetch_reactor *r);
+/* Refuse what is posted from now on, and drop what waits. */
+void vetch__mailbox_close(vetch_reactor *r);
+void vetch__mailbox_done(vetch_reactor *r);
+void vetch__mailbox_wake(vetch_reactor *r); /* Thread: any */
+
 /* ---- clock.c ---- */
 uint64_t vetch__clock_fresh(vetch_reactor *r); /* ns, read now */
 uint64_t vetch__clock_now(vetch_reactor *r);   /* ns, once per turn */
 /* Name fn in a warning if it held the loop too long since `started`. */
 void vetch__slow_check(vetch_reactor *r, const void *fn, uint64_t started);
+/* The name of a function for a log line, or where it is in which file. */
+#define VETCH__FUNCTION_NAME 160
+const char *vetch__function_name(const void *fn, char *to);
 
 /* ---- timer.c ---- */
 int vetch__timers_init(vetch_reactor *r);
+/* Stop all timers; public ones release what they hold. */
+void vetch__timers_cancel_all(vetch_reactor *r);
 void vetch__timers_done(vetch_reactor *r);
+size_t vetch__timers_live(const vetch_reactor *r);
+/* When the next one is due, in ns; UINT64_MAX if none is running. */
+uint64_t vetch__timers_next(vetch_reactor *r);
+/* The clock was moved or replaced. */
+void vetch__timers_clock_changed(vetch_reactor *r);
 /* Start or restart t, `delay` ns from a fresh reading of the clock; never
  * early. -1 and ENOMEM; then it is stopped. */
-int vetch__timer_start(vetch_reactor *r, struct vetch__timer *t,
-                       uint64_t delay, void (*fn)(struct vetch__timer *self));
+int vetch__timer_start(vetch_reactor *r, struct vetch__timer *t, uint64_t delay,
+                       void (*fn)(struct vetch__timer *self));
 /* The same with the time of this turn, for deadlines that may be a little
  * early (idle timeouts). */
 int vetch__timer_start_coarse(vetch_reactor *r, struct vetch__timer *t,
@@ -163,7 +186,7 @@ void vetch__timer_stop(vetch_reactor *r, struct vetch__timer *t);
 static inline bool
 vetch__timer_active(const struct vetch__timer *t)
 {
-    return t->index != 0 || t->lane != NULL;
+    return t->lane != NULL;
 }
 /* Seconds to ns, saturating; -1.0 < 0 and NaN are the caller's to refuse. */
 uint64_t vetch__seconds(double seconds);

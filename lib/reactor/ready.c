@@ -126,6 +126,7 @@ void
 vetch__reactor_enter(vetch_reactor *r)
 {
     r->depth++;
+    r->n_entries++;
 }
 
 void

@@ -1,0 +1,105 @@
+/* Time: one monotonic clock, read once per turn of the loop unless a timer
+ * needs to know exactly, and moved by hand in tests. */
+
+#include "reactor/reactor-private.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <vetch/log.h>
+
+#include "base/check-private.h"
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+static uint64_t
+read_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
+}
+
+uint64_t
+vetch__clock_fresh(vetch_reactor *r)
+{
+    return vetch__unlikely(r->virtual_clock) ? r->now : read_clock();
+}
+
+/* libevent reads its own clock once per turn; while that reading is the same,
+ * so is ours. Outside the loop it reads each time. */
+uint64_t
+vetch__clock_now(vetch_reactor *r)
+{
+    struct timeval stamp;
+
+    if (vetch__unlikely(r->virtual_clock))
+        return r->now;
+    event_base_gettimeofday_cached(r->base, &stamp);
+    if (stamp.tv_usec != r->turn_stamp.tv_usec ||
+        stamp.tv_sec != r->turn_stamp.tv_sec) {
+        r->turn_stamp = stamp;
+        r->now = read_clock();
+    }
+    return r->now;
+}
+
+double
+vetch_now(void)
+{
+    uint64_t now = vetch__reactor != NULL ? vetch__clock_now(vetch__reactor)
+                                          : read_clock();
+
+    return (double)now / 1e9;
+}
+
+/* Rounded up, because a timer must not be early. */
+uint64_t
+vetch__seconds(double seconds)
+{
+    double ns = ceil(seconds * 1e9);
+
+    return ns < 9e18 ? (uint64_t)ns : UINT64_C(9000000000000000000);
+}
+
+void
+vetch_reactor_set_slow_limit(vetch_reactor *r, double seconds)
+{
+    VETCH_CHECK(r != NULL && seconds >= 0, EINVAL, );
+    r->slow_limit = vetch__seconds(seconds);
+}
+
+/* Functions that are not exported have no name at run time; where they are in
+ * which file is what addr2line(1) wants to know. */
+const char *
+vetch__function_name(const void *fn, char *to)
+{
+    Dl_info info;
+
+    if (dladdr(fn, &info) == 0 || info.dli_fname == NULL)
+        snprintf(to, VETCH__FUNCTION_NAME, "%p", fn);
+    else if (info.dli_sname != NULL && info.dli_saddr == fn)
+        snprintf(to, VETCH__FUNCTION_NAME, "%s", info.dli_sname);
+    else
+        snprintf(to, VETCH__FUNCTION_NAME, "%.120s+0x%" PRIxPTR, info.dli_fname,
+                 (uintptr_t)fn - (uintptr_t)info.dli_fbase);
+    return to;
+}
+
+void
+vetch__slow_check(vetch_reactor *r, const void *fn, uint64_t started)
+{
+    uint64_t took = vetch__clock_fresh(r) - started;
+    char name[VETCH__FUNCTION_NAME];
+
+    /* 0: debugging was switched on by the callback itself. */
+    if (started == 0 || took <= r->slow_limit)
+        return;
+    vetch_log(VETCH_LOG_WARNING, "slow callback: %s held the loop for %.0f ms",
+              vetch__function_name(fn, name), (double)took / 1e6);
+}

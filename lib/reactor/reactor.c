@@ -1,0 +1,450 @@
+/* The reactor: its making, its running and its end.
+ *
+ * The loop belongs to us or to somebody else. The last reference may go inside
+ * a callback, where neither the loop nor the reactor can be taken away; then
+ * the end waits until that callback has returned to run(), or, in a loop that
+ * somebody else runs, until libevent runs the end event.
+ *
+ * The order of the end is: nothing new starts; posts are dropped; timers and
+ * members stop; promises are cancelled and their handlers run; jobs are waited
+ * for; what is left is named and finished. */
+
+#include "reactor/reactor-private.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vetch/log.h>
+
+#include "base/check-private.h"
+
+#define SLOW_LIMIT_NS     UINT64_C(100000000)
+#define END_CALLBACKS     ((size_t)10000)
+#define END_CALLBACK_STEP ((size_t)100)
+
+__thread vetch_reactor *vetch__reactor
+    __attribute__((tls_model("initial-exec")));
+
+static void end(vetch_reactor *r);
+
+/* ---- making one ---- */
+
+/* Writing to a connection that the peer has closed must be an error, not the
+ * end of the process. */
+static void
+ignore_sigpipe(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGPIPE, NULL, &action) < 0 || action.sa_handler != SIG_DFL)
+        return;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+static bool
+debug_wanted(void)
+{
+    const char *debug = getenv("VETCH_DEBUG");
+
+    return debug != NULL && strcmp(debug, "1") == 0;
+}
+
+static void
+on_end(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    end(arg);
+}
+
+static int
+set_up(vetch_reactor *r)
+{
+    vetch__list_init(&r->members);
+    r->slow_limit = SLOW_LIMIT_NS;
+    r->debug = debug_wanted();
+    r->thread = pthread_self();
+    r->pid = getpid();
+    event_assign(&r->end_event, r->base, -1, 0, on_end, r);
+    if (vetch__ready_init(r) < 0)
+        return -1;
+    if (vetch__timers_init(r) < 0)
+        return -1;
+    return vetch__mailbox_init(r);
+}
+
+static void
+take_down(vetch_reactor *r)
+{
+    vetch__mailbox_done(r);
+    if (r->timers != NULL)
+        vetch__timers_done(r);
+    if (r->pool != NULL)
+        vetch__ready_done(r);
+    event_del(&r->end_event);
+    if (r->owns_base)
+        event_base_free(r->base);
+    vetch__free(r);
+}
+
+static vetch_reactor *
+make(struct event_base *base, bool owns_base)
+{
+    vetch_reactor *r = vetch__calloc(1, sizeof(*r));
+    int saved;
+
+    if (r == NULL)
+        return NULL;
+    r->object = (struct vetch__object){ .type = VETCH__REACTOR, .refs = 1 };
+    r->base = base;
+    if (set_up(r) < 0) {
+        saved = errno;
+        take_down(r);
+        errno = saved;
+        return NULL;
+    }
+    r->owns_base = owns_base;
+    ignore_sigpipe();
+    vetch__reactor = r;
+    return r;
+}
+
+/* Only our thread touches the base, so it needs no locks. */
+static struct event_base *
+make_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config != NULL) {
+        errno = 0;
+        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+        base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    if (base == NULL && errno == 0)
+        errno = ENOMEM;
+    return base;
+}
+
+vetch_reactor *
+vetch_reactor_new(void)
+{
+    struct event_base *base;
+    vetch_reactor *r;
+    int saved;
+
+    if (vetch__reactor != NULL) {
+        errno = EBUSY;
+        return NULL;
+    }
+    base = make_base();
+    if (base == NULL)
+        return NULL;
+    r = make(base, true);
+    if (r == NULL) {
+        saved = errno;
+        event_base_free(base);
+        errno = saved;
+    }
+    return r;
+}
+
+vetch_reactor *
+vetch_reactor_adopt(struct event_base *base)
+{
+    VETCH_CHECK(base != NULL, EINVAL, NULL);
+    if (vetch__reactor != NULL) {
+        errno = EBUSY;
+        return NULL;
+    }
+    return make(base, false);
+}
+
+vetch_reactor *
+vetch_reactor_current(void)
+{
+    return vetch__reactor;
+}
+
+struct event_base *
+vetch_reactor_event_base(vetch_reactor *r)
+{
+    VETCH_CHECK(r != NULL, EINVAL, NULL);
+    return r->base;
+}
+
+void
+vetch_reactor_set_debug(vetch_reactor *r, bool on)
+{
+    VETCH_CHECK(r != NULL, EINVAL, );
+    r->debug = on;
+}
+
+void
+vetch_reactor_set_rejection_hook(vetch_reactor *r, vetch_rejection_fn fn,
+                                 void *ctx)
+{
+    VETCH_CHECK(r != NULL, EINVAL, );
+    r->on_rejection = fn;
+    r->on_rejection_ctx = ctx;
+}
+
+/* ---- whose it is ---- */
+
+bool
+vetch__reactor_check_thread(const vetch_reactor *r)
+{
+    if (vetch__reactor != r) {
+        if (r->debug)
+            vetch_log(VETCH_LOG_ERROR,
+                      "a reactor was used on a thread that is not its own");
+        return false;
+    }
+    if (r->debug && r->pid != getpid()) {
+        vetch_log(VETCH_LOG_ERROR,
+                  "a reactor was used in process %d, but "
+                  "belongs to process %d, which forked it",
+                  (int)getpid(), (int)r->pid);
+        return false;
+    }
+    return true;
+}
+
+void
+vetch__member_add(vetch_reactor *r, struct vetch__member *m, const char *name,
+                  void (*end_member)(struct vetch__member *self))
+{
+    m->name = name;
+    m->end = end_member;
+    vetch__list_append(&r->members, &m->link);
+    r->n_members++;
+}
+
+/* Also of one that is none any more: its reactor may be gone by then. */
+void
+vetch__member_remove(vetch_reactor *r, struct vetch__member *m)
+{
+    if (m->link.next == NULL || m->link.next == &m->link)
+        return;
+    vetch__list_remove(&m->link);
+    r->n_members--;
+}
+
+size_t
+vetch_reactor_live_objects(const vetch_reactor *r)
+{
+    VETCH_CHECK(r != NULL, EINVAL, 0);
+    return r->pool->live + r->n_members + vetch__timers_live(r);
+}
+
+/* ---- running ---- */
+
+static int
+check_runnable(const vetch_reactor *r)
+{
+    if (!vetch__reactor_check_thread(r) || r->pid != getpid())
+        return EPERM;
+    if (r->running_loop || r->depth > 0)
+        return EDEADLK;
+    return 0;
+}
+
+static bool
+may_go_on(vetch_reactor *r, const bool *flag)
+{
+    if (r->end_wanted)
+        return false;
+    return flag != NULL ? !*flag : !atomic_load(&r->stop_requested);
+}
+
+/* libevent gives no errno when its own loop runs already. */
+static int
+loop_failed(void)
+{
+    if (errno == 0)
+        errno = EDEADLK;
+    return -1;
+}
+
+static int
+loop(vetch_reactor *r, const bool *flag)
+{
+    int result = 0;
+
+    /* One turn at a time, because what sets a flag does not break the loop. */
+    while (result >= 0 && may_go_on(r, flag)) {
+        errno = 0;
+        result = event_base_loop(r->base, flag != NULL ? EVLOOP_ONCE : 0);
+        if (flag == NULL)
+            break; /* stopped, or somebody else broke the loop */
+    }
+    return result < 0 ? loop_failed() : 0;
+}
+
+int
+vetch__reactor_run_until(vetch_reactor *r, const bool *flag)
+{
+    int wrong = check_runnable(r);
+    int result, saved;
+
+    if (wrong != 0) {
+        errno = wrong;
+        return -1;
+    }
+    r->running_loop = true;
+    result = loop(r, flag);
+    r->running_loop = false;
+    saved = errno;
+    if (flag == NULL)
+        atomic_store(&r->stop_requested, false);
+    if (r->end_wanted)
+        end(r);
+    errno = saved;
+    return result;
+}
+
+int
+vetch_reactor_run(vetch_reactor *r)
+{
+    VETCH_CHECK(r != NULL, EINVAL, -1);
+    return vetch__reactor_run_until(r, NULL);
+}
+
+void
+vetch_reactor_stop(vetch_reactor *r)
+{
+    VETCH_CHECK(r != NULL, EINVAL, );
+    atomic_store(&r->stop_requested, true);
+    if (vetch__reactor == r && r->running_loop)
+        event_base_loopbreak(r->base);
+    else
+        vetch__mailbox_wake(r);
+}
+
+/* ---- the end ---- */
+
+vetch_reactor *
+vetch_reactor_ref(vetch_reactor *r)
+{
+    if (r != NULL)
+        r->object.refs++;
+    return r;
+}
+
+/* Run what became ready, as long as the budget lasts. */
+static bool
+drain_some(vetch_reactor *r, size_t *budget)
+{
+    while (*budget >= END_CALLBACK_STEP) {
+        *budget -= END_CALLBACK_STEP;
+        if (vetch__ready_drain(r, END_CALLBACK_STEP))
+            return true;
+    }
+    return false;
+}
+
+static void
+end_members(vetch_reactor *r, struct vetch__list *ended)
+{
+    while (!vetch__list_empty(&r->members)) {
+        struct vetch__member *m =
+            vetch__container(r->members.next, struct vetch__member, link);
+
+        /* On another list, because it may or may not remove itself. */
+        vetch__list_remove(&m->link);
+        vetch__list_append(ended, &m->link);
+        m->end(m);
+    }
+}
+
+/* Whoever still holds one of these holds an object without reactor. */
+static void
+name_what_is_left(vetch_reactor *r, struct vetch__list *ended)
+{
+    while (!vetch__list_empty(ended)) {
+        struct vetch__member *m =
+            vetch__container(ended->next, struct vetch__member, link);
+
+        vetch_log(VETCH_LOG_DEBUG, "alive after its reactor: %s", m->name);
+        vetch__member_remove(r, m);
+    }
+}
+
+/* In a child process the loop is shared with the parent: taking it down would
+ * take the parent's descriptors out of it. */
+static bool
+forked(const vetch_reactor *r)
+{
+    if (r->pid == getpid())
+        return false;
+    vetch_log(VETCH_LOG_DEBUG,
+              "a reactor is left alone in process %d: it "
+              "belongs to process %d",
+              (int)getpid(), (int)r->pid);
+    vetch__reactor = NULL;
+    return true;
+}
+
+static void
+end(vetch_reactor *r)
+{
+    struct vetch__list ended;
+    size_t budget = END_CALLBACKS;
+
+    if (forked(r))
+        return;
+    vetch__list_init(&ended);
+    r->ending = true;
+    r->depth++; /* nothing is left to libevent any more */
+    vetch__mailbox_close(r);
+    end_members(r, &ended);
+    vetch__timers_cancel_all(r);
+    vetch__promises_cancel_all(r);
+    drain_some(r, &budget);
+    end_members(r, &ended); /* those that handlers made before they knew */
+    if (!drain_some(r, &budget))
+        vetch_log(VETCH_LOG_WARNING,
+                  "a reactor ended with callbacks that made ever more");
+    vetch__promises_finish(r);
+    name_what_is_left(r, &ended);
+    r->depth--;
+    vetch__reactor = NULL;
+    take_down(r);
+}
+
+static void
+end_later(vetch_reactor *r)
+{
+    r->end_wanted = true;
+    if (r->running_loop) {
+        event_base_loopbreak(r->base);
+        return;
+    }
+    if (r->owns_base) {
+        vetch_log(VETCH_LOG_WARNING, "a reactor ends inside a loop that it "
+                                     "does not run: the loop is leaked");
+        r->owns_base = false;
+    }
+    event_active(&r->end_event, EV_TIMEOUT, 0);
+}
+
+vetch_reactor *
+vetch_reactor_unref(vetch_reactor *r)
+{
+    if (r == NULL)
+        return NULL;
+    VETCH_CHECK(vetch__reactor_check_thread(r), EPERM, NULL);
+    if (--r->object.refs > 0 || r->ending)
+        return NULL;
+    if (r->running_loop || r->depth > 0)
+        end_later(r);
+    else
+        end(r);
+    return NULL;
+}
