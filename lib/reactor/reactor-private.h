@@ -130,6 +130,8 @@ void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
 void vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f);
 /* Run at most `limit` entries now; true if the queue is empty. */
 bool vetch__ready_drain(vetch_reactor *r, size_t limit);
+/* The same, with the flushes as well, of which there is no end but their own. */
+bool vetch__ready_settle(vetch_reactor *r, size_t limit);
 /* Run one entry of a kind that the reactor does not know: promise.c's. */
 void vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node);
 /* The parts of the end of a reactor that the promise layer does. */

@@ -82,6 +82,8 @@ static void
 take_down(vetch_reactor *r)
 {
     vetch__mailbox_done(r);
+    if (r->net_done != NULL)
+        r->net_done(r);
     if (r->timers != NULL)
         vetch__timers_done(r);
     if (r->pool != NULL)
@@ -343,7 +345,7 @@ drain_some(vetch_reactor *r, size_t *budget)
 {
     while (*budget >= END_CALLBACK_STEP) {
         *budget -= END_CALLBACK_STEP;
-        if (vetch__ready_drain(r, END_CALLBACK_STEP))
+        if (vetch__ready_settle(r, END_CALLBACK_STEP))
             return true;
     }
     return false;
@@ -412,6 +414,7 @@ end(vetch_reactor *r)
         vetch_log(VETCH_LOG_WARNING,
                   "a reactor ended with callbacks that made ever more");
     vetch__promises_finish(r);
+    vetch__ready_settle(r, SIZE_MAX); /* connections tell their end, whatever */
     name_what_is_left(r, &ended);
     r->depth--;
     vetch__reactor = NULL;

@@ -4,8 +4,9 @@
  * a promise link costs no turn of the loop. Three rules keep it honest:
  *
  *   - A push from outside (main() before the loop runs, a foreign callback on
- * an adopted loop) activates one event, which drains in the same turn.
- *   - One drain runs at most DRAIN_BOUND entries. What is left waits behind the
+ *     an adopted loop) activates one event, which drains in the same turn.
+ *   - One drain runs at most DRAIN_BOUND entries (and FLUSH_BOUND flushes: two
+ *     ends of a pair in memory can talk for ever). What is left waits behind the
  *     I/O: it is resumed by a timer of zero delay and not by an activation,
  *     because libevent polls only when nothing is active.
  *   - When the queue is empty, the flush list runs: transports send what was
@@ -17,6 +18,7 @@
 #include <errno.h>
 
 #define DRAIN_BOUND ((size_t)4096)
+#define FLUSH_BOUND ((size_t)1024)
 
 struct call {
     struct vetch__ready ready; /* type VETCH__CALL */
@@ -62,18 +64,28 @@ pop(vetch_reactor *r)
     return node;
 }
 
-static void
-run_flushes(vetch_reactor *r)
+/* True if all have run. */
+static bool
+run_flushes(vetch_reactor *r, size_t limit)
 {
     struct vetch__flush *f;
 
     while ((f = r->flush_first) != NULL) {
+        if (limit-- == 0)
+            return false;
         r->flush_first = f->next == f ? NULL : f->next;
         if (r->flush_first == NULL)
             r->flush_last = NULL;
         f->next = NULL;
         f->fn(f);
     }
+    return true;
+}
+
+static bool
+idle(const vetch_reactor *r)
+{
+    return r->ready_first == NULL && r->flush_first == NULL;
 }
 
 bool
@@ -111,15 +123,26 @@ drain(vetch_reactor *r)
     size_t rounds = DRAIN_BOUND;
 
     do {
-        if (!vetch__ready_drain(r, DRAIN_BOUND)) {
-            run_flushes(r);
-            continue_later(r);
-            return;
-        }
-        run_flushes(r);
-    } while (r->ready_first != NULL && --rounds > 0);
-    if (r->ready_first != NULL)
+        bool drained = vetch__ready_drain(r, DRAIN_BOUND);
+
+        if (!run_flushes(r, FLUSH_BOUND) || !drained)
+            break;
+    } while (!idle(r) && --rounds > 0);
+    if (!idle(r))
         continue_later(r);
+}
+
+bool
+vetch__ready_settle(vetch_reactor *r, size_t limit)
+{
+    do {
+        bool drained = vetch__ready_drain(r, limit);
+
+        run_flushes(r, SIZE_MAX);
+        if (!drained)
+            return false;
+    } while (!idle(r));
+    return true;
 }
 
 void
@@ -134,8 +157,8 @@ vetch__reactor_leave(vetch_reactor *r)
 {
     if (r->depth == 1) {
         if (r->drain_scheduled) /* the bound was reached in this turn */
-            run_flushes(r);
-        else if (r->ready_first != NULL || r->flush_first != NULL)
+            run_flushes(r, FLUSH_BOUND);
+        else if (!idle(r))
             drain(r);
     }
     r->depth--;
