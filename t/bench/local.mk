@@ -4,3 +4,6 @@
 bench_libs = libvetch-private.la $(DEPENDENCY_LIBS)
 
 noinst_PROGRAMS +=
+
+noinst_PROGRAMS += t/bench/promise
+t_bench_promise_LDADD = $(bench_libs)
