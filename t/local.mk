@@ -13,7 +13,9 @@ thread_tests = \
 	t/test_version
 
 # Whole programs, run end to end: shell scripts.
-demo_tests =
+demo_tests = \
+	t/demo_hell.sh \
+	t/demo_spinner.sh
 
 # The tree itself: shell scripts.
 tree_tests = \
@@ -40,6 +42,8 @@ else
 TESTS += t/needs_check.sh
 endif
 if DEMOS
+check_PROGRAMS += t/pty
+t_pty_LDADD =
 TESTS += $(demo_tests)
 endif
 TESTS += $(tree_tests)
@@ -49,6 +53,7 @@ EXTRA_DIST += \
 	$(tree_tests) \
 	t/count_results.sh \
 	t/coverage.sh \
+	t/demo_common.sh \
 	t/exports.txt \
 	t/needs_check.sh \
 	t/tree_common.sh \

@@ -1,0 +1,60 @@
+# Sourced by the tests of whole programs, t/demo_*.sh.  Each prints every
+# fault it finds and ends with `finish'; nothing takes longer than $patience
+# seconds.  By hand, from anywhere:
+#
+#   top_builddir=build sh t/demo_hell.sh
+
+# shellcheck shell=sh
+. "$(dirname "$0")/tree_common.sh"
+
+: "${patience:=120}"
+make_scratch
+
+# Runs a command; its output in $scratch/out and $scratch/err, its status in
+# $status.
+run()
+{
+    status=0
+    timeout -k 5 "$patience" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
+        status=$?
+    ran=$*
+}
+
+fault_of_run()
+{
+    fault "$ran: $*"
+    sed 's/^/    out: /' "$scratch/out"
+    sed 's/^/    err: /' "$scratch/err"
+}
+
+# The last command ended with this status.
+ended_with()
+{
+    [ "$status" -eq "$1" ] || fault_of_run "status $status, not $1"
+}
+
+# What it printed is exactly this; has a line that matches; has none.
+printed()
+{
+    [ "$(cat "$scratch/out")" = "$1" ] || fault_of_run "did not print: $1"
+}
+
+printed_line()
+{
+    grep -q -- "$1" "$scratch/out" || fault_of_run "no line: $1"
+}
+
+printed_no_line()
+{
+    ! grep -q -- "$1" "$scratch/out" || fault_of_run "has the line: $1"
+}
+
+complained()
+{
+    grep -q -- "$1" "$scratch/err" || fault_of_run "did not complain: $1"
+}
+
+complained_of_nothing()
+{
+    [ ! -s "$scratch/err" ] || fault_of_run 'complained'
+}
