@@ -2,6 +2,9 @@
 # A program needs no further lines as long as that is its only source.
 
 unit_tests = \
+	t/test_buffer \
+	t/test_error \
+	t/test_log \
 	t/test_url \
 	t/test_parser_regressions \
 	t/test_parser_request \
