@@ -159,19 +159,20 @@ START_TEST(buffer_line_is_found_behind_a_partial_consume)
 }
 END_TEST
 
-/* Quadratic work would be 2 * 10^12 steps. */
+/* Quadratic work would be 5 * 10^11 bytes: the test would time out. */
 START_TEST(buffer_line_that_comes_byte_by_byte_costs_linear_time)
 {
     vetch_buffer *b = vetch_buffer_new();
-    size_t len = 0, i;
+    size_t len = 0, i, found = 0;
 
-    for (i = 0; i < 2000000; i++) {
+    for (i = 0; i < 1000000; i++) {
         vetch_buffer_append(b, "x", 1);
-        ck_assert_ptr_null(vetch_buffer_line(b, &len));
+        found += vetch_buffer_line(b, &len) != NULL;
     }
+    ck_assert_uint_eq(found, 0);
     vetch_buffer_append(b, "\n", 1);
     ck_assert_ptr_nonnull(vetch_buffer_line(b, &len));
-    ck_assert_uint_eq(len, 2000001);
+    ck_assert_uint_eq(len, 1000001);
     vetch_buffer_free(b);
 }
 END_TEST
