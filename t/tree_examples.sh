@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every program in an EXAMPLES section of a manual page, and in README.md,
-# compiles without a warning; one with a main function links as well.
+# Every program in a manual page, and in README.md, compiles without a
+# warning; one with a main function links as well.
 
 . "$(dirname "$0")/tree_common.sh"
 
@@ -11,8 +11,7 @@ make_scratch
 for page in "$top_srcdir"/man/*.[1-8]; do
     [ -f "$page" ] || continue
     awk -v base="$scratch/$(basename "$page" | tr . _)" '
-        /^\.Sh / { examples = ($2 == "EXAMPLES"); next }
-        /^\.Bd .*-literal/ && examples { inside = 1; text = ""; next }
+        /^\.Bd .*-literal/ { inside = 1; text = ""; next }
         /^\.Ed/ && inside {
             inside = 0
             if (text ~ /#include <vetch\.h>/) {
@@ -28,6 +27,9 @@ for page in "$top_srcdir"/man/*.[1-8]; do
             gsub(/\\-/, "-")
             gsub(/\\\(aq/, "\047")
             gsub(/\\\(dq/, "\"")
+            gsub(/\\\(ti/, "~")
+            gsub(/\\\(ha/, "^")
+            gsub(/\\\(ga/, "`")
             gsub(/\\e/, "\\")
             text = text $0 "\n"
         }' "$page"
