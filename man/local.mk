@@ -1,6 +1,34 @@
 # Manual pages, one per concept, one line each.
 
-manual_pages =
+manual_pages = \
+	man/vetch_buffer.3 \
+	man/vetch_combinators.3 \
+	man/vetch_connect.3 \
+	man/vetch_deferred.3 \
+	man/vetch_descriptor.3 \
+	man/vetch_error.3 \
+	man/vetch_executor.3 \
+	man/vetch_http_client.3 \
+	man/vetch_http_reply.3 \
+	man/vetch_http_request.3 \
+	man/vetch_http_response.3 \
+	man/vetch_http_server.3 \
+	man/vetch_listener.3 \
+	man/vetch_log.3 \
+	man/vetch_promise.3 \
+	man/vetch_protocol.3 \
+	man/vetch_reactor.3 \
+	man/vetch_resolve.3 \
+	man/vetch_semaphore.3 \
+	man/vetch_signal.3 \
+	man/vetch_testing.3 \
+	man/vetch_timer.3 \
+	man/vetch_transport.3 \
+	man/vetch_unref.3 \
+	man/vetch_version.3 \
+	man/vetch.7 \
+	man/vetch_debugging.7 \
+	man/vetch_tutorial.7
 
 dist_man_MANS = $(manual_pages)
 

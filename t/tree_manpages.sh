@@ -1,7 +1,7 @@
 #!/bin/sh
-# The manual pages are sound, list what they describe, and describe every
-# exported function.  t/undocumented.txt is the list of debts; it is meant to
-# be empty.
+# The manual pages are sound, list what they describe, describe every exported
+# function, and declare it as the headers do.  t/undocumented.txt is the list
+# of debts; it is meant to be empty.
 
 . "$(dirname "$0")/tree_common.sh"
 
@@ -20,6 +20,30 @@ functions()
     sed -n '/^\.Sh SYNOPSIS/,/^\.Sh [^S]/s/^\.F[no] "\{0,1\}\(vetch_[a-z0-9_]*\).*/\1/p' "$1"
 }
 
+# The SYNOPSIS of a page as C.
+declarations()
+{
+    awk '
+        /^\.Sh / { synopsis = ($2 == "SYNOPSIS"); next }
+        !synopsis { next }
+        /^\.Ft / { type = substr($0, 5); next }
+        /^\.Fo / { name = $2; n = 0; next }
+        /^\.Fa / { args[++n] = substr($0, 5) }
+        /^\.Fn / {
+            name = $2
+            rest = substr($0, length(".Fn " name " ") + 1)
+            gsub(/" "/, ", ", rest)
+            args[n = 1] = rest
+        }
+        /^\.(Fn |Fc)/ {
+            text = type " " name "("
+            for (i = 1; i <= n; i++)
+                text = text (i > 1 ? ", " : "") args[i]
+            gsub(/"/, "", text)
+            print text ");"
+        }' "$1"
+}
+
 : >"$scratch/names"
 for page in *.[1-8]; do
     [ -f "$page" ] || continue
@@ -33,15 +57,28 @@ for page in *.[1-8]; do
     fi
     grep -qF "man/$page" local.mk || fault "man/$page is not in man/local.mk"
     [ "$(names "$page" | head -n 1)" ] || fault "man/$page has no name"
-    names "$page" | sort >"$scratch/named"
-    functions "$page" | sort -u >"$scratch/functions"
+    names "$page" | LC_ALL=C sort >"$scratch/named"
+    functions "$page" | LC_ALL=C sort -u >"$scratch/functions"
     sed "s|\$| $page|" "$scratch/named" >>"$scratch/names"
     for name in $(LC_ALL=C comm -13 "$scratch/named" "$scratch/functions"); do
         fault "man/$page declares $name, but does not name it"
     done
+    list "$top_srcdir/t/exports.txt" | LC_ALL=C comm -12 - "$scratch/named" |
+        LC_ALL=C comm -23 - "$scratch/functions" >"$scratch/undeclared"
+    while read -r name; do
+        fault "man/$page names $name, but does not declare it"
+    done <"$scratch/undeclared"
+    # A declaration that differs from the header's does not compile.
+    { printf '#include <vetch.h>\n#include <vetch/testing.h>\n'
+      declarations "$page"; } >"$scratch/synopsis.c"
+    $CC -Wpedantic -Werror -std=c11 -I "$top_srcdir/include" -fsyntax-only \
+        "$scratch/synopsis.c" 2>"$scratch/err" || {
+        fault "man/$page declares something otherwise than the headers:"
+        cat "$scratch/err"
+    }
     for name in $(cat "$scratch/named"); do
-        case $name in
-        vetch_*)
+        case $page:$name in
+        *.3:vetch_*)
             grep -rqw -- "$name" "$top_srcdir/include" ||
                 fault "man/$page names $name, which no header knows" ;;
         esac
