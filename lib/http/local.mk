@@ -10,5 +10,7 @@ libvetch_private_la_SOURCES += \
 
 # The client.
 libvetch_private_la_SOURCES += \
+	lib/http/inflate-private.h \
+	lib/http/inflate.c \
 	lib/http/url-private.h \
 	lib/http/url.c
