@@ -4,6 +4,7 @@
 unit_tests = \
 	t/test_buffer \
 	t/test_error \
+	t/test_http_pool \
 	t/test_inflate \
 	t/test_log \
 	t/test_url \

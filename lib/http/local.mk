@@ -12,5 +12,7 @@ libvetch_private_la_SOURCES += \
 libvetch_private_la_SOURCES += \
 	lib/http/inflate-private.h \
 	lib/http/inflate.c \
+	lib/http/pool-private.h \
+	lib/http/pool.c \
 	lib/http/url-private.h \
 	lib/http/url.c
