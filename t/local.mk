@@ -87,3 +87,4 @@ EXTRA_DIST += t/update_exports.sh
 .PHONY: update-exports
 
 include t/bench/local.mk
+include t/fuzz/local.mk

@@ -1,0 +1,26 @@
+# Fuzz targets; `make check` replays their corpora.
+
+check_PROGRAMS += t/fuzz/fuzz_http
+t_fuzz_fuzz_http_SOURCES = \
+	t/fuzz/fuzz_http.c \
+	t/fuzz/replay.c \
+	t/http_feed.c \
+	t/http_feed.h
+t_fuzz_fuzz_http_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t
+t_fuzz_fuzz_http_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
+
+TESTS += t/fuzz/fuzz.sh
+EXTRA_DIST += \
+	t/fuzz/fuzz.sh \
+	t/fuzz/http/absolute \
+	t/fuzz/http/chunked \
+	t/fuzz/http/fold \
+	t/fuzz/http/get \
+	t/fuzz/http/post \
+	t/fuzz/http/preface \
+	t/fuzz/http/response \
+	t/fuzz/http/response_chunked \
+	t/fuzz/http/response_close \
+	t/fuzz/http/response_head \
+	t/fuzz/http/response_informational \
+	t/fuzz/http/smuggle
