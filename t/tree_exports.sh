@@ -29,4 +29,8 @@ for name in $(LC_ALL=C comm -13 exported declared |
         LC_ALL=C comm -23 - undefined); do
     fault "$name is declared in a header, but not exported"
 done
+incomplete || for name in $(nm -D -u "$so" | awk '$2 ~ /^vetch_/ { print $2 }')
+do
+    fault "$name is used in the library, but not there"
+done
 finish "$(wc -l <exported) exported names"
