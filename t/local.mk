@@ -7,6 +7,7 @@ unit_tests = \
 	t/test_http_pool \
 	t/test_inflate \
 	t/test_log \
+	t/test_timer \
 	t/test_url \
 	t/test_parser_regressions \
 	t/test_parser_request \

@@ -1,0 +1,993 @@
+/* Timers: when they fire, when they must not, and what happens to what they
+ * hold. */
+
+#include "harness.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <vetch/testing.h>
+
+#include "reactor/reactor-private.h"
+
+#define MODEL_TIMERS 200
+#define MODEL_STEPS  30000
+#define MANY         100000
+
+struct probe {
+    int fired;
+    int freed;
+    vetch_timer *timer;
+    vetch_timer *other;
+};
+
+static void
+count(vetch_timer *t, void *ctx)
+{
+    struct probe *p = ctx;
+
+    (void)t;
+    p->fired++;
+}
+
+static void
+count_free(void *ctx)
+{
+    struct probe *p = ctx;
+
+    p->freed++;
+}
+
+static void
+stop_loop(vetch_timer *t, void *ctx)
+{
+    (void)t;
+    (void)ctx;
+    vetch_reactor_stop(vt_reactor);
+}
+
+static uint64_t
+real_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void
+hold_the_loop(double seconds)
+{
+    uint64_t until = real_ns() + (uint64_t)(seconds * 1e9);
+
+    while (real_ns() < until)
+        ;
+}
+
+/* ---- basics ---- */
+
+START_TEST(timer_fires_once_when_its_time_has_come)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1.5, count, &p);
+
+    ck_assert(vetch_timer_is_active(t));
+    vt_advance(1.499999999);
+    ck_assert_int_eq(p.fired, 0);
+    vt_advance(0.000000001);
+    ck_assert_int_eq(p.fired, 1);
+    ck_assert(!vetch_timer_is_active(t));
+    vt_advance(100);
+    ck_assert_int_eq(p.fired, 1);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+static void
+note_time(vetch_timer *t, void *ctx)
+{
+    (void)t;
+    *(double *)ctx = vetch_now();
+}
+
+START_TEST(timer_sees_its_own_time_when_time_jumps)
+{
+    double start = vetch_now(), first = 0, second = 0;
+
+    vetch_timer_unref(vetch_timer_new(2, note_time, &second));
+    vetch_timer_unref(vetch_timer_new(1, note_time, &first));
+    vt_advance(10);
+    ck_assert_double_eq_tol(first - start, 1, 1e-6);
+    ck_assert_double_eq_tol(second - start, 2, 1e-6);
+    ck_assert_double_eq_tol(vetch_now() - start, 10, 1e-6);
+}
+END_TEST
+
+START_TEST(timer_released_still_fires)
+{
+    struct probe p = { 0 };
+
+    vetch_timer_unref(vetch_timer_new(1, count, &p));
+    vt_advance(1);
+    ck_assert_int_eq(p.fired, 1);
+}
+END_TEST
+
+START_TEST(timer_cancelled_does_not_fire)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1, count, &p);
+
+    vetch_timer_cancel(t);
+    ck_assert(!vetch_timer_is_active(t));
+    vetch_timer_cancel(t);
+    vt_advance(10);
+    ck_assert_int_eq(p.fired, 0);
+    vetch_timer_unref(t);
+    vetch_timer_cancel(NULL);
+}
+END_TEST
+
+START_TEST(timer_of_no_delay_fires_when_the_loop_runs)
+{
+    struct probe p = { 0 };
+
+    vetch_timer_unref(vetch_timer_new(0, count, &p));
+    ck_assert_int_eq(p.fired, 0);
+    vt_run_ready();
+    ck_assert_int_eq(p.fired, 1);
+}
+END_TEST
+
+START_TEST(timer_delay_must_make_sense)
+{
+    static const double wrong[] = { -1e-9, -1, NAN, INFINITY, 1.1e9 };
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1, count, &p);
+    size_t i;
+
+    for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        errno = 0;
+        ck_assert_ptr_null(vetch_timer_new(wrong[i], count, &p));
+        ck_assert_int_eq(errno, EINVAL);
+        errno = 0;
+        ck_assert_int_eq(vetch_timer_restart(t, wrong[i]), -1);
+        ck_assert_int_eq(errno, EINVAL);
+    }
+    ck_assert_ptr_null(vetch_timer_new_periodic(0, count, &p));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert(vetch_timer_is_active(t)); /* as it was */
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+START_TEST(timer_may_be_thirty_years_away)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1e9, count, &p);
+
+    vt_advance(999999999);
+    ck_assert_int_eq(p.fired, 0);
+    vt_advance(1);
+    ck_assert_int_eq(p.fired, 1);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+START_TEST(timer_needs_a_reactor)
+{
+    struct probe p = { 0 };
+
+    errno = 0;
+    ck_assert_ptr_null(vetch_timer_new(1, count, &p));
+    ck_assert_int_eq(errno, EPERM);
+}
+END_TEST
+
+/* ---- restarting ---- */
+
+START_TEST(timer_restart_puts_off_a_running_one)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1, count, &p);
+
+    vt_advance(0.9);
+    ck_assert_int_eq(vetch_timer_restart(t, 1), 0);
+    vt_advance(0.9);
+    ck_assert_int_eq(p.fired, 0);
+    vt_advance(0.1);
+    ck_assert_int_eq(p.fired, 1);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+START_TEST(timer_restart_revives_what_expired_or_was_cancelled)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1, count, &p);
+
+    vt_advance(1);
+    ck_assert_int_eq(vetch_timer_restart(t, 2), 0);
+    vetch_timer_cancel(t);
+    ck_assert_int_eq(vetch_timer_restart(t, 3), 0);
+    ck_assert(vetch_timer_is_active(t));
+    vetch_timer_unref(t); /* the running timer holds itself */
+    vt_advance(2.9);
+    ck_assert_int_eq(p.fired, 1);
+    vt_advance(0.1);
+    ck_assert_int_eq(p.fired, 2);
+}
+END_TEST
+
+static void
+restart_twice(vetch_timer *t, void *ctx)
+{
+    struct probe *p = ctx;
+
+    if (++p->fired < 3)
+        ck_assert_int_eq(vetch_timer_restart(t, 1), 0);
+}
+
+/* Thread libhv #424: calling the API from the own callback (LESSONS 31). */
+START_TEST(timer_restart_in_its_own_callback)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new(1, restart_twice, &p);
+
+    vt_advance(2);
+    ck_assert_int_eq(p.fired, 2);
+    vt_advance(10);
+    ck_assert_int_eq(p.fired, 3);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+/* ---- periodic ---- */
+
+START_TEST(timer_periodic_fires_again_and_again)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_periodic(0.1, count, &p);
+
+    vt_advance(1.05);
+    ck_assert_int_eq(p.fired, 10);
+    vetch_timer_cancel(t);
+    vt_advance(1);
+    ck_assert_int_eq(p.fired, 10);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+struct drift {
+    uint64_t start, interval;
+    int fired;
+    bool exact;
+};
+
+static void
+check_phase(vetch_timer *t, void *ctx)
+{
+    struct drift *d = ctx;
+
+    (void)t;
+    d->fired++;
+    d->exact = d->exact &&
+               vt_reactor->now == d->start + (uint64_t)d->fired * d->interval;
+}
+
+/* Threads libuv #181, #1068: the n-th expiry is n intervals after the start,
+ * to the nanosecond, however often. (LESSONS 13) */
+START_TEST(timer_periodic_does_not_drift)
+{
+    struct drift d = { vt_reactor->now, 33333333, 0, true };
+    vetch_timer *t = vetch_timer_new_periodic(0.033333333, check_phase, &d);
+
+    vt_advance(100);
+    ck_assert_int_eq(d.fired, 3000);
+    ck_assert(d.exact);
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+START_TEST(timer_periodic_skips_what_it_missed)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_periodic(1, count, &p);
+
+    vt_reactor->now += 3500000000; /* as if a callback had held the loop */
+    vetch__timers_clock_changed(vt_reactor);
+    vt_run_ready();
+    ck_assert_int_eq(p.fired, 1);
+    vt_advance(0.4);
+    ck_assert_int_eq(p.fired, 1);
+    vt_advance(0.1);
+    ck_assert_int_eq(p.fired, 2);
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+START_TEST(timer_periodic_takes_a_new_period_when_restarted)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_periodic(1, count, &p);
+
+    ck_assert_int_eq(vetch_timer_restart(t, 5), 0);
+    vt_advance(10);
+    ck_assert_int_eq(p.fired, 2);
+    errno = 0;
+    ck_assert_int_eq(vetch_timer_restart(t, 0), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    vt_advance(5);
+    ck_assert_int_eq(p.fired, 3);
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+static void
+cancel_self(vetch_timer *t, void *ctx)
+{
+    struct probe *p = ctx;
+
+    if (++p->fired == 3)
+        vetch_timer_cancel(t);
+}
+
+START_TEST(timer_periodic_cancelled_in_its_own_callback)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_periodic(1, cancel_self, &p);
+
+    vt_advance(100);
+    ck_assert_int_eq(p.fired, 3);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+/* ---- lifetime ---- */
+
+static void
+unref_self(vetch_timer *t, void *ctx)
+{
+    struct probe *p = ctx;
+
+    p->fired++;
+    p->timer = vetch_timer_unref(t);
+}
+
+/* Threads libuv #2087, libevent #689: freed in its own callback (LESSONS 1,
+ * 2). */
+START_TEST(timer_unref_inside_its_own_callback)
+{
+    struct probe p = { 0 };
+
+    p.timer = vetch_timer_new(0.25, unref_self, &p);
+    vt_advance(0.25);
+    ck_assert_int_eq(p.fired, 1);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+static void
+drop_self(vetch_timer *t, void *ctx)
+{
+    struct probe *p = ctx;
+
+    p->fired++;
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+}
+
+START_TEST(timer_periodic_cancel_and_unref_inside_its_own_callback)
+{
+    struct probe p = { 0 };
+
+    p.timer = vetch_timer_new_periodic(1, drop_self, &p);
+    vt_advance(5);
+    ck_assert_int_eq(p.fired, 1);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(timer_owned_ctx_is_freed_after_expiry_and_release)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
+
+    vt_advance(1);
+    ck_assert_int_eq(p.fired, 1);
+    ck_assert_int_eq(p.freed, 0); /* it could be restarted */
+    vetch_timer_unref(t);
+    ck_assert_int_eq(p.freed, 1);
+}
+END_TEST
+
+START_TEST(timer_owned_ctx_is_freed_after_release_and_expiry)
+{
+    struct probe p = { 0 };
+
+    vetch_timer_unref(vetch_timer_new_owned(1, count, &p, count_free));
+    ck_assert_int_eq(p.freed, 0);
+    vt_advance(1);
+    ck_assert_int_eq(p.fired, 1);
+    ck_assert_int_eq(p.freed, 1);
+}
+END_TEST
+
+START_TEST(timer_owned_ctx_is_freed_after_cancel)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
+
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+    ck_assert_int_eq(p.fired, 0);
+    ck_assert_int_eq(p.freed, 1);
+}
+END_TEST
+
+START_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
+{
+    struct probe p = { 0 };
+
+    ck_assert_ptr_null(vetch_timer_new_owned(-1, count, &p, count_free));
+    ck_assert_int_eq(p.freed, 0);
+}
+END_TEST
+
+START_TEST(timer_owned_ctx_is_freed_when_the_reactor_ends)
+{
+    struct probe p = { 0 };
+
+    vetch_timer_unref(vetch_timer_new_owned(1, count, &p, count_free));
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(p.fired, 0);
+    ck_assert_int_eq(p.freed, 1);
+}
+END_TEST
+
+START_TEST(timer_outlives_its_reactor)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
+    vetch_timer *expired = vetch_timer_new(0, count, &p);
+
+    vt_run_ready();
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert(!vetch_timer_is_active(t));
+    errno = 0;
+    ck_assert_int_eq(vetch_timer_restart(t, 1), -1);
+    ck_assert_int_eq(errno, ECANCELED);
+    vetch_timer_cancel(t);
+    ck_assert_int_eq(p.freed, 0);
+    vetch_timer_unref(t);
+    ck_assert_int_eq(p.freed, 1);
+    vetch_timer_unref(expired);
+    ck_assert_int_eq(p.fired, 1);
+}
+END_TEST
+
+static int wrong_at_the_end;
+
+static void
+start_another(void *ctx)
+{
+    errno = 0;
+    if (vetch_timer_new(1, count, ctx) != NULL || errno != ECANCELED)
+        wrong_at_the_end++;
+    if (vetch_timer_restart(((struct probe *)ctx)->timer, 1) == 0)
+        wrong_at_the_end++;
+    ((struct probe *)ctx)->freed++;
+}
+
+START_TEST(timer_cannot_be_started_while_the_reactor_ends)
+{
+    struct probe p = { 0 };
+
+    wrong_at_the_end = 0;
+    p.timer = vetch_timer_new(5, count, &p);
+    vetch_timer_unref(vetch_timer_new_owned(1, count, &p, start_another));
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(p.freed, 1);
+    ck_assert_int_eq(wrong_at_the_end, 0);
+    vetch_timer_unref(p.timer);
+}
+END_TEST
+
+/* ---- many ---- */
+
+static int order_seen[64], n_order;
+
+static void
+note_order(vetch_timer *t, void *ctx)
+{
+    (void)t;
+    order_seen[n_order++] = (int)(intptr_t)ctx;
+}
+
+START_TEST(timer_equal_delays_fire_in_the_order_of_arming)
+{
+    int i;
+
+    n_order = 0;
+    for (i = 0; i < 50; i++)
+        vetch_timer_unref(vetch_timer_new(1, note_order, (void *)(intptr_t)i));
+    vt_advance(1);
+    ck_assert_int_eq(n_order, 50);
+    for (i = 0; i < 50; i++)
+        ck_assert_int_eq(order_seen[i], i);
+}
+END_TEST
+
+static uint64_t latest_expiry;
+static int n_expired, n_out_of_order;
+
+static void
+check_order(struct vetch__timer *t)
+{
+    n_out_of_order += t->deadline < latest_expiry;
+    latest_expiry = t->deadline;
+    n_expired++;
+}
+
+/* Lanes (a few popular delays) and the heap (the rest), mixed. */
+START_TEST(timer_100000_fire_in_order)
+{
+    struct vetch__timer *all = calloc(MANY, sizeof(*all));
+    int i;
+
+    srand(1);
+    latest_expiry = 0;
+    for (i = 0; i < MANY; i++) {
+        uint64_t delay = rand() % 3 == 0 ? (uint64_t)(rand() % 20) * 500000000
+                                         : (uint64_t)rand();
+
+        vt_reactor->now += (uint64_t)(rand() % 100);
+        ck_assert_int_eq(
+            vetch__timer_start(vt_reactor, &all[i], delay, check_order), 0);
+    }
+    vt_advance(60);
+    ck_assert_int_eq(n_expired, MANY);
+    ck_assert_int_eq(n_out_of_order, 0);
+    free(all);
+}
+END_TEST
+
+/* ---- against a model ---- */
+
+struct modelled {
+    vetch_timer *timer;
+    uint64_t deadline; /* 0: not running */
+    bool wrong;
+};
+
+static struct modelled model[MODEL_TIMERS];
+static int model_fired;
+
+static void
+fire_modelled(vetch_timer *t, void *ctx)
+{
+    struct modelled *m = ctx;
+
+    if (m->timer != t || m->deadline != vt_reactor->now)
+        m->wrong = true;
+    m->deadline = 0;
+    model_fired++;
+    if (rand() % 8 == 0 && vetch_timer_restart(t, 0.001) == 0)
+        m->deadline = vt_reactor->now + 1000000;
+    if (rand() % 8 == 0) { /* cancel somebody else */
+        struct modelled *other = &model[rand() % MODEL_TIMERS];
+
+        vetch_timer_cancel(other->timer);
+        other->deadline = 0;
+    }
+}
+
+/* Random or popular delays, in whole microseconds so that doubles are exact
+ * enough. */
+static uint64_t
+random_delay(void)
+{
+    static const uint64_t popular[] = { 0, 1000, 1000000, 5000000, 75000 };
+
+    return rand() % 2 == 0 ? popular[rand() % 5] : (uint64_t)(rand() % 9000000);
+}
+
+static void
+model_step(void)
+{
+    struct modelled *m = &model[rand() % MODEL_TIMERS];
+    uint64_t us = random_delay();
+
+    switch (rand() % 4) {
+    case 0:
+    case 1:
+        ck_assert_int_eq(vetch_timer_restart(m->timer, (double)us / 1e6), 0);
+        m->deadline = vt_reactor->now + vetch__seconds((double)us / 1e6);
+        break;
+    case 2:
+        vetch_timer_cancel(m->timer);
+        m->deadline = 0;
+        break;
+    default:
+        vt_advance((double)(rand() % 50000) / 1e6);
+        break;
+    }
+}
+
+static int
+count_wrong(void)
+{
+    int i, wrong = 0;
+
+    for (i = 0; i < MODEL_TIMERS; i++) {
+        struct modelled *m = &model[i];
+
+        wrong += m->wrong ||
+                 (m->deadline != 0 && m->deadline < vt_reactor->now) ||
+                 vetch_timer_is_active(m->timer) != (m->deadline != 0);
+    }
+    return wrong;
+}
+
+START_TEST(timer_behaves_like_a_list_of_deadlines)
+{
+    unsigned seed = (unsigned)real_ns();
+    int i;
+
+    srand(seed);
+    memset(model, 0, sizeof(model));
+    model_fired = 0;
+    for (i = 0; i < MODEL_TIMERS; i++) {
+        model[i].timer = vetch_timer_new(1, fire_modelled, &model[i]);
+        model[i].deadline = vt_reactor->now + 1000000000;
+    }
+    for (i = 0; i < MODEL_STEPS; i++) {
+        model_step();
+        if (i % 100 == 0)
+            ck_assert_msg(count_wrong() == 0, "seed %u, step %d", seed, i);
+    }
+    ck_assert_int_gt(model_fired, MODEL_STEPS / 20);
+    for (i = 0; i < MODEL_TIMERS; i++) {
+        vetch_timer_cancel(model[i].timer);
+        vetch_timer_unref(model[i].timer);
+    }
+}
+END_TEST
+
+/* ---- on the real clock ---- */
+
+struct early {
+    uint64_t armed;
+    double delay;
+    int *left;
+    int early;
+};
+
+static void
+check_early(vetch_timer *t, void *ctx)
+{
+    struct early *e = ctx;
+
+    e->early += real_ns() < e->armed + (uint64_t)(e->delay * 1e9);
+    vetch_timer_unref(t);
+    if (--*e->left == 0)
+        vetch_reactor_stop(vt_reactor);
+}
+
+static struct early earlies[300];
+
+static void
+arm_late_in_the_turn(vetch_timer *t, void *ctx)
+{
+    int i;
+
+    for (i = 0; i < 300; i++) {
+        struct early *e = &earlies[i];
+
+        if (i % 50 == 0)
+            hold_the_loop(0.003); /* libevent's idea of now grows old */
+        e->delay = (double)(i * 7919 % 20000) / 1e6;
+        e->left = ctx;
+        e->armed = real_ns();
+        ck_assert_ptr_nonnull(vetch_timer_new(e->delay, check_early, e));
+    }
+    vetch_timer_unref(t);
+}
+
+/* Threads libuv #4773, #4889, libevent #958, #1080: never early, not even by
+ * what the clock of the turn is behind. (LESSONS 13) */
+START_TEST(timer_is_never_early)
+{
+    int left = 300, i;
+
+    ck_assert_ptr_nonnull(vetch_timer_new(0, arm_late_in_the_turn, &left));
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    for (i = 0; i < 300; i++)
+        ck_assert_int_eq(earlies[i].early, 0);
+}
+END_TEST
+
+static void
+cancel_other(vetch_timer *t, void *ctx)
+{
+    struct probe *p = ctx;
+
+    (void)t;
+    p->fired++;
+    vetch_timer_cancel(p->other);
+    vetch_timer_cancel(p->timer);
+}
+
+/* Both are due in the same dispatch; whichever runs first stops the other. */
+START_TEST(timer_cancelled_by_another_that_is_due_with_it)
+{
+    struct probe p = { 0 };
+    vetch_timer *last;
+
+    p.timer = vetch_timer_new(0.001, cancel_other, &p);
+    p.other = vetch_timer_new(0.002, cancel_other, &p);
+    last = vetch_timer_new(0.003, stop_loop, NULL);
+    hold_the_loop(0.005);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(p.fired, 1);
+    vetch_timer_unref(p.timer);
+    vetch_timer_unref(p.other);
+    vetch_timer_unref(last);
+}
+END_TEST
+
+struct greedy {
+    int fired;
+    int fds[2];
+    int fired_before_io;
+};
+
+static void
+restart_at_once(vetch_timer *t, void *ctx)
+{
+    struct greedy *g = ctx;
+
+    if (g->fired_before_io < 0 && ++g->fired < 100000)
+        ck_assert_int_eq(vetch_timer_restart(t, 0), 0);
+}
+
+static void
+note_io(vetch_descriptor *d, unsigned events, void *ctx)
+{
+    struct greedy *g = ctx;
+
+    (void)events;
+    g->fired_before_io = g->fired;
+    vetch_descriptor_cancel(d);
+    vetch_reactor_stop(vt_reactor);
+}
+
+/* A timer that starts itself again without delay waits for the next turn. */
+START_TEST(timer_of_no_delay_does_not_starve_descriptors)
+{
+    struct greedy g = { .fired_before_io = -1 };
+    vetch_timer *t = vetch_timer_new(0, restart_at_once, &g);
+    vetch_descriptor *d;
+
+    ck_assert_int_eq(pipe(g.fds), 0);
+    ck_assert_int_eq((int)write(g.fds[1], "x", 1), 1);
+    d = vetch_descriptor_new(g.fds[0], VETCH_READABLE, note_io, &g);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_lt(g.fired_before_io, 5);
+    vetch_timer_cancel(t);
+    vetch_timer_unref(t);
+    vetch_descriptor_unref(d);
+    close(g.fds[0]);
+    close(g.fds[1]);
+}
+END_TEST
+
+static void
+note_descriptor_first(vetch_descriptor *d, unsigned events, void *ctx)
+{
+    struct probe *p = ctx;
+
+    (void)d;
+    (void)events;
+    p->freed = p->fired; /* how many timers came before */
+    vetch_descriptor_cancel(d);
+}
+
+/* What is due is worked off in portions. */
+START_TEST(timer_crowd_lets_descriptors_in)
+{
+    struct probe p = { 0 };
+    vetch_descriptor *d;
+    int fds[2], i;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    for (i = 0; i < 2000; i++)
+        vetch_timer_unref(vetch_timer_new(0, count, &p));
+    vetch_timer_unref(vetch_timer_new(0.001, stop_loop, NULL));
+    hold_the_loop(0.002);
+    d = vetch_descriptor_new(fds[1], VETCH_WRITABLE, note_descriptor_first, &p);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(p.fired, 2000);
+    ck_assert_int_lt(p.freed, 1000);
+    vetch_descriptor_unref(d);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+static void
+hold_40_ms(vetch_timer *t, void *ctx)
+{
+    struct drift *d = ctx;
+    uint64_t intervals = (real_ns() - d->start) / d->interval;
+
+    d->exact = d->exact && (uint64_t)++d->fired <= intervals;
+    if (d->fired == 1)
+        hold_the_loop(0.040);
+    if (d->fired == 4) {
+        vetch_timer_cancel(t);
+        vetch_reactor_stop(vt_reactor);
+    }
+}
+
+START_TEST(timer_periodic_does_not_make_up_for_a_busy_loop)
+{
+    struct drift d = { real_ns(), 10000000, 0, true };
+    vetch_timer *t = vetch_timer_new_periodic(0.010, hold_40_ms, &d);
+
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert(d.exact);
+    ck_assert_int_ge((int)((real_ns() - d.start) / 1000000), 70);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+/* ---- coarse deadlines, for the layers above ---- */
+
+static int coarse_fired;
+
+static void
+count_coarse(struct vetch__timer *t)
+{
+    (void)t;
+    coarse_fired++;
+}
+
+START_TEST(timer_coarse_starts_share_a_lane_with_exact_ones)
+{
+    struct vetch__timer timers[4] = { 0 };
+    int i;
+
+    coarse_fired = 0;
+    for (i = 0; i < 4; i++) {
+        int started = i % 2 == 0
+                          ? vetch__timer_start(vt_reactor, &timers[i], 1000000,
+                                               count_coarse)
+                          : vetch__timer_start_coarse(vt_reactor, &timers[i],
+                                                      1000000, count_coarse);
+
+        ck_assert_int_eq(started, 0);
+    }
+    for (i = 1; i < 4; i++)
+        ck_assert_uint_ge(timers[i].deadline, timers[i - 1].deadline);
+    vetch_timer_unref(vetch_timer_new(0.004, stop_loop, NULL));
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(coarse_fired, 4);
+    ck_assert(!vetch__timer_active(&timers[0]));
+}
+END_TEST
+
+/* ---- out of memory ---- */
+
+static void
+make_some(bool unharmed)
+{
+    vetch_timer *timers[200];
+    struct probe p = { 0 };
+    int i, made = 0;
+
+    vetch_reactor *r = vetch_reactor_new();
+
+    if (r == NULL) {
+        ck_assert_int_eq(errno, ENOMEM);
+        return;
+    }
+    for (i = 0; i < 200; i++) {
+        errno = 0;
+        timers[i] = vetch_timer_new_owned(i % 7, count, &p, count_free);
+        made += timers[i] != NULL;
+        ck_assert(timers[i] != NULL || errno == ENOMEM);
+    }
+    for (i = 0; i < 200; i += 3) {
+        if (timers[i] != NULL && vetch_timer_restart(timers[i], i) < 0)
+            ck_assert(vetch_timer_is_active(timers[i])); /* as it was */
+    }
+    for (i = 0; i < 200; i++)
+        vetch_timer_unref(timers[i]);
+    vetch_reactor_unref(r);
+    ck_assert_int_eq(p.freed, made);
+    ck_assert(!unharmed || made == 200);
+}
+
+START_TEST(timer_survives_each_failed_allocation)
+{
+    vt_sweep_allocations(make_some);
+}
+END_TEST
+
+static void
+add_basics(TCase *tc)
+{
+    tcase_add_test(tc, timer_fires_once_when_its_time_has_come);
+    tcase_add_test(tc, timer_sees_its_own_time_when_time_jumps);
+    tcase_add_test(tc, timer_released_still_fires);
+    tcase_add_test(tc, timer_cancelled_does_not_fire);
+    tcase_add_test(tc, timer_of_no_delay_fires_when_the_loop_runs);
+    tcase_add_test(tc, timer_delay_must_make_sense);
+    tcase_add_test(tc, timer_may_be_thirty_years_away);
+    tcase_add_test(tc, timer_restart_puts_off_a_running_one);
+    tcase_add_test(tc, timer_restart_revives_what_expired_or_was_cancelled);
+    tcase_add_test(tc, timer_restart_in_its_own_callback);
+    tcase_add_test(tc, timer_periodic_fires_again_and_again);
+    tcase_add_test(tc, timer_periodic_does_not_drift);
+    tcase_add_test(tc, timer_periodic_skips_what_it_missed);
+    tcase_add_test(tc, timer_periodic_takes_a_new_period_when_restarted);
+    tcase_add_test(tc, timer_periodic_cancelled_in_its_own_callback);
+    tcase_add_test(tc, timer_equal_delays_fire_in_the_order_of_arming);
+    tcase_add_test(tc, timer_100000_fire_in_order);
+    tcase_add_test(tc, timer_behaves_like_a_list_of_deadlines);
+}
+
+static void
+add_lifetime(TCase *tc)
+{
+    tcase_add_test(tc, timer_unref_inside_its_own_callback);
+    tcase_add_test(tc, timer_periodic_cancel_and_unref_inside_its_own_callback);
+    tcase_add_test(tc, timer_owned_ctx_is_freed_after_expiry_and_release);
+    tcase_add_test(tc, timer_owned_ctx_is_freed_after_release_and_expiry);
+    tcase_add_test(tc, timer_owned_ctx_is_freed_after_cancel);
+    tcase_add_test(tc, timer_owned_ctx_stays_the_caller_s_on_failure);
+    tcase_add_test(tc, timer_owned_ctx_is_freed_when_the_reactor_ends);
+    tcase_add_test(tc, timer_outlives_its_reactor);
+    tcase_add_test(tc, timer_cannot_be_started_while_the_reactor_ends);
+}
+
+static void
+add_real(TCase *tc)
+{
+    tcase_add_test(tc, timer_is_never_early);
+    tcase_add_test(tc, timer_cancelled_by_another_that_is_due_with_it);
+    tcase_add_test(tc, timer_of_no_delay_does_not_starve_descriptors);
+    tcase_add_test(tc, timer_crowd_lets_descriptors_in);
+    tcase_add_test(tc, timer_periodic_does_not_make_up_for_a_busy_loop);
+    tcase_add_test(tc, timer_coarse_starts_share_a_lane_with_exact_ones);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("timer");
+    TCase *basics = vt_reactor_tcase("basics");
+    TCase *lifetime = vt_reactor_tcase("lifetime");
+    TCase *real = vt_real_reactor_tcase("real");
+    TCase *alone = vt_tcase("alone");
+
+    add_basics(basics);
+    add_lifetime(lifetime);
+    add_real(real);
+    tcase_add_test(alone, timer_needs_a_reactor);
+    tcase_add_test(alone, timer_survives_each_failed_allocation);
+    suite_add_tcase(suite, basics);
+    suite_add_tcase(suite, lifetime);
+    suite_add_tcase(suite, real);
+    suite_add_tcase(suite, alone);
+    return vt_main(suite);
+}
