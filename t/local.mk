@@ -2,16 +2,25 @@
 # A program needs no further lines as long as that is its only source.
 
 unit_tests = \
+	t/test_adoption \
 	t/test_buffer \
+	t/test_cancel \
+	t/test_cancel_inside \
+	t/test_cancel_shared \
 	t/test_error \
+	t/test_handler \
 	t/test_http_pool \
 	t/test_inflate \
 	t/test_log \
+	t/test_ownership \
 	t/test_timer \
 	t/test_url \
 	t/test_parser_regressions \
 	t/test_parser_request \
 	t/test_parser_response \
+	t/test_promise \
+	t/test_rejection \
+	t/test_url \
 	t/test_version
 
 # Unit tests that matter most under the thread sanitizer.
@@ -39,7 +48,9 @@ t_libharness_la_SOURCES = \
 	t/harness.c \
 	t/http_feed.c \
 	t/http_feed.h \
-	t/harness.h
+	t/harness.h \
+	t/promise_kit.c \
+	t/promise_kit.h
 t_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
 check_PROGRAMS += $(unit_tests)

@@ -31,6 +31,7 @@ call_cancellers(void)
         asked_first = p->next;
         if (asked_first == NULL)
             asked_last = NULL;
+        p->second.flags &= (uint8_t)~VETCH__ASKED;
         if (!vetch__settled(p) && p->second.state == VETCH__K_PRODUCED)
             p->u.producer.cancel(d, p->u.producer.ctx);
         vetch_deferred_unref(d);
@@ -49,6 +50,7 @@ ask_producer(vetch_reactor *r, vetch_promise *p)
         return;
     }
     p->second.refs++;
+    p->second.flags |= VETCH__ASKED;
     p->next = NULL;
     if (asked_last == NULL)
         asked_first = p;
@@ -58,15 +60,74 @@ ask_producer(vetch_reactor *r, vetch_promise *p)
     call_cancellers();
 }
 
+void
+vetch__cancel_withdraw(vetch_promise *p)
+{
+    vetch_promise *before = NULL, *at = asked_first;
+
+    while (at != p) {
+        before = at;
+        at = at->next;
+    }
+    if (before == NULL)
+        asked_first = p->next;
+    else
+        before->next = p->next;
+    if (asked_last == p)
+        asked_last = before;
+    p->second.flags &= (uint8_t)~VETCH__ASKED;
+    p->second.refs--; /* the caller has one as well */
+}
+
+static void
+give_back(void *held, size_t index, vetch_promise *answer)
+{
+    (void)index;
+    vetch_promise_unref(answer);
+    vetch_promise_unref(held);
+}
+
+/* A handler borrows its value until its answer has settled, even when the link
+ * gives up waiting for an answer that others want, too. False: there is no
+ * memory to see to it. */
+static bool
+keep_borrowed(vetch_reactor *r, vetch_promise *p)
+{
+    vetch_promise *answer;
+
+    if (p->second.state != VETCH__K_FOLLOW || p->u.follow.held == NULL)
+        return true;
+    answer = vetch_promise_ref(vetch__promise_source(p));
+    if (vetch__watch(r, answer, give_back, p->u.follow.held, 0) == NULL) {
+        vetch_promise_unref(answer);
+        return false;
+    }
+    p->u.follow.held = NULL;
+    return true;
+}
+
+/* Whether something is to be called when `p` is cancelled: that happens from
+ * the ready queue only. */
+static bool
+hears_of_cancel(const vetch_promise *p)
+{
+    if (p->second.state == VETCH__K_LINK)
+        return p->u.link.on_error != NULL && !(p->second.flags & VETCH__CATCH);
+    return p->second.state == VETCH__K_FINALLY ||
+           p->second.state == VETCH__K_WATCH;
+}
+
 /* Let go of a source that others want, or that is shielded. */
 static void
 leave_source(vetch_reactor *r, vetch_promise *p)
 {
+    if (!keep_borrowed(r, p))
+        return; /* and wait as if nothing had been asked */
     vetch__promise_detach(p);
-    if (p->second.state == VETCH__K_SHIELD)
-        vetch__promise_reject(r, p, vetch_error_ref(&vetch__error_canceled));
-    else
+    if (hears_of_cancel(p))
         vetch__promise_attach(r, p, &vetch__canceled);
+    else
+        vetch__promise_reject(r, p, vetch_error_ref(&vetch__error_canceled));
 }
 
 void
@@ -180,6 +241,17 @@ close_produced(void *node, void *ctx)
     vetch__promise_reject(ctx, p, vetch_error_ref(&vetch__error_closed));
 }
 
+static void
+report_held(void *node, void *ctx)
+{
+    vetch_promise *p = node;
+
+    (void)ctx;
+    if (p->object.type == VETCH__PROMISE && p->object.state == VETCH_REJECTED &&
+        !(p->object.flags & VETCH__OBSERVED))
+        vetch__promise_report(p);
+}
+
 /* Every chain hangs from a producer: rejecting those, with handlers switched
  * off, runs what is left of the finally functions. */
 void
@@ -195,4 +267,5 @@ vetch__promises_finish(vetch_reactor *r)
     vetch__ready_drain(r, SIZE_MAX);
     vetch__pool_walk(r->pool, close_produced, r);
     vetch__ready_drain(r, SIZE_MAX);
+    vetch__pool_walk(r->pool, report_held, NULL);
 }

@@ -78,6 +78,8 @@ vetch_deferred_follow(vetch_deferred *d, vetch_promise *q)
         vetch_promise_unref(q);
         return false;
     }
+    if (p->second.flags & VETCH__ASKED)
+        vetch__cancel_withdraw(p);
     vetch__promise_adopt(vetch__reactor, p, q, NULL);
     return true;
 }

@@ -57,7 +57,8 @@ enum {
     VETCH__EMBEDDED = 8,    /* not from the pool */
     VETCH__RESERVED = 16,   /* from the reserve */
     VETCH__LEAKED = 32,     /* a job that cannot be stopped uses its chain */
-    VETCH__INTERNAL = 64    /* a watch without user code behind it */
+    VETCH__INTERNAL = 64,   /* a watch without user code behind it */
+    VETCH__ASKED = 128      /* on the list of cancellers to be called */
 };
 
 /* Called from the ready queue when the source of a watch has settled. Owns
@@ -186,8 +187,13 @@ void vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch,
  * will still be called, with NULL as ctx. */
 void vetch__watch_forget(vetch_promise *watch);
 
+/* Tell the reactor's hook of a rejection that nobody observed. */
+void vetch__promise_report(vetch_promise *p);
+
 /* ---- cancel.c ---- */
 void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
+/* Take an ASKED producer, which is about to follow, off its list. */
+void vetch__cancel_withdraw(vetch_promise *p);
 
 /* ---- deferred.c ---- */
 /* The work behind this deferred cannot be stopped and uses what its chain

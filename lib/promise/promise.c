@@ -134,11 +134,13 @@ free_node(vetch_promise *p)
         vetch__pool_free(p);
 }
 
-static void
-report_unobserved(const vetch_promise *p, const vetch_error *error)
+void
+vetch__promise_report(vetch_promise *p)
 {
+    const vetch_error *error = vetch__outcome(p)->u.error;
     vetch_reactor *r = vetch__pool_of(p)->owner;
 
+    p->object.flags |= VETCH__OBSERVED;
     if (vetch_error_code(error) == VETCH_ECANCELED)
         return;
     if (r != NULL && r->on_rejection != NULL)
@@ -152,11 +154,10 @@ static void
 destroy(vetch_promise *p)
 {
     vetch_promise old = *p;
-    vetch_promise *from = vetch__outcome(p);
 
     if (old.object.state == VETCH_REJECTED &&
         !(old.object.flags & VETCH__OBSERVED))
-        report_unobserved(p, from->u.error);
+        vetch__promise_report(p);
     free_node(p); /* first, so that the functions below may do anything */
     if (old.object.flags & VETCH__FORWARD)
         drop(old.u.forward);
@@ -545,7 +546,8 @@ run_finally(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
     vetch_call_fn fn = p->u.finally.fn;
 
     p->object.flags |= VETCH__RUNNING;
-    fn(p->u.finally.ctx);
+    if (fn != NULL)
+        fn(p->u.finally.ctx);
     p->object.flags &= (uint8_t)~VETCH__RUNNING;
     if (vetch__unlikely(r->debug))
         vetch__slow_check(r, (const void *)(uintptr_t)fn, started);
@@ -720,7 +722,8 @@ vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx)
 
     if (vetch__unlikely(r == NULL)) { /* its reactor has ended: all stands */
         drop(p);
-        fn(ctx);
+        if (fn != NULL)
+            fn(ctx);
         return &vetch__closed;
     }
     link = new_reserved(r, VETCH__K_FINALLY);
