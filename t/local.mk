@@ -13,13 +13,12 @@ unit_tests = \
 	t/test_inflate \
 	t/test_log \
 	t/test_ownership \
-	t/test_timer \
-	t/test_url \
 	t/test_parser_regressions \
 	t/test_parser_request \
 	t/test_parser_response \
 	t/test_promise \
 	t/test_rejection \
+	t/test_timer \
 	t/test_url \
 	t/test_version
 
