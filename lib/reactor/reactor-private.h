@@ -75,6 +75,7 @@ struct vetch_reactor {
 
     /* The ready queue. */
     struct vetch__ready *ready_first, *ready_last;
+    size_t drain_bound; /* entries per drain; 1 lets a test go step by step */
     struct vetch__flush *flush_first, *flush_last;
     unsigned depth;           /* of enter/leave */
     uint64_t n_entries;       /* how often libevent called us */

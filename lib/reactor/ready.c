@@ -123,7 +123,7 @@ drain(vetch_reactor *r)
     size_t rounds = DRAIN_BOUND;
 
     do {
-        bool drained = vetch__ready_drain(r, DRAIN_BOUND);
+        bool drained = vetch__ready_drain(r, r->drain_bound);
 
         if (!run_flushes(r, FLUSH_BOUND) || !drained)
             break;
@@ -236,6 +236,7 @@ vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f)
 int
 vetch__ready_init(vetch_reactor *r)
 {
+    r->drain_bound = DRAIN_BOUND;
     r->pool = vetch__pool_new(r);
     if (r->pool == NULL)
         return -1;
