@@ -18,6 +18,7 @@ vetchinclude_HEADERS = \
 	include/vetch/reactor.h \
 	include/vetch/resolver.h \
 	include/vetch/semaphore.h \
+	include/vetch/task.h \
 	include/vetch/testing.h \
 	include/vetch/timer.h \
 	include/vetch/transport.h \

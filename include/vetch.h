@@ -17,6 +17,7 @@
 #include <vetch/reactor.h>
 #include <vetch/resolver.h>
 #include <vetch/semaphore.h>
+#include <vetch/task.h>
 #include <vetch/timer.h>
 #include <vetch/transport.h>
 #include <vetch/types.h>

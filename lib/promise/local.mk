@@ -1,12 +1,18 @@
 libvetch_private_la_SOURCES += \
 	lib/promise/cancel.c \
 	lib/promise/combinators.c \
+	lib/promise/context-private.h \
+	lib/promise/context.c \
 	lib/promise/deferred.c \
 	lib/promise/promise-private.h \
 	lib/promise/promise.c \
 	lib/promise/results-private.h \
 	lib/promise/results.c \
+	lib/promise/sanitizer-private.h \
 	lib/promise/semaphore-private.h \
 	lib/promise/semaphore.c \
+	lib/promise/stack-private.h \
+	lib/promise/stack.c \
+	lib/promise/task.c \
 	lib/promise/time.c \
 	lib/promise/wait.c

@@ -195,6 +195,10 @@ void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
 /* Take an ASKED producer, which is about to follow, off its list. */
 void vetch__cancel_withdraw(vetch_promise *p);
 
+/* ---- task.c ---- */
+/* Name the tasks that did not end, and unmap all stacks. */
+void vetch__tasks_done(vetch_reactor *r);
+
 /* ---- deferred.c ---- */
 /* The work behind this deferred cannot be stopped and uses what its chain
  * owns: at the end of the reactor the chain is leaked, not ended. */

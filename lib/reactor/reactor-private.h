@@ -58,6 +58,7 @@ struct vetch__timer {
 
 struct vetch__timers;  /* private to timer.c */
 struct vetch__mailbox; /* private to post.c */
+struct vetch__tasks;   /* private to task.c */
 struct vetch__signals; /* private to signal.c */
 struct vetch__net;
 
@@ -101,6 +102,7 @@ struct vetch_reactor {
     struct vetch__pool *pool;
     vetch_promise *handler; /* what the handler that runs was given */
     void *executor;         /* the reactor's own, made on first use */
+    struct vetch__tasks *tasks; /* made on first use */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
 

@@ -4,6 +4,9 @@
  *   promise_chain  N links on one promise: attached, then settled, run, freed
  *   promise_fan    N promises with one handler each
  *   …_10k          the same with 10,000 alive at a time
+ *   await_ready    a task awaits settled promises
+ *   await_pending  a task awaits promises that are settled meanwhile
+ *   task_spawn     a task is started and ends
  *
  * The first round warms the pool and is not printed. */
 #include <malloc.h>
@@ -146,8 +149,7 @@ report(const char *name, struct times t, double n)
            t.build / n, name, t.run / n, name, (t.build + t.run) / n);
 }
 
-static struct times
-many(struct times (*test)(size_t n))
+static struct times many(struct times (*test)(size_t n))
 {
     struct times sum = { 0, 0 };
 
@@ -172,6 +174,74 @@ chain_of_values(size_t n)
     return chain(n, plus_one);
 }
 
+/* ---- tasks ---- */
+
+static vetch_deferred *waited_for;
+
+static void
+settle_soon(void *ctx)
+{
+    vetch_deferred *d = waited_for;
+
+    (void)ctx;
+    waited_for = NULL;
+    vetch_deferred_resolve(d, NULL, NULL);
+    vetch_deferred_unref(d);
+}
+
+static vetch_promise *
+await_ready(void *ctx)
+{
+    (void)ctx;
+    for (size_t i = 0; i < N; i++)
+        vetch_await(vetch_resolved((void *)1, NULL), NULL);
+    return NULL;
+}
+
+/* Includes making the promise, and a call_soon to settle it from. */
+static vetch_promise *
+await_pending(void *ctx)
+{
+    (void)ctx;
+    for (size_t i = 0; i < N; i++) {
+        waited_for = vetch_deferred_new(NULL, NULL);
+        vetch_call_soon(settle_soon, NULL);
+        vetch_await(vetch_deferred_promise(waited_for), NULL);
+    }
+    return NULL;
+}
+
+static vetch_promise *
+empty(void *ctx)
+{
+    (void)ctx;
+    count++;
+    return NULL;
+}
+
+static vetch_promise *
+spawn_many(void *ctx)
+{
+    (void)ctx;
+    for (size_t i = 0; i < N / 100; i++) {
+        for (int j = 0; j < 99; j++)
+            vetch_promise_unref(vetch_spawn(empty, NULL));
+        vetch_await(vetch_spawn(empty, NULL), NULL);
+    }
+    return NULL;
+}
+
+static void
+task_bench(const char *name, vetch_task_fn body)
+{
+    double start;
+
+    run(vetch_spawn(body, NULL));
+    start = now();
+    run(vetch_spawn(body, NULL));
+    printf("%s %.2f ns\n", name, (now() - start) / N);
+}
+
 int
 main(void)
 {
@@ -186,6 +256,9 @@ main(void)
     report("promise_fan", fan(N), N);
     report("promise_chain_10k", many(chain_of_none), N);
     report("promise_fan_10k", many(fan), N);
+    task_bench("await_ready", await_ready);
+    task_bench("await_pending", await_pending);
+    task_bench("task_spawn", spawn_many);
     vetch_reactor_unref(reactor);
     return 0;
 }

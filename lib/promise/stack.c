@@ -1,0 +1,217 @@
+/* Stacks for tasks.
+ *
+ * They are mapped in slabs of 64. A guard page below each stops an overflow:
+ * by MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which costs no
+ * mapping of its own; else by mprotect(), which costs two, and since a process
+ * has only so many (65,530 by default) the number of stacks is bounded then.
+ *
+ * What is free is used last in, first out; beyond a cap a free stack gives its
+ * pages back, down to the one that its user keeps. The tops differ by 64-byte
+ * steps, because stacks that all begin at the same offset of a page fight for
+ * the same cache sets. */
+#include "promise/stack-private.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/mem-private.h"
+#include "promise/sanitizer-private.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define STACKS_PER_SLAB 64
+#define WARM_CAP        ((size_t)4096) /* free stacks that keep their pages */
+#define COLOURS         ((size_t)24)
+#define LINE            ((size_t)64)
+#define DEFAULT_MAPS    ((size_t)65530)
+#define MAPS_FOR_OTHERS ((size_t)4096)
+
+struct slab {
+    struct slab *next;
+    char *base;
+    unsigned valgrind_ids[STACKS_PER_SLAB];
+};
+
+struct vetch__stacks {
+    struct slab *slabs;
+    struct vetch__stack *free;
+    size_t n_free, n_stacks;
+    size_t max_stacks; /* SIZE_MAX: guards cost no mapping; 0: not known yet */
+    size_t page;
+    size_t stride; /* a stack and its guard */
+    size_t user_bytes;
+};
+
+struct vetch__stacks *
+vetch__stacks_new(size_t stack_bytes, size_t user_bytes)
+{
+    struct vetch__stacks *s = vetch__calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->page = (size_t)sysconf(_SC_PAGESIZE);
+    s->stride = (stack_bytes + s->page - 1) / s->page * s->page + s->page;
+    s->user_bytes = (user_bytes + LINE - 1) / LINE * LINE;
+    return s;
+}
+
+void
+vetch__stacks_free(struct vetch__stacks *s)
+{
+    struct slab *slab;
+
+    while ((slab = s->slabs) != NULL) {
+        s->slabs = slab->next;
+        for (size_t i = 0; i < STACKS_PER_SLAB; i++)
+            VETCH__STACK_DEREGISTER(slab->valgrind_ids[i]);
+        munmap(slab->base, s->stride * STACKS_PER_SLAB);
+        vetch__free(slab);
+    }
+    vetch__free(s);
+}
+
+static size_t
+bound_of_guarded_stacks(void)
+{
+    FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+    size_t maps = DEFAULT_MAPS;
+
+    if (f != NULL) {
+        if (fscanf(f, "%zu", &maps) != 1)
+            maps = DEFAULT_MAPS;
+        fclose(f);
+    }
+    if (maps > 2 * MAPS_FOR_OTHERS)
+        return (maps - MAPS_FOR_OTHERS) / 2;
+    return maps / 4;
+}
+
+/* The first guard of all tells what the kernel can do. */
+static int
+guard_page(struct vetch__stacks *s, char *at)
+{
+    if (s->max_stacks == 0 || s->max_stacks == SIZE_MAX) {
+        if (madvise(at, s->page, MADV_GUARD_INSTALL) == 0) {
+            s->max_stacks = SIZE_MAX;
+            return 0;
+        }
+        if (s->max_stacks == SIZE_MAX)
+            return -1;
+        s->max_stacks = bound_of_guarded_stacks();
+    }
+    return mprotect(at, s->page, PROT_NONE);
+}
+
+static char *
+map_slab(struct vetch__stacks *s)
+{
+    size_t bytes = s->stride * STACKS_PER_SLAB;
+    char *base =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+    if (base == MAP_FAILED)
+        return NULL;
+    madvise(base, bytes, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < STACKS_PER_SLAB; i++) {
+        if (guard_page(s, base + i * s->stride) < 0) {
+            munmap(base, bytes);
+            errno = EAGAIN;
+            return NULL;
+        }
+    }
+    return base;
+}
+
+static void
+put(struct vetch__stacks *s, struct vetch__stack *stack)
+{
+    stack->next = s->free;
+    s->free = stack;
+    s->n_free++;
+}
+
+static int
+grow(struct vetch__stacks *s)
+{
+    struct slab *slab;
+
+    if (s->max_stacks != 0 && s->n_stacks + STACKS_PER_SLAB > s->max_stacks) {
+        errno = EAGAIN;
+        return -1;
+    }
+    slab = vetch__malloc(sizeof(*slab));
+    if (slab == NULL)
+        return -1;
+    slab->base = map_slab(s);
+    if (slab->base == NULL) {
+        vetch__free(slab);
+        return -1;
+    }
+    slab->next = s->slabs;
+    s->slabs = slab;
+    for (size_t i = STACKS_PER_SLAB; i-- > 0;) {
+        char *low = slab->base + i * s->stride + s->page;
+        char *top = slab->base + (i + 1) * s->stride;
+        size_t colour = (s->n_stacks + i) % COLOURS * LINE;
+        struct vetch__stack *stack =
+            (struct vetch__stack *)(top - s->user_bytes - colour);
+
+        slab->valgrind_ids[i] = VETCH__STACK_REGISTER(low, top);
+        stack->low = low;
+        stack->fresh = true;
+        put(s, stack);
+    }
+    s->n_stacks += STACKS_PER_SLAB;
+    return 0;
+}
+
+struct vetch__stack *
+vetch__stack_take(struct vetch__stacks *s)
+{
+    struct vetch__stack *stack;
+
+    if (vetch__fault())
+        return NULL;
+    if (s->free == NULL && grow(s) < 0)
+        return NULL;
+    stack = s->free;
+    s->free = stack->next;
+    s->n_free--;
+    return stack;
+}
+
+/* All pages but the topmost ones, which the user's data is on. */
+static void
+give_pages_back(struct vetch__stacks *s, struct vetch__stack *stack)
+{
+    uintptr_t end = (uintptr_t)stack & ~(uintptr_t)(s->page - 1);
+
+    if ((char *)end > stack->low)
+        madvise(stack->low, (size_t)((char *)end - stack->low), MADV_DONTNEED);
+    stack->fresh = true;
+}
+
+void
+vetch__stack_give(struct vetch__stacks *s, struct vetch__stack *stack)
+{
+    if (s->n_free >= WARM_CAP)
+        give_pages_back(s, stack);
+    put(s, stack);
+}
+
+size_t
+vetch__stack_used(const struct vetch__stack *stack)
+{
+    const uint64_t *at = (const uint64_t *)(const void *)stack->low;
+    const uint64_t *end = (const uint64_t *)(const void *)stack;
+
+    while (at < end && *at == 0)
+        at++;
+    return (size_t)((const char *)end - (const char *)at);
+}
