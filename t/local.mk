@@ -18,6 +18,7 @@ unit_tests = \
 	t/test_parser_response \
 	t/test_promise \
 	t/test_rejection \
+	t/test_router \
 	t/test_task \
 	t/test_timer \
 	t/test_url \

@@ -8,6 +8,12 @@ libvetch_private_la_SOURCES += \
 	lib/http/parser.c \
 	lib/http/scan-private.h
 
+# The server.
+libvetch_private_la_SOURCES += \
+	lib/http/path.c \
+	lib/http/router-private.h \
+	lib/http/router.c
+
 # The client.
 libvetch_private_la_SOURCES += \
 	lib/http/inflate-private.h \
