@@ -21,6 +21,7 @@ manual_pages = \
 	man/vetch_resolve.3 \
 	man/vetch_semaphore.3 \
 	man/vetch_signal.3 \
+	man/vetch_task.3 \
 	man/vetch_testing.3 \
 	man/vetch_timer.3 \
 	man/vetch_transport.3 \
