@@ -7,12 +7,15 @@ unit_tests = \
 	t/test_cancel \
 	t/test_cancel_inside \
 	t/test_cancel_shared \
+	t/test_descriptor \
 	t/test_error \
 	t/test_handler \
 	t/test_http_pool \
 	t/test_inflate \
 	t/test_log \
 	t/test_ownership \
+	t/test_post \
+	t/test_reactor \
 	t/test_parser_regressions \
 	t/test_parser_request \
 	t/test_parser_response \
@@ -21,11 +24,13 @@ unit_tests = \
 	t/test_router \
 	t/test_task \
 	t/test_timer \
+	t/test_unref \
 	t/test_url \
 	t/test_version
 
 # Unit tests that matter most under the thread sanitizer.
 thread_tests = \
+	t/test_post \
 	t/test_version
 
 # Whole programs, run end to end: shell scripts.

@@ -339,7 +339,7 @@ vetch_reactor_ref(vetch_reactor *r)
     return r;
 }
 
-/* Run what became ready, as long as the budget lasts. */
+/* Run what became ready as long as the budget lasts; true if that was all. */
 static bool
 drain_some(vetch_reactor *r, size_t *budget)
 {
@@ -349,6 +349,17 @@ drain_some(vetch_reactor *r, size_t *budget)
             return true;
     }
     return false;
+}
+
+static size_t
+count_ready(const vetch_reactor *r)
+{
+    const struct vetch__ready *node;
+    size_t n = 0;
+
+    for (node = r->ready_first; node != NULL; node = node->next)
+        n++;
+    return n;
 }
 
 static void
@@ -412,7 +423,8 @@ end(vetch_reactor *r)
     end_members(r, &ended); /* those that handlers made before they knew */
     if (!drain_some(r, &budget))
         vetch_log(VETCH_LOG_WARNING,
-                  "a reactor ended with callbacks that made ever more");
+                  "the reactor ends with %zu callbacks that did not run",
+                  count_ready(r));
     vetch__promises_finish(r);
     vetch__ready_settle(r, SIZE_MAX); /* connections tell their end, whatever */
     name_what_is_left(r, &ended);
@@ -442,7 +454,7 @@ vetch_reactor_unref(vetch_reactor *r)
 {
     if (r == NULL)
         return NULL;
-    VETCH_CHECK(vetch__reactor_check_thread(r), EPERM, NULL);
+    VETCH_CHECK(vetch__reactor == r, EPERM, NULL);
     if (--r->object.refs > 0 || r->ending)
         return NULL;
     if (r->running_loop || r->depth > 0)

@@ -45,7 +45,8 @@ run_call(vetch_reactor *r, struct call *call)
 {
     uint64_t started = r->debug ? vetch__clock_fresh(r) : 0;
 
-    call->fn(call->ctx);
+    if (!r->finishing)
+        call->fn(call->ctx);
     if (r->debug)
         vetch__slow_check(r, (const void *)(uintptr_t)call->fn, started);
     finish_call(call);
