@@ -40,6 +40,7 @@ demo_tests = \
 
 # The tree itself: shell scripts.
 tree_tests = \
+	t/switch_stacks.sh \
 	t/tree_examples.sh \
 	t/tree_exports.sh \
 	t/tree_headers.sh \
@@ -74,6 +75,7 @@ TESTS += $(tree_tests)
 EXTRA_DIST += \
 	$(demo_tests) \
 	$(tree_tests) \
+	t/context_check.c \
 	t/count_results.sh \
 	t/coverage.sh \
 	t/demo_common.sh \
