@@ -7,26 +7,31 @@ unit_tests = \
 	t/test_cancel \
 	t/test_cancel_inside \
 	t/test_cancel_shared \
+	t/test_combinators \
 	t/test_descriptor \
 	t/test_error \
 	t/test_handler \
 	t/test_http_pool \
 	t/test_inflate \
 	t/test_log \
+	t/test_map \
 	t/test_ownership \
-	t/test_post \
-	t/test_reactor \
 	t/test_parser_regressions \
 	t/test_parser_request \
 	t/test_parser_response \
+	t/test_post \
 	t/test_promise \
+	t/test_reactor \
 	t/test_rejection \
 	t/test_router \
+	t/test_semaphore \
 	t/test_task \
+	t/test_timeout \
 	t/test_timer \
 	t/test_unref \
 	t/test_url \
-	t/test_version
+	t/test_version \
+	t/test_wait
 
 # Unit tests that matter most under the thread sanitizer.
 thread_tests = \

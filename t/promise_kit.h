@@ -119,7 +119,7 @@ void pk_on_done(const vetch_error *error, void *result, void *done);
 #define pk_assert_value(p, v)                                                  \
     do {                                                                       \
         ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);             \
-        ck_assert_ptr_eq(vetch_promise_value(p), (void *)(v));                 \
+        ck_assert_ptr_eq(vetch_promise_value(p), (void *)(intptr_t)(v));       \
     } while (0)
 #define pk_assert_error(p, c)                                                  \
     do {                                                                       \
