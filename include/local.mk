@@ -8,6 +8,7 @@ vetchinclude_HEADERS = \
 	include/vetch/combinators.h \
 	include/vetch/descriptor.h \
 	include/vetch/error.h \
+	include/vetch/event.h \
 	include/vetch/executor.h \
 	include/vetch/export.h \
 	include/vetch/http_client.h \
@@ -15,8 +16,10 @@ vetchinclude_HEADERS = \
 	include/vetch/listener.h \
 	include/vetch/log.h \
 	include/vetch/promise.h \
+	include/vetch/queue.h \
 	include/vetch/reactor.h \
 	include/vetch/resolver.h \
+	include/vetch/scope.h \
 	include/vetch/semaphore.h \
 	include/vetch/task.h \
 	include/vetch/testing.h \

@@ -7,8 +7,11 @@
 #include <vetch/combinators.h>
 #include <vetch/descriptor.h>
 #include <vetch/error.h>
+#include <vetch/event.h>
 #include <vetch/promise.h>
+#include <vetch/queue.h>
 #include <vetch/reactor.h>
+#include <vetch/scope.h>
 #include <vetch/semaphore.h>
 #include <vetch/timer.h>
 
@@ -41,6 +44,15 @@ vetch_unref(void *object)
         return;
     case VETCH__SEMAPHORE:
         vetch_semaphore_unref(object);
+        return;
+    case VETCH__EVENT:
+        vetch_event_unref(object);
+        return;
+    case VETCH__QUEUE:
+        vetch_queue_unref(object);
+        return;
+    case VETCH__SCOPE:
+        vetch_scope_unref(object);
         return;
     case VETCH__SLOT:
         vetch__slot_release(object);

@@ -10,6 +10,7 @@ unit_tests = \
 	t/test_combinators \
 	t/test_descriptor \
 	t/test_error \
+	t/test_event \
 	t/test_handler \
 	t/test_http_pool \
 	t/test_inflate \
@@ -21,8 +22,10 @@ unit_tests = \
 	t/test_parser_response \
 	t/test_post \
 	t/test_promise \
+	t/test_queue \
 	t/test_reactor \
 	t/test_rejection \
+	t/test_scope \
 	t/test_router \
 	t/test_semaphore \
 	t/test_task \

@@ -11,6 +11,7 @@
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 #include "promise/semaphore-private.h"
+#include "promise/waiters-private.h"
 
 struct vetch_semaphore {
     struct vetch__object object;
@@ -25,9 +26,8 @@ struct slot {
 };
 
 struct waiter {
-    struct vetch__list link;
+    struct vetch__waiter waiter;
     vetch_semaphore *semaphore;
-    vetch_deferred *deferred;
     struct slot *slot; /* made beforehand: a hand-over cannot fail */
 };
 
@@ -97,18 +97,16 @@ slot_free(struct slot *slot)
     vetch__free(slot);
 }
 
+/* The waiter's part in the semaphore ends: served or not. */
 static void
-waiter_leave(struct waiter *w)
+leave(struct vetch__waiter *base)
 {
-    vetch__list_remove(&w->link);
-    w->semaphore->n_waiting--;
-}
+    struct waiter *w = (struct waiter *)base;
+    vetch_semaphore *s = w->semaphore;
 
-static void
-waiter_free(struct waiter *w)
-{
-    vetch_semaphore_unref(w->semaphore);
-    vetch__free(w);
+    s->n_waiting--;
+    slot_free(w->slot);
+    vetch_semaphore_unref(s);
 }
 
 void
@@ -116,50 +114,36 @@ vetch__slot_release(void *arg)
 {
     struct slot *slot = arg;
     vetch_semaphore *s = slot->semaphore;
-    struct waiter *w;
+    struct vetch__waiter *w = vetch__waiter_pop(&s->waiters);
 
-    if (vetch__list_empty(&s->waiters)) {
+    if (w == NULL) {
         s->n_free++;
         slot_free(slot);
         return;
     }
-    w = vetch__container(s->waiters.next, struct waiter, link);
-    waiter_leave(w);
-    slot_free(w->slot);
-    vetch_deferred_resolve(w->deferred, slot, vetch__slot_release);
-    vetch_deferred_unref(w->deferred);
-    waiter_free(w);
-}
-
-static void
-cancel_waiter(vetch_deferred *d, void *ctx)
-{
-    struct waiter *w = ctx;
-
-    waiter_leave(w);
-    slot_free(w->slot);
-    vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
-    vetch_deferred_unref(w->deferred);
-    waiter_free(w);
+    leave(w);
+    vetch__waiter_serve(w, slot, vetch__slot_release);
 }
 
 static vetch_promise *
 wait_for_slot(vetch_semaphore *s, struct slot *slot)
 {
     struct waiter *w = vetch__malloc(sizeof(*w));
+    vetch_promise *p;
 
     if (w == NULL)
         return NULL;
-    w->deferred = vetch_deferred_new(cancel_waiter, w);
-    if (w->deferred == NULL) {
+    w->waiter.canceled = leave;
+    w->semaphore = s;
+    w->slot = slot;
+    p = vetch__waiter_add(&s->waiters, &w->waiter);
+    if (p == NULL) {
         vetch__free(w);
         return NULL;
     }
-    w->slot = slot;
-    w->semaphore = vetch_semaphore_ref(s);
-    vetch__list_append(&s->waiters, &w->link);
+    vetch_semaphore_ref(s);
     s->n_waiting++;
-    return vetch_deferred_promise(w->deferred);
+    return p;
 }
 
 vetch_promise *
