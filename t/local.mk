@@ -28,6 +28,7 @@ unit_tests = \
 	t/test_scope \
 	t/test_router \
 	t/test_semaphore \
+	t/test_signal \
 	t/test_task \
 	t/test_timeout \
 	t/test_timer \

@@ -14,6 +14,7 @@ libvetch_private_la_SOURCES += \
 	lib/promise/scope.c \
 	lib/promise/semaphore-private.h \
 	lib/promise/semaphore.c \
+	lib/promise/signal.c \
 	lib/promise/stack-private.h \
 	lib/promise/stack.c \
 	lib/promise/task.c \

@@ -94,6 +94,7 @@ struct vetch_reactor {
 
     struct vetch__mailbox *mailbox;
     struct vetch__signals *signals;
+    void (*signals_done)(vetch_reactor *r); /* set by the first signal */
     struct vetch__list members;
     size_t n_members;
     struct event end_event; /* ends it behind a callback of a foreign loop */

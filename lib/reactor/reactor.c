@@ -81,6 +81,8 @@ set_up(vetch_reactor *r)
 static void
 take_down(vetch_reactor *r)
 {
+    if (r->signals_done != NULL)
+        r->signals_done(r);
     vetch__mailbox_done(r);
     if (r->net_done != NULL)
         r->net_done(r);
