@@ -8,12 +8,14 @@
 #include <vetch/descriptor.h>
 #include <vetch/error.h>
 #include <vetch/event.h>
+#include <vetch/listener.h>
 #include <vetch/promise.h>
 #include <vetch/queue.h>
 #include <vetch/reactor.h>
 #include <vetch/scope.h>
 #include <vetch/semaphore.h>
 #include <vetch/timer.h>
+#include <vetch/transport.h>
 
 #include "base/check-private.h"
 #include "base/object-private.h"
@@ -56,6 +58,12 @@ vetch_unref(void *object)
         return;
     case VETCH__SLOT:
         vetch__slot_release(object);
+        return;
+    case VETCH__TRANSPORT:
+        vetch_transport_unref(object);
+        return;
+    case VETCH__LISTENER:
+        vetch_listener_unref(object);
         return;
     case VETCH__REACTOR:
         vetch_reactor_unref(object);

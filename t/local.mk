@@ -32,6 +32,7 @@ unit_tests = \
 	t/test_task \
 	t/test_timeout \
 	t/test_timer \
+	t/test_transport \
 	t/test_unref \
 	t/test_url \
 	t/test_version \
@@ -65,6 +66,8 @@ t_libharness_la_SOURCES = \
 	t/http_feed.c \
 	t/http_feed.h \
 	t/harness.h \
+	t/net_probe.c \
+	t/net_probe.h \
 	t/promise_kit.c \
 	t/promise_kit.h
 t_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

@@ -27,7 +27,10 @@ typedef struct vetch_protocol_class {
     void (*write_paused)(vetch_protocol *p);
     void (*write_resumed)(vetch_protocol *p);
     /* The connection is over. `reason` is NULL after a clean close (ours or the
-     * peer's end of stream), else says why; borrowed. */
+     * peer's end of stream), else says why: ECONNRESET and the like from the
+     * system, ECONNABORTED after vetch_transport_abort(), VETCH_ETIMEDOUT (not
+     * all was sent in time), VETCH_ETOOLARGE (input limit), VETCH_ECLOSED (the
+     * reactor or the listener ended). Borrowed. */
     void (*lost)(vetch_protocol *p, const vetch_error *reason);
     void (*free)(vetch_protocol *p);
 } vetch_protocol_class;
@@ -56,7 +59,8 @@ VETCH_EXPORT int vetch_transport_attach(vetch_transport *t, vetch_protocol *p);
 VETCH_EXPORT int vetch_transport_pair(vetch_transport *ret_pair[2]);
 
 /* Queue bytes to be written, in order; they leave at the end of the current
- * dispatch, all queued bytes with one system call.
+ * dispatch, all queued bytes with one system call (at once, if they rise above
+ * the high mark).
  *
  * _write copies. _write_owned takes: the bytes stay in place until written or
  * dropped, then `free_fn(free_arg)` is called (NULL: the bytes are static).
@@ -76,28 +80,34 @@ VETCH_EXPORT int vetch_transport_writev(vetch_transport *t,
 VETCH_EXPORT int vetch_transport_sendfile(vetch_transport *t, int fd,
                                           uint64_t offset, uint64_t len);
 
-/* Stop and resume reading: back-pressure towards the peer. */
+/* Stop and resume reading: back-pressure towards the peer. After a resume from
+ * outside of `received`, what the protocol left there comes again. */
 VETCH_EXPORT void vetch_transport_pause(vetch_transport *t);
 VETCH_EXPORT void vetch_transport_resume(vetch_transport *t);
 
 /* Marks in bytes. Defaults: low 16 KiB, high 64 KiB, hard cap 16 MiB (sendfile
- * does not count), input limit 1 MiB. Errors: -1 and EINVAL unless
- * low <= high <= cap. */
+ * does not count), input limit 1 MiB. Errors: -1 and errno: EINVAL unless
+ * low <= high <= cap; ENOMEM. */
 VETCH_EXPORT int vetch_transport_set_write_marks(vetch_transport *t,
                                                  size_t low_bytes,
                                                  size_t high_bytes,
                                                  size_t cap_bytes);
-VETCH_EXPORT void vetch_transport_set_input_limit(vetch_transport *t,
-                                                  size_t limit_bytes);
+VETCH_EXPORT int vetch_transport_set_input_limit(vetch_transport *t,
+                                                 size_t limit_bytes);
 /* Bytes that wait to be written. */
 VETCH_EXPORT size_t vetch_transport_buffered(const vetch_transport *t);
 
 /* Flush what is queued, then close; after the deadline (default 5 s) what is
- * left is dropped and `lost` says VETCH_ETIMEDOUT. Idempotent. */
+ * left is dropped and `lost` says VETCH_ETIMEDOUT. When all is sent, the peer
+ * is told, and what it still sends is dropped until it closes too (for 2 s,
+ * 256 KiB): otherwise the kernel would reset the connection, and the peer might
+ * lose our last bytes. Idempotent. */
 VETCH_EXPORT void vetch_transport_close(vetch_transport *t);
-VETCH_EXPORT void vetch_transport_set_close_timeout(vetch_transport *t,
-                                                    double seconds);
-/* Close at once; queued bytes are dropped, and the peer sees a reset. */
+/* Errors: -1 and errno: EINVAL, negative or NaN; ENOMEM. */
+VETCH_EXPORT int vetch_transport_set_close_timeout(vetch_transport *t,
+                                                   double seconds);
+/* Close at once; queued bytes are dropped, and the peer sees a reset (on a Unix
+ * socket, the end). `lost` says ECONNABORTED. */
 VETCH_EXPORT void vetch_transport_abort(vetch_transport *t);
 /* Half-close: flush, then tell the peer that no more comes; reading goes on.
  * Errors: -1 and errno EPIPE. */

@@ -1,1 +1,14 @@
-libvetch_private_la_SOURCES +=
+libvetch_private_la_SOURCES += \
+	lib/net/endpoint-private.h \
+	lib/net/endpoint.c \
+	lib/net/listen-private.h \
+	lib/net/listen.c \
+	lib/net/listener.c \
+	lib/net/memory.c \
+	lib/net/net-private.h \
+	lib/net/net.c \
+	lib/net/output-private.h \
+	lib/net/output.c \
+	lib/net/socket.c \
+	lib/net/transport-private.h \
+	lib/net/transport.c

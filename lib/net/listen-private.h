@@ -1,0 +1,22 @@
+/* Opening and closing the socket of a listener. */
+#ifndef VETCH_LISTEN_PRIVATE_H
+#define VETCH_LISTEN_PRIVATE_H
+
+#include <sys/types.h>
+
+struct vetch__listen_socket {
+    int fd;         /* -1: none */
+    char *endpoint; /* where it listens; NULL: not opened */
+    unsigned port;  /* TCP */
+    char *path;     /* of a Unix socket's file, which is ours to remove */
+    dev_t dev;
+    ino_t ino;
+};
+
+/* Open what `endpoint` says; -1 and errno, and then nothing was taken. */
+int vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint);
+/* Close it, and remove the file if it is still the same. The text stays. */
+void vetch__listen_close(struct vetch__listen_socket *s);
+void vetch__listen_done(struct vetch__listen_socket *s);
+
+#endif

@@ -1,0 +1,251 @@
+/* The socket of a listener: made from an endpoint string, or taken over.
+ *
+ * A Unix socket's file outlives a process that crashed. It is replaced only if
+ * it is a socket and nobody answers there, and removed at the end only if it is
+ * still the file that was made here. */
+#include "net/listen-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem-private.h"
+#include "net/endpoint-private.h"
+
+static void
+close_quietly(int fd)
+{
+    int saved = errno;
+
+    close(fd);
+    errno = saved;
+}
+
+static int
+set_flag(int fd, int level, int option)
+{
+    int one = 1;
+
+    return setsockopt(fd, level, option, &one, sizeof(one));
+}
+
+/* ---- TCP ---- */
+
+static int
+open_address(const union vetch__address *address, socklen_t len, bool reuseport)
+{
+    int family = address->any.sa_family, zero = 0;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    /* Accepted sockets inherit TCP_NODELAY. [::] takes both families, whatever
+     * the system's default is. */
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
+        set_flag(fd, IPPROTO_TCP, TCP_NODELAY) < 0 ||
+        (reuseport && set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0) ||
+        (family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) < 0) ||
+        bind(fd, &address->any, len) < 0 || listen(fd, SOMAXCONN) < 0) {
+        close_quietly(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int
+open_host(const char *host, const struct vetch__endpoint *e)
+{
+    union vetch__address address;
+    socklen_t len;
+
+    if (!vetch__address_parse(&address, &len, host, e->port)) {
+        errno = EINVAL; /* a name: an address to listen on must be plain */
+        return -1;
+    }
+    return open_address(&address, len, e->reuseport);
+}
+
+static int
+open_tcp(const struct vetch__endpoint *e)
+{
+    int fd;
+
+    if (vetch__host_is_local(e->host))
+        return open_host("127.0.0.1", e);
+    if (strcmp(e->host, "*") != 0)
+        return open_host(e->host, e);
+    fd = open_host("::", e);
+    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+        fd = open_host("0.0.0.0", e);
+    return fd;
+}
+
+/* ---- Unix ---- */
+
+/* Whether there is a socket file at which nobody listens. Someone whose queue
+ * is full (EAGAIN) is somebody. */
+static bool
+is_stale(const union vetch__address *address, socklen_t len, const char *path)
+{
+    struct stat st;
+    bool stale;
+    int fd;
+
+    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    stale = connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    return stale;
+}
+
+static int
+bind_unix(int fd, const char *path)
+{
+    union vetch__address address;
+    socklen_t len = vetch__address_unix(&address, path);
+
+    if (bind(fd, &address.any, len) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return -1;
+    if (is_stale(&address, len, path) && unlink(path) == 0)
+        return bind(fd, &address.any, len);
+    errno = EADDRINUSE;
+    return -1;
+}
+
+static int
+open_unix(struct vetch__listen_socket *s, const char *path)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    s->path = vetch__strdup(path);
+    if (s->path == NULL || bind_unix(fd, path) < 0) {
+        close_quietly(fd);
+        goto fail;
+    }
+    if (listen(fd, SOMAXCONN) < 0 || stat(path, &st) < 0) {
+        close_quietly(fd);
+        unlink(path);
+        goto fail;
+    }
+    s->dev = st.st_dev;
+    s->ino = st.st_ino;
+    return fd;
+fail:
+    vetch__free(s->path);
+    s->path = NULL;
+    return -1;
+}
+
+/* ---- a descriptor that somebody else opened ---- */
+
+static int
+take_fd(int fd)
+{
+    int listening = 0, type = 0, flags;
+    socklen_t len = sizeof(int);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+        return -1;
+    if (!listening || type != SOCK_STREAM) {
+        errno = EINVAL;
+        return -1;
+    }
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -1;
+    set_flag(fd, IPPROTO_TCP, TCP_NODELAY); /* fails if it is not TCP */
+    return fd;
+}
+
+/* ---- all of them ---- */
+
+static int
+name_it(struct vetch__listen_socket *s)
+{
+    union vetch__address address;
+    socklen_t len = sizeof(address);
+    char text[sizeof("unix:") + VETCH__ADDRESS_TEXT];
+    bool is_unix;
+
+    if (getsockname(s->fd, &address.any, &len) < 0)
+        return -1;
+    is_unix = address.any.sa_family == AF_UNIX;
+    vetch__address_format(stpcpy(text, is_unix ? "unix:" : "tcp:"),
+                          &address.any, len);
+    s->port = vetch__address_port(&address.any);
+    s->endpoint = vetch__strdup(text);
+    return s->endpoint != NULL ? 0 : -1;
+}
+
+int
+vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint)
+{
+    struct vetch__endpoint e;
+
+    memset(s, 0, sizeof(*s));
+    s->fd = -1;
+    if (vetch__endpoint_parse(&e, endpoint) != NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    switch (e.kind) {
+    case VETCH__ENDPOINT_TCP:
+        s->fd = open_tcp(&e);
+        break;
+    case VETCH__ENDPOINT_UNIX:
+        s->fd = open_unix(s, e.path);
+        break;
+    case VETCH__ENDPOINT_FD:
+        s->fd = take_fd(e.fd);
+        break;
+    }
+    if (s->fd < 0)
+        return -1;
+    if (name_it(s) == 0)
+        return 0;
+    if (e.kind == VETCH__ENDPOINT_FD)
+        s->fd = -1; /* it stays the caller's */
+    vetch__listen_done(s);
+    return -1;
+}
+
+void
+vetch__listen_close(struct vetch__listen_socket *s)
+{
+    int saved = errno;
+    struct stat st;
+
+    if (s->path != NULL && lstat(s->path, &st) == 0 && st.st_dev == s->dev &&
+        st.st_ino == s->ino)
+        unlink(s->path);
+    vetch__free(s->path);
+    s->path = NULL;
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    errno = saved;
+}
+
+void
+vetch__listen_done(struct vetch__listen_socket *s)
+{
+    vetch__listen_close(s);
+    vetch__free(s->endpoint);
+    s->endpoint = NULL;
+}

@@ -1,0 +1,520 @@
+/* Listeners.
+ *
+ * Accepting goes on while three things hold: the listener was not stopped, it
+ * has fewer connections than its limit, and the process has descriptors. When
+ * those run out, the kernel goes on reporting the same connection, so the
+ * listener looks away for a while: 100 ms, doubled each time up to a second, or
+ * until a connection of this reactor closes. After a second in vain the
+ * descriptor kept in reserve is given up for a moment, to refuse those who wait
+ * instead of leaving them in the dark.
+ *
+ * The reactor holds a reference until the listener was stopped and its last
+ * connection is lost. */
+#include <vetch/listener.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <unistd.h>
+
+#include <vetch/error.h>
+#include <vetch/log.h>
+
+#include "base/check-private.h"
+#include "base/error-private.h"
+#include "net/endpoint-private.h"
+#include "net/listen-private.h"
+#include "net/transport-private.h"
+#include "promise/promise-private.h"
+
+#define DEFAULT_LIMIT ((size_t)10000)
+#define BACKOFF_FIRST UINT64_C(100000000) /* ns */
+#define BACKOFF_LAST  UINT64_C(1000000000)
+#define LOG_INTERVAL  UINT64_C(1000000000)
+
+enum { ACCEPT_BATCH = 64 };
+
+/* Somebody who waits for the listener to end. */
+struct waiter {
+    struct waiter *next;
+    vetch_deferred *deferred;
+};
+
+struct vetch_listener {
+    struct vetch__object object;
+    vetch_reactor *reactor; /* NULL once it has ended */
+    struct vetch__member member;
+    struct vetch__listen_socket socket;
+    struct event event;
+    bool watching;
+    bool stopping;
+
+    vetch_protocol_fn make;
+    void *ctx;
+    vetch_free_fn free_ctx;
+    vetch_listener_error_fn on_error;
+    void *on_error_ctx;
+    uint64_t logged; /* when, for one line a second */
+
+    size_t n_connections, limit;
+    struct vetch__list starved; /* among those without descriptors */
+    struct vetch__timer backoff_timer;
+    uint64_t backoff; /* ns; 0: none */
+
+    struct waiter *waiters;
+    struct vetch__timer stop_timer;
+    intptr_t n_cut;
+};
+
+/* ---- watching, and looking away ---- */
+
+static void
+unwatch(vetch_listener *l)
+{
+    if (l->watching)
+        event_del(&l->event);
+    l->watching = false;
+}
+
+static void end_of_backoff(struct vetch__timer *timer);
+
+static void
+look_away(vetch_listener *l)
+{
+    unwatch(l);
+    l->backoff = l->backoff == 0 ? BACKOFF_FIRST : 2 * l->backoff;
+    if (l->backoff > BACKOFF_LAST)
+        l->backoff = BACKOFF_LAST;
+    vetch__list_remove(&l->starved);
+    vetch__list_append(&l->reactor->net->starved, &l->starved);
+    /* Should that fail, it goes on when a connection closes. */
+    vetch__timer_start(l->reactor, &l->backoff_timer, l->backoff,
+                       end_of_backoff);
+}
+
+/* Accept, if nothing speaks against it. */
+static void
+watch(vetch_listener *l)
+{
+    if (l->watching || l->stopping || !vetch__list_empty(&l->starved) ||
+        (l->limit != 0 && l->n_connections >= l->limit))
+        return;
+    if (event_add(&l->event, NULL) < 0)
+        look_away(l);
+    else
+        l->watching = true;
+}
+
+static void
+end_of_backoff(struct vetch__timer *timer)
+{
+    vetch_listener *l = vetch__container(timer, vetch_listener, backoff_timer);
+
+    vetch__list_remove(&l->starved);
+    watch(l);
+}
+
+static void
+wake_starved(struct vetch__net *net)
+{
+    while (!vetch__list_empty(&net->starved)) {
+        vetch_listener *l =
+            vetch__container(net->starved.next, vetch_listener, starved);
+
+        vetch__list_remove(&l->starved);
+        vetch__timer_stop(l->reactor, &l->backoff_timer);
+        if (event_add(&l->event, NULL) == 0)
+            l->watching = true;
+    }
+}
+
+/* ---- accepting ---- */
+
+static void
+report(vetch_listener *l, int errnum)
+{
+    vetch_error *e =
+        vetch_error_from_errno(errnum, "accept on %s", l->socket.endpoint);
+    uint64_t now = vetch__clock_now(l->reactor);
+
+    if (l->on_error != NULL) {
+        l->on_error(l, e, l->on_error_ctx);
+    } else if (l->logged == 0 || now - l->logged >= LOG_INTERVAL) {
+        l->logged = now;
+        vetch_log(VETCH_LOG_WARNING, "%s", vetch_error_text(e));
+    }
+    vetch_error_unref(e);
+}
+
+/* Make room for one descriptor, and use it to send away those who wait. */
+static void
+refuse_those_who_wait(vetch_listener *l)
+{
+    struct vetch__net *net = l->reactor->net;
+    int n = 0, fd;
+
+    if (net->reserve_fd < 0)
+        return;
+    close(net->reserve_fd);
+    while (n < ACCEPT_BATCH && (fd = accept(l->socket.fd, NULL, NULL)) >= 0) {
+        close(fd);
+        n++;
+    }
+    net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Something is missing that may come back. */
+static void
+starve(vetch_listener *l, int errnum)
+{
+    if (l->backoff == BACKOFF_LAST && (errnum == EMFILE || errnum == ENFILE))
+        refuse_those_who_wait(l);
+    look_away(l);
+    report(l, errnum);
+}
+
+/* After a failed accept: whether to go on at once. */
+static bool
+accept_failed(vetch_listener *l, int errnum)
+{
+    switch (errnum) {
+    case EAGAIN:
+        return false;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        starve(l, errnum);
+        return false;
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK:
+    case EOPNOTSUPP: /* somebody took the socket from under us */
+        unwatch(l);
+        report(l, errnum);
+        return false;
+    default: /* that connection's own trouble: the next one may be well */
+        return true;
+    }
+}
+
+static void
+serve(vetch_listener *l, vetch_transport *t)
+{
+    vetch_protocol *p = l->make(l->ctx);
+
+    if (p == NULL) {
+        vetch__transport_over(t, NULL, false);
+        return;
+    }
+    t->listener = l;
+    l->n_connections++;
+    vetch__transport_attach_now(t, p);
+    if (l->limit != 0 && l->n_connections >= l->limit)
+        unwatch(l);
+}
+
+/* Whether to go on. */
+static bool
+accept_one(vetch_listener *l)
+{
+    union vetch__address address = { .any = { .sa_family = AF_UNSPEC } };
+    socklen_t len = sizeof(address);
+    vetch_transport *t;
+    int fd;
+
+    fd =
+        accept4(l->socket.fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return accept_failed(l, errno);
+    l->backoff = 0;
+    t = vetch__socket_transport_new(l->reactor, fd, &address.any, len);
+    if (t == NULL) {
+        close(fd);
+        starve(l, ENOMEM);
+        return false;
+    }
+    serve(l, t);
+    vetch_transport_unref(t);
+    return true;
+}
+
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+    vetch_listener *l = arg;
+    vetch_reactor *r = l->reactor;
+    int n = 0;
+
+    (void)fd;
+    (void)what;
+    vetch__reactor_enter(r);
+    vetch_listener_ref(l);
+    while (l->watching && n++ < ACCEPT_BATCH && accept_one(l))
+        continue;
+    vetch_listener_unref(l);
+    vetch__reactor_leave(r);
+}
+
+/* ---- the end ---- */
+
+static void
+settle_waiters(vetch_listener *l, const vetch_error *error)
+{
+    struct waiter *w;
+
+    while ((w = l->waiters) != NULL) {
+        l->waiters = w->next;
+        if (error != NULL)
+            vetch_deferred_reject(w->deferred, vetch_error_ref(error));
+        else
+            vetch_deferred_resolve(w->deferred, (void *)l->n_cut, NULL);
+        vetch_deferred_unref(w->deferred);
+        vetch__free(w);
+    }
+}
+
+static void
+end_if_idle(vetch_listener *l)
+{
+    vetch_free_fn free_ctx = l->free_ctx;
+
+    if (!l->stopping || l->n_connections > 0 || l->reactor == NULL)
+        return;
+    vetch__timer_stop(l->reactor, &l->stop_timer);
+    settle_waiters(l, NULL);
+    vetch__member_remove(l->reactor, &l->member);
+    l->reactor = NULL;
+    l->free_ctx = NULL;
+    if (free_ctx != NULL)
+        free_ctx(l->ctx);
+    vetch_listener_unref(l);
+}
+
+void
+vetch__listener_lost_one(vetch_listener *l, vetch_transport *t)
+{
+    t->listener = NULL;
+    l->n_connections--;
+    watch(l);
+    end_if_idle(l);
+}
+
+static void
+stop_accepting(vetch_listener *l)
+{
+    if (l->stopping)
+        return;
+    l->stopping = true;
+    unwatch(l);
+    vetch__timer_stop(l->reactor, &l->backoff_timer);
+    vetch__list_remove(&l->starved);
+    vetch__listen_close(&l->socket);
+}
+
+static void
+end_with_reactor(struct vetch__member *self)
+{
+    vetch_listener *l = vetch__container(self, vetch_listener, member);
+
+    vetch_listener_ref(l);
+    stop_accepting(l);
+    settle_waiters(l, &vetch__error_closed);
+    end_if_idle(l); /* else with its last connection, which ends as well */
+    vetch_listener_unref(l);
+}
+
+static void
+cut_all(vetch_listener *l)
+{
+    if (l->reactor != NULL)
+        l->n_cut += (intptr_t)vetch__transports_cut(l->reactor, l);
+}
+
+static void
+stop_is_late(struct vetch__timer *timer)
+{
+    cut_all(vetch__container(timer, vetch_listener, stop_timer));
+}
+
+/* Whoever does not want to wait wants the end now. */
+static void
+cancel_stop(vetch_deferred *d, void *ctx)
+{
+    (void)d;
+    cut_all(ctx);
+}
+
+static void
+start_stop_timer(vetch_listener *l, double seconds)
+{
+    uint64_t delay = vetch__seconds(seconds);
+    uint64_t now = vetch__clock_fresh(l->reactor);
+
+    if (vetch__timer_active(&l->stop_timer) &&
+        l->stop_timer.deadline <= now + delay)
+        return;
+    if (vetch__timer_start(l->reactor, &l->stop_timer, delay, stop_is_late) < 0)
+        cut_all(l); /* better at once than never */
+}
+
+static vetch_promise *
+wait_for_end(vetch_listener *l)
+{
+    struct waiter *w = vetch__malloc(sizeof(*w));
+
+    if (w == NULL)
+        return &vetch__no_memory;
+    w->deferred = vetch_deferred_new(cancel_stop, l);
+    if (w->deferred == NULL) {
+        vetch__free(w);
+        return vetch__failed(errno, "stop");
+    }
+    w->next = l->waiters;
+    l->waiters = w;
+    return vetch_deferred_promise(w->deferred);
+}
+
+vetch_promise *
+vetch_listener_stop(vetch_listener *l, double seconds)
+{
+    vetch_promise *p;
+
+    if (l == NULL || isnan(seconds) || seconds < 0)
+        return vetch__failed(EINVAL, "stop");
+    if (l->reactor == NULL)
+        return vetch_resolved((void *)l->n_cut, NULL);
+    p = wait_for_end(l);
+    /* Also when nobody can be told: stopping must not fail. */
+    vetch_listener_ref(l);
+    stop_accepting(l);
+    if (l->n_connections > 0)
+        start_stop_timer(l, seconds);
+    end_if_idle(l);
+    vetch_listener_unref(l);
+    return p;
+}
+
+/* ---- making one ---- */
+
+vetch_listener *
+vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx)
+{
+    return vetch_listener_new_owned(endpoint, make, ctx, NULL);
+}
+
+/* What all listeners of a reactor share. */
+static struct vetch__net *
+prepare(vetch_reactor *r)
+{
+    struct vetch__net *net = vetch__net_get(r);
+
+    if (net == NULL)
+        return NULL;
+    net->wake_starved = wake_starved;
+    if (net->reserve_fd < 0)
+        net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return net;
+}
+
+vetch_listener *
+vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
+                         void *ctx, vetch_free_fn free_ctx)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_listener *l;
+
+    VETCH_CHECK(endpoint != NULL && make != NULL, EINVAL, NULL);
+    if (r == NULL || r->ending) {
+        errno = r == NULL ? EPERM : ECANCELED;
+        return NULL;
+    }
+    if (prepare(r) == NULL)
+        return NULL;
+    l = vetch__calloc(1, sizeof(*l));
+    if (l == NULL)
+        return NULL;
+    if (vetch__listen_open(&l->socket, endpoint) < 0)
+        goto fail;
+    event_assign(&l->event, r->base, l->socket.fd, EV_READ | EV_PERSIST,
+                 on_acceptable, l);
+    if (event_add(&l->event, NULL) < 0)
+        goto fail;
+    l->watching = true;
+    l->object = (struct vetch__object){ .type = VETCH__LISTENER, .refs = 2 };
+    l->reactor = r;
+    l->make = make;
+    l->ctx = ctx;
+    l->free_ctx = free_ctx;
+    l->limit = DEFAULT_LIMIT;
+    vetch__list_init(&l->starved);
+    vetch__member_add(r, &l->member, "listener", end_with_reactor);
+    return l;
+fail:
+    vetch__listen_done(&l->socket);
+    vetch__free(l);
+    return NULL;
+}
+
+/* ---- looking at one, references ---- */
+
+const char *
+vetch_listener_endpoint(const vetch_listener *l)
+{
+    VETCH_CHECK(l != NULL, EINVAL, "");
+    return l->socket.endpoint;
+}
+
+unsigned
+vetch_listener_port(const vetch_listener *l)
+{
+    VETCH_CHECK(l != NULL, EINVAL, 0);
+    return l->socket.port;
+}
+
+void
+vetch_listener_set_limit(vetch_listener *l, size_t limit)
+{
+    VETCH_CHECK(l != NULL, EINVAL, );
+    l->limit = limit;
+    if (l->reactor == NULL)
+        return;
+    if (limit != 0 && l->n_connections >= limit)
+        unwatch(l);
+    else
+        watch(l);
+}
+
+size_t
+vetch_listener_connections(const vetch_listener *l)
+{
+    VETCH_CHECK(l != NULL, EINVAL, 0);
+    return l->n_connections;
+}
+
+void
+vetch_listener_set_error_fn(vetch_listener *l, vetch_listener_error_fn fn,
+                            void *ctx)
+{
+    VETCH_CHECK(l != NULL, EINVAL, );
+    l->on_error = fn;
+    l->on_error_ctx = ctx;
+}
+
+vetch_listener *
+vetch_listener_ref(vetch_listener *l)
+{
+    if (l != NULL)
+        l->object.refs++;
+    return l;
+}
+
+vetch_listener *
+vetch_listener_unref(vetch_listener *l)
+{
+    if (l != NULL && --l->object.refs == 0) {
+        vetch__listen_done(&l->socket);
+        vetch__free(l);
+    }
+    return NULL;
+}

@@ -1,0 +1,49 @@
+/* What all connections of one reactor share: the area that sockets are read
+ * into, recycled memory, the descriptor kept in reserve, the resolver. It is
+ * made on first use and freed when the reactor has ended. */
+#ifndef VETCH_NET_PRIVATE_H
+#define VETCH_NET_PRIVATE_H
+
+#include "base/buffer-private.h"
+#include "reactor/reactor-private.h"
+
+struct vetch__chunk;
+
+/* How much one read takes at most. */
+#define VETCH__INPUT_SIZE ((size_t)65536)
+
+enum { VETCH__SPARE_BUFFERS = 32 };
+
+struct vetch__net {
+    /* Every read goes here first: what a protocol leaves is copied away, so
+     * that an idle connection holds no buffer. */
+    vetch_buffer input;
+
+    struct vetch__chunk *spare_chunks;
+    unsigned n_spare_chunks;
+    vetch_buffer *spare_buffers[VETCH__SPARE_BUFFERS];
+    unsigned n_spare_buffers;
+
+    int reserve_fd; /* given up for a moment to refuse connections; or -1 */
+    struct vetch__list starved; /* listeners that wait for a descriptor */
+    void (*wake_starved)(struct vetch__net *net);
+
+    void *resolver; /* an executor of its own, made on first use */
+};
+
+/* This reactor's; NULL and ENOMEM. */
+struct vetch__net *vetch__net_get(vetch_reactor *r);
+
+/* A buffer for input that a protocol left, and back. */
+vetch_buffer *vetch__net_take_buffer(struct vetch__net *net);
+void vetch__net_give_buffer(struct vetch__net *net, vetch_buffer *b);
+
+/* A descriptor was closed: listeners that lack one may go on. */
+static inline void
+vetch__net_descriptor_closed(struct vetch__net *net)
+{
+    if (vetch__unlikely(!vetch__list_empty(&net->starved)))
+        net->wake_starved(net);
+}
+
+#endif

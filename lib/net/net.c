@@ -1,0 +1,74 @@
+/* What all connections of one reactor share. */
+#include "net/net-private.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "net/output-private.h"
+
+/* A buffer that grew beyond this is not kept. */
+#define SPARE_BUFFER_MAX ((size_t)16384)
+
+static void
+free_net(struct vetch__net *net)
+{
+    while (net->spare_chunks != NULL) {
+        struct vetch__chunk *next = net->spare_chunks->next;
+
+        vetch__free(net->spare_chunks);
+        net->spare_chunks = next;
+    }
+    while (net->n_spare_buffers > 0)
+        vetch_buffer_free(net->spare_buffers[--net->n_spare_buffers]);
+    vetch__buffer_done(&net->input);
+    if (net->reserve_fd >= 0)
+        close(net->reserve_fd);
+    vetch__free(net);
+}
+
+static void
+done(vetch_reactor *r)
+{
+    free_net(r->net);
+    r->net = NULL;
+}
+
+struct vetch__net *
+vetch__net_get(vetch_reactor *r)
+{
+    struct vetch__net *net = r->net;
+
+    if (net != NULL)
+        return net;
+    net = vetch__calloc(1, sizeof(*net));
+    if (net == NULL)
+        return NULL;
+    net->reserve_fd = -1;
+    vetch__list_init(&net->starved);
+    if (vetch_buffer_reserve(&net->input, VETCH__INPUT_SIZE) == NULL) {
+        free_net(net);
+        return NULL;
+    }
+    r->net = net;
+    r->net_done = done;
+    return net;
+}
+
+vetch_buffer *
+vetch__net_take_buffer(struct vetch__net *net)
+{
+    if (net->n_spare_buffers > 0)
+        return net->spare_buffers[--net->n_spare_buffers];
+    return vetch_buffer_new();
+}
+
+void
+vetch__net_give_buffer(struct vetch__net *net, vetch_buffer *b)
+{
+    vetch_buffer_clear(b);
+    if (net->n_spare_buffers == VETCH__SPARE_BUFFERS ||
+        b->capacity > SPARE_BUFFER_MAX)
+        vetch_buffer_free(b);
+    else
+        net->spare_buffers[net->n_spare_buffers++] = b;
+}

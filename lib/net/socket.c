@@ -1,0 +1,334 @@
+/* Transports on stream sockets: TCP and Unix.
+ *
+ * One event watches for input as long as the connection is open: a read costs
+ * one system call, and a second one only if it filled the whole area. Output
+ * is sent at once; only when the kernel takes no more is the second event made,
+ * kept for the next time, and switched on. */
+#include "net/transport-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "net/endpoint-private.h"
+
+enum { MAX_PIECES = 64 };
+
+/* One turn of one connection sends no more: others want to be served too. */
+#define TURN_MAX ((size_t)1048576)
+
+struct socket_transport {
+    vetch_transport t;
+    struct event event;     /* input */
+    struct event *writable; /* made when first needed */
+    int fd;
+    bool waiting; /* `writable` is on */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } peer; /* not of Unix sockets, whose kernel keeps it */
+};
+
+static struct socket_transport *
+socket_of(vetch_transport *t)
+{
+    return (struct socket_transport *)t;
+}
+
+/* ---- input ---- */
+
+static void
+read_once(struct socket_transport *s)
+{
+    vetch_buffer *input = &s->t.reactor->net->input;
+    ssize_t n = recv(s->fd, input->data, VETCH__INPUT_SIZE, 0);
+
+    if (vetch__likely(n > 0)) {
+        input->end = (size_t)n;
+        vetch__transport_received(&s->t);
+    } else if (n == 0) {
+        vetch__transport_ended(&s->t);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        vetch__transport_over(
+            &s->t,
+            vetch_error_from_errno(errno, "read from %s",
+                                   vetch_transport_peer(&s->t)),
+            false);
+    }
+}
+
+static void
+socket_read_off(vetch_transport *t)
+{
+    if ((t->flags & VETCH__T_READING) == 0)
+        return;
+    t->flags &= (uint16_t)~VETCH__T_READING;
+    event_del(&socket_of(t)->event);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct socket_transport *s = arg;
+    vetch_reactor *r = s->t.reactor;
+
+    (void)fd;
+    (void)what;
+    vetch__reactor_enter(r);
+    vetch_transport_ref(&s->t);
+    if (vetch__likely(vetch__transport_wants_input(&s->t)))
+        read_once(s);
+    else
+        socket_read_off(&s->t);
+    vetch_transport_unref(&s->t);
+    vetch__reactor_leave(r);
+}
+
+static void
+socket_read_on(vetch_transport *t)
+{
+    if ((t->flags & VETCH__T_READING) != 0)
+        return;
+    t->flags |= VETCH__T_READING;
+    if (event_add(&socket_of(t)->event, NULL) < 0) {
+        t->flags &= (uint16_t)~VETCH__T_READING;
+        vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "watch"), true);
+    }
+}
+
+/* ---- output ---- */
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct socket_transport *s = arg;
+    vetch_reactor *r = s->t.reactor;
+
+    (void)fd;
+    (void)what;
+    vetch__reactor_enter(r);
+    vetch__transport_writable(&s->t);
+    vetch__reactor_leave(r);
+}
+
+static void
+wait_until_writable(struct socket_transport *s)
+{
+    s->t.flags |= VETCH__T_BLOCKED;
+    if (s->waiting)
+        return;
+    if (s->writable == NULL) {
+        s->writable = vetch__malloc(sizeof(*s->writable));
+        if (s->writable == NULL)
+            goto fail;
+        event_assign(s->writable, s->t.reactor->base, s->fd,
+                     EV_WRITE | EV_PERSIST, on_writable, s);
+    }
+    if (event_add(s->writable, NULL) < 0)
+        goto fail;
+    s->waiting = true;
+    return;
+fail:
+    vetch__transport_over(&s->t, vetch_error_new(VETCH_ENOMEM, "watch"), true);
+}
+
+/* After a failed call: whether to go on at once. */
+static bool
+send_failed(struct socket_transport *s, int errnum)
+{
+    if (errnum == EINTR)
+        return true;
+    if (errnum == EAGAIN)
+        wait_until_writable(s);
+    else
+        vetch__transport_write_failed(&s->t, errnum);
+    return false;
+}
+
+/* Send bytes from memory, up to the next part of a file; whether to go on. */
+static bool
+send_memory(struct socket_transport *s, size_t *budget)
+{
+    struct iovec iov[MAX_PIECES];
+    struct msghdr msg = { .msg_iov = iov };
+    size_t total;
+    bool more;
+    ssize_t sent;
+    int flags;
+
+    msg.msg_iovlen =
+        vetch__output_gather(&s->t.output, iov, MAX_PIECES, &total, &more);
+    flags = more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+    if (vetch__likely(msg.msg_iovlen == 1))
+        sent = send(s->fd, iov[0].iov_base, total, flags);
+    else
+        sent = sendmsg(s->fd, &msg, flags);
+    if (sent < 0)
+        return send_failed(s, errno);
+    vetch__output_consume(s->t.reactor, &s->t.output, (uint64_t)sent);
+    if ((size_t)sent < total) { /* the kernel has enough: asking is futile */
+        wait_until_writable(s);
+        return false;
+    }
+    *budget -= total < *budget ? total : *budget;
+    return true;
+}
+
+static bool
+send_file(struct socket_transport *s, size_t *budget)
+{
+    struct vetch__chunk *c = s->t.output.first;
+    off_t offset = (off_t)c->at.offset;
+    size_t want = c->len < TURN_MAX ? (size_t)c->len : TURN_MAX;
+    ssize_t sent = sendfile(s->fd, c->of.fd, &offset, want);
+
+    if (sent < 0)
+        return send_failed(s, errno);
+    if (sent == 0) {
+        vetch__transport_over(
+            &s->t,
+            vetch_error_new(VETCH_ETRUNCATED,
+                            "a file is shorter than what was to be sent of it"),
+            true);
+        return false;
+    }
+    vetch__output_consume(s->t.reactor, &s->t.output, (uint64_t)sent);
+    *budget -= (size_t)sent < *budget ? (size_t)sent : *budget;
+    return true;
+}
+
+static void
+socket_send(vetch_transport *t)
+{
+    struct socket_transport *s = socket_of(t);
+    size_t budget = TURN_MAX;
+    bool go_on = true;
+
+    while (go_on && t->output.first != NULL) {
+        if (t->output.first->object.state == VETCH__CHUNK_FILE)
+            go_on = send_file(s, &budget);
+        else
+            go_on = send_memory(s, &budget);
+        if (go_on && budget == 0 && t->output.first != NULL) {
+            wait_until_writable(s);
+            go_on = false;
+        }
+    }
+    if (vetch__unlikely(s->waiting) && t->output.first == NULL) {
+        s->waiting = false;
+        event_del(s->writable);
+    }
+}
+
+static void
+socket_shut(vetch_transport *t)
+{
+    shutdown(socket_of(t)->fd, SHUT_WR); /* reading tells if it has failed */
+}
+
+/* ---- the rest ---- */
+
+static void
+socket_stop(vetch_transport *t, bool reset)
+{
+    static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+    struct socket_transport *s = socket_of(t);
+
+    socket_read_off(t);
+    if (s->waiting)
+        event_del(s->writable);
+    s->waiting = false;
+    vetch__free(s->writable);
+    s->writable = NULL;
+    if (reset)
+        setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(s->fd);
+    s->fd = -1;
+    vetch__net_descriptor_closed(t->reactor->net);
+}
+
+static bool
+socket_unsent(vetch_transport *t)
+{
+    struct socket_transport *s = socket_of(t);
+    int n = 0;
+
+    /* A Unix socket's bytes are the peer's as soon as they are sent. The FIN
+     * counts as one byte, and its confirmation does not matter. */
+    return s->peer.any.sa_family != AF_UNSPEC &&
+           ioctl(s->fd, SIOCOUTQ, &n) == 0 && n > 1;
+}
+
+static bool
+socket_quiet(vetch_transport *t)
+{
+    char byte;
+
+    return recv(socket_of(t)->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           errno == EAGAIN;
+}
+
+static char *
+socket_name_of(vetch_transport *t, bool peer)
+{
+    struct socket_transport *s = socket_of(t);
+    union vetch__address address = { .any = { .sa_family = AF_UNSPEC } };
+    socklen_t len = sizeof(address);
+    char text[sizeof("unix:") + VETCH__ADDRESS_TEXT];
+    char *end = stpcpy(text, t->kind->name);
+
+    if (peer && s->peer.any.sa_family != AF_UNSPEC) {
+        vetch__address_format(end, &s->peer.any, sizeof(s->peer));
+        return vetch__strdup(text);
+    }
+    if (s->fd < 0 || (peer ? getpeername(s->fd, &address.any, &len)
+                           : getsockname(s->fd, &address.any, &len)) < 0)
+        return NULL;
+    vetch__address_format(end, &address.any, len);
+    return vetch__strdup(text);
+}
+
+static void
+socket_free(vetch_transport *t)
+{
+    vetch__free(t);
+}
+
+#define SOCKET_KIND(name_)                                                     \
+    {                                                                          \
+        .name = name_, .read_on = socket_read_on, .read_off = socket_read_off, \
+        .send = socket_send, .shut = socket_shut, .stop = socket_stop,         \
+        .unsent = socket_unsent, .quiet = socket_quiet,                        \
+        .name_of = socket_name_of, .free = socket_free                         \
+    }
+
+static const struct vetch__transport_kind tcp_kind = SOCKET_KIND("tcp:");
+static const struct vetch__transport_kind unix_kind = SOCKET_KIND("unix:");
+
+vetch_transport *
+vetch__socket_transport_new(vetch_reactor *r, int fd,
+                            const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct socket_transport *s;
+    bool inet = peer->sa_family == AF_INET || peer->sa_family == AF_INET6;
+
+    if (vetch__net_get(r) == NULL)
+        return NULL;
+    s = vetch__calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    event_assign(&s->event, r->base, fd, EV_READ | EV_PERSIST, on_readable, s);
+    s->fd = fd;
+    if (inet)
+        memcpy(&s->peer, peer,
+               peer_len < sizeof(s->peer) ? peer_len : sizeof(s->peer));
+    vetch__transport_init(&s->t, r, inet ? &tcp_kind : &unix_kind);
+    return &s->t;
+}

@@ -1,0 +1,197 @@
+/* The inside of a transport, for its kinds and for protocols of the library.
+ *
+ * A transport is written to by the protocol above it and read by its kind
+ * below. Both directions have a state of their own, so that the end of one
+ * says nothing about the other:
+ *
+ *   in   OPEN -> ENDED                     the peer's end, or ours: no more
+ *   out  OPEN -> ENDING -> ENDED           flush, then tell the peer
+ *        OPEN|ENDING -> BROKEN             a write failed; input may still come
+ *
+ * and the connection as a whole goes through:
+ *
+ *   NEW        has no protocol; nothing is read
+ *   OPEN
+ *   CLOSING    vetch_transport_close(): input is dropped, output flushed
+ *   LINGERING  all is sent; waits for the peer's end, so that input which
+ *              nobody reads does not turn the close into a reset
+ *   OVER       nothing happens any more; `lost` is due
+ *   LOST       the protocol is gone, the transport is mere memory
+ *
+ * Whatever has to be told waits for the transport's turn: at the end of the
+ * dispatch, with no call of the user's on the stack. */
+#ifndef VETCH_TRANSPORT_PRIVATE_H
+#define VETCH_TRANSPORT_PRIVATE_H
+
+#include <vetch/error.h>
+#include <vetch/transport.h>
+
+#include "net/output-private.h"
+#include "reactor/reactor-private.h"
+
+enum vetch__transport_state {
+    VETCH__T_NEW,
+    VETCH__T_OPEN,
+    VETCH__T_CLOSING,
+    VETCH__T_LINGERING,
+    VETCH__T_OVER,
+    VETCH__T_LOST
+};
+
+enum vetch__in_state { VETCH__IN_OPEN, VETCH__IN_ENDED };
+
+enum vetch__out_state {
+    VETCH__OUT_OPEN,
+    VETCH__OUT_ENDING,
+    VETCH__OUT_ENDED,
+    VETCH__OUT_BROKEN
+};
+
+enum vetch__transport_flag {
+    VETCH__T_ACTIVE = 1,        /* the reactor holds a reference */
+    VETCH__T_CONNECTED = 2,     /* `connected` was called */
+    VETCH__T_PAUSED = 4,        /* by the user */
+    VETCH__T_BLOCKED = 8,       /* the kind cannot take more output now */
+    VETCH__T_WRITE_PAUSED = 16, /* the protocol was told so */
+    VETCH__T_AGAIN = 32,        /* input that was left has to come again */
+    VETCH__T_DUE = 64,          /* the turn has more to do than to send */
+    VETCH__T_DELIVERING = 128,  /* `received` runs: its buffer must stay */
+    VETCH__T_OWN_LIMITS = 256,
+    VETCH__T_READING = 512 /* the kind's: it watches for input */
+};
+
+/* Shared by all connections of a server; borrowed. */
+struct vetch__limits {
+    size_t low_bytes, high_bytes, cap_bytes; /* of what waits to be written */
+    size_t input_bytes;
+    uint64_t close_ns;     /* from close until all is sent */
+    uint64_t linger_ns;    /* then, until the peer has ended */
+    uint32_t linger_bytes; /* of input, dropped meanwhile */
+};
+extern const struct vetch__limits vetch__default_limits;
+
+/* How bytes move. Functions get a transport that is not OVER, unless said. */
+struct vetch__transport_kind {
+    const char *name; /* "tcp" */
+    /* Watch for input; call vetch__transport_received() and so on while
+     * vetch__transport_wants_input(). May be called when it is on already.
+     * Failure is reported with vetch__transport_over(). */
+    void (*read_on)(vetch_transport *t);
+    /* Watch for nothing: it was asked for by the kind itself (see
+     * vetch__transport_wants_input()) or input has ended. */
+    void (*read_off)(vetch_transport *t);
+    /* Send what can be sent; set BLOCKED if some is left, and call
+     * vetch__transport_writable() when there is room. */
+    void (*send)(vetch_transport *t);
+    /* All is sent: tell the peer that no more comes. */
+    void (*shut)(vetch_transport *t);
+    /* Give everything back but the memory; `reset`: the peer shall notice. */
+    void (*stop)(vetch_transport *t, bool reset);
+    /* After shut: whether bytes have not arrived yet, as far as one knows. */
+    bool (*unsent)(vetch_transport *t);
+    /* Whether nothing has come that waits to be read. */
+    bool (*quiet)(vetch_transport *t);
+    /* A name to be freed, or NULL; also called when OVER. */
+    char *(*name_of)(vetch_transport *t, bool peer);
+    /* Free the memory. */
+    void (*free)(vetch_transport *t);
+};
+
+struct vetch_transport {
+    struct vetch__object object; /* state: enum vetch__transport_state */
+    struct vetch__flush turn;
+    vetch_reactor *reactor; /* NULL once LOST */
+    const struct vetch__transport_kind *kind;
+    vetch_protocol *protocol;
+    const struct vetch__limits *limits;
+    struct vetch__output output;
+    vetch_buffer *input; /* what the protocol left, or NULL */
+    vetch_error *reason; /* the first thing that went wrong */
+    vetch_listener *listener;
+    char *peer_name, *local_name;
+    struct vetch__member member;
+    struct vetch__timer timer; /* until closed; before, the protocol's */
+    uint16_t flags;
+    uint8_t in, out;
+    uint32_t dropped; /* bytes of input since it was closed */
+};
+
+/* ---- for kinds ---- */
+
+/* Prepare a transport in state NEW, with one reference; net state has to
+ * exist. */
+void vetch__transport_init(vetch_transport *t, vetch_reactor *r,
+                           const struct vetch__transport_kind *kind);
+/* Whether input is to be read now; a kind that finds it is not stops watching
+ * until read_on. (So pausing costs nothing unless input comes.) */
+static inline bool
+vetch__transport_wants_input(const vetch_transport *t)
+{
+    return t->in == VETCH__IN_OPEN && !(t->flags & VETCH__T_PAUSED) &&
+           t->object.state >= VETCH__T_OPEN &&
+           t->object.state <= VETCH__T_LINGERING;
+}
+/* Bytes came: they are in net->input, which is empty afterwards. The caller
+ * holds a reference to t. */
+void vetch__transport_received(vetch_transport *t);
+/* The peer ended its side in good order. As above. */
+void vetch__transport_ended(vetch_transport *t);
+/* A write failed, but the input may hold more, and will end. */
+void vetch__transport_write_failed(vetch_transport *t, int errnum);
+/* BLOCKED no longer. */
+void vetch__transport_writable(vetch_transport *t);
+/* It is over, for `reason` (consumed; NULL: in good order). Calls nobody back;
+ * does nothing if it is over already. */
+void vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset);
+
+/* ---- for those who make transports ---- */
+
+/* Takes fd, a connected stream socket, non-blocking; `peer` as accept(2) or
+ * connect(2) know it. NULL and ENOMEM. */
+vetch_transport *vetch__socket_transport_new(vetch_reactor *r, int fd,
+                                             const struct sockaddr *peer,
+                                             socklen_t peer_len);
+/* As vetch_transport_attach(), but `connected` is called here and now: for a
+ * dispatch of one's own. The caller holds a reference to t. */
+int vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p);
+/* listener.c: one of its connections is lost. */
+void vetch__listener_lost_one(vetch_listener *l, vetch_transport *t);
+/* Abort all connections of a listener; how many had to be. */
+size_t vetch__transports_cut(vetch_reactor *r, const vetch_listener *l);
+
+/* ---- for protocols of the library ---- */
+
+/* Use these limits, borrowed until the transport is freed. */
+void vetch__transport_set_limits(vetch_transport *t,
+                                 const struct vetch__limits *limits);
+
+/* Write without copying: room for `len` bytes (at most VETCH__CHUNK_ROOM), to
+ * be filled and committed before any other call. NULL and errno, as
+ * vetch_transport_write(). */
+char *vetch__transport_reserve_slowly(vetch_transport *t, size_t len);
+static inline char *
+vetch__transport_reserve(vetch_transport *t, size_t len)
+{
+    struct vetch__chunk *c = t->output.last;
+
+    if (vetch__likely(c != NULL && c->room >= len &&
+                      t->out == VETCH__OUT_OPEN &&
+                      t->output.buffered + len <= t->limits->cap_bytes))
+        return c->at.data + c->len;
+    return vetch__transport_reserve_slowly(t, len);
+}
+void vetch__transport_sent_much(vetch_transport *t);
+static inline void
+vetch__transport_commit(vetch_transport *t, size_t len)
+{
+    vetch__output_commit(&t->output, len);
+    vetch__flush_later(t->reactor, &t->turn);
+    if (vetch__unlikely(t->output.buffered > t->limits->high_bytes))
+        vetch__transport_sent_much(t);
+}
+
+/* Whether an idle connection is still as good as it looks: nothing came, not
+ * even the end. One system call. */
+bool vetch__transport_is_quiet(vetch_transport *t);
+
+#endif

@@ -1,0 +1,862 @@
+/* Transports, as far as they are all alike: the output with its marks, the
+ * input that a protocol leaves, the states of both directions, closing. See
+ * transport-private.h for the states.
+ *
+ * References: the reactor holds one (ACTIVE) from the moment when a protocol is
+ * attached (or an unattached transport is closed) until the state is LOST. A
+ * transport calls its protocol from two places only: from its kind's dispatch
+ * (received, ended) and from its turn, at the end of a dispatch. Both hold a
+ * reference meanwhile. Public functions change state and ask for a turn. */
+#include "net/transport-private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check-private.h"
+
+#define SECOND UINT64_C(1000000000)
+
+const struct vetch__limits vetch__default_limits = {
+    .low_bytes = 16384,
+    .high_bytes = 65536,
+    .cap_bytes = 16777216,
+    .input_bytes = 1048576,
+    .close_ns = 5 * SECOND,
+    .linger_ns = 2 * SECOND,
+    .linger_bytes = 262144,
+};
+
+static void turn(struct vetch__flush *f);
+
+static enum vetch__transport_state
+state_of(const vetch_transport *t)
+{
+    return (enum vetch__transport_state)t->object.state;
+}
+
+/* Debugging: calls from a wrong thread are refused. */
+static bool
+right_thread(const vetch_transport *t)
+{
+    if (vetch__likely(t->reactor == NULL || !t->reactor->debug))
+        return true;
+    if (vetch__reactor_check_thread(t->reactor))
+        return true;
+    errno = EPERM;
+    return false;
+}
+
+/* Let the turn look at everything, not only at the output. */
+static void
+attend_later(vetch_transport *t)
+{
+    t->flags |= VETCH__T_DUE;
+    vetch__flush_later(t->reactor, &t->turn);
+}
+
+static void
+end_with_reactor(struct vetch__member *self)
+{
+    vetch_transport *t = vetch__container(self, vetch_transport, member);
+
+    vetch__transport_over(
+        t, vetch_error_new(VETCH_ECLOSED, "the reactor has ended"), true);
+}
+
+void
+vetch__transport_init(vetch_transport *t, vetch_reactor *r,
+                      const struct vetch__transport_kind *kind)
+{
+    t->object = (struct vetch__object){ .type = VETCH__TRANSPORT,
+                                        .state = VETCH__T_NEW,
+                                        .refs = 1 };
+    t->turn.fn = turn;
+    t->reactor = r;
+    t->kind = kind;
+    t->limits = &vetch__default_limits;
+    vetch__member_add(r, &t->member, "connection", end_with_reactor);
+}
+
+/* ---- input ---- */
+
+static void
+give_input_back(vetch_transport *t)
+{
+    if (t->input == NULL || (t->flags & VETCH__T_DELIVERING) != 0)
+        return;
+    vetch__net_give_buffer(t->reactor->net, t->input);
+    t->input = NULL;
+}
+
+static void
+call_received(vetch_transport *t, vetch_buffer *b)
+{
+    const vetch_protocol_class *class_ = t->protocol->class_;
+    vetch_reactor *r = t->reactor;
+    uint64_t started = 0;
+
+    if (class_->received == NULL) {
+        vetch_buffer_clear(b);
+        return;
+    }
+    if (vetch__unlikely(r->debug))
+        started = vetch__clock_fresh(r);
+    t->flags = (uint16_t)((t->flags | VETCH__T_DELIVERING) & ~VETCH__T_AGAIN);
+    class_->received(t->protocol, b);
+    t->flags &= (uint16_t)~VETCH__T_DELIVERING;
+    if (vetch__unlikely(r->debug))
+        vetch__slow_check(r, (const void *)(uintptr_t)class_->received,
+                          started);
+}
+
+/* Move what a protocol left in the shared area to a buffer of its own. */
+static void
+keep_input(vetch_transport *t, vetch_buffer *shared)
+{
+    vetch_buffer *b = vetch__net_take_buffer(t->reactor->net);
+    size_t len = vetch_buffer_len(shared);
+
+    if (b == NULL ||
+        vetch_buffer_append(b, vetch_buffer_data(shared), len) < 0) {
+        vetch_buffer_free(b);
+        vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "input"), true);
+    } else {
+        t->input = b;
+    }
+    vetch_buffer_clear(shared);
+}
+
+static void
+deliver(vetch_transport *t, vetch_buffer *b)
+{
+    call_received(t, b);
+    if (t->object.state != VETCH__T_OPEN) {
+        vetch_buffer_clear(b);
+        give_input_back(t);
+        return;
+    }
+    if (vetch_buffer_len(b) == 0) {
+        give_input_back(t);
+        return;
+    }
+    if (vetch_buffer_len(b) > t->limits->input_bytes) {
+        vetch_buffer_clear(b);
+        vetch__transport_over(t,
+                              vetch_error_new(VETCH_ETOOLARGE,
+                                              "more than %zu bytes of input",
+                                              t->limits->input_bytes),
+                              true);
+        return;
+    }
+    if (b != t->input)
+        keep_input(t, b);
+}
+
+static void
+deliver_again(vetch_transport *t)
+{
+    t->flags &= (uint16_t)~VETCH__T_AGAIN;
+    if (t->input != NULL && vetch__transport_wants_input(t) &&
+        state_of(t) == VETCH__T_OPEN)
+        deliver(t, t->input);
+}
+
+/* Input after the close: up to a limit it is read, so that the peer can finish
+ * and hear us out instead of being reset. */
+static void
+drop_input(vetch_transport *t, vetch_buffer *shared)
+{
+    size_t len = vetch_buffer_len(shared);
+
+    vetch_buffer_clear(shared);
+    if (len <= t->limits->linger_bytes &&
+        t->dropped <= t->limits->linger_bytes - len) {
+        t->dropped += (uint32_t)len;
+        return;
+    }
+    if (state_of(t) == VETCH__T_LINGERING)
+        vetch__transport_over(t, NULL, false);
+    else
+        t->flags |= VETCH__T_PAUSED;
+}
+
+void
+vetch__transport_received(vetch_transport *t)
+{
+    vetch_buffer *shared = &t->reactor->net->input;
+
+    if (vetch__unlikely(t->object.state != VETCH__T_OPEN)) {
+        drop_input(t, shared);
+        return;
+    }
+    if (vetch__likely(t->input == NULL)) {
+        deliver(t, shared);
+        return;
+    }
+    if (vetch_buffer_append(t->input, vetch_buffer_data(shared),
+                            vetch_buffer_len(shared)) < 0) {
+        vetch_buffer_clear(shared);
+        vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "input"), true);
+        return;
+    }
+    vetch_buffer_clear(shared);
+    deliver(t, t->input);
+}
+
+static void
+tell_ended(vetch_transport *t)
+{
+    const vetch_protocol_class *class_ = t->protocol->class_;
+
+    if (t->out == VETCH__OUT_BROKEN) {
+        vetch__transport_over(t, NULL, false);
+        return;
+    }
+    if (class_->ended == NULL || !class_->ended(t->protocol))
+        vetch_transport_close(t);
+    if (state_of(t) < VETCH__T_OVER)
+        attend_later(t);
+}
+
+void
+vetch__transport_ended(vetch_transport *t)
+{
+    if (t->flags & VETCH__T_AGAIN)
+        deliver_again(t);
+    if (state_of(t) >= VETCH__T_OVER)
+        return;
+    t->in = VETCH__IN_ENDED;
+    t->kind->read_off(t);
+    give_input_back(t);
+    if (state_of(t) == VETCH__T_LINGERING)
+        vetch__transport_over(t, NULL, false);
+    else if (state_of(t) == VETCH__T_CLOSING)
+        attend_later(t);
+    else
+        tell_ended(t);
+}
+
+/* ---- the end ---- */
+
+void
+vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
+{
+    if (state_of(t) >= VETCH__T_OVER) {
+        vetch_error_unref(reason);
+        return;
+    }
+    if (t->reason == NULL)
+        t->reason = reason;
+    else
+        vetch_error_unref(reason);
+    t->object.state = VETCH__T_OVER;
+    t->in = VETCH__IN_ENDED;
+    if (t->out != VETCH__OUT_ENDED)
+        t->out = VETCH__OUT_BROKEN;
+    vetch__timer_stop(t->reactor, &t->timer);
+    t->kind->stop(t, reset);
+    attend_later(t);
+    vetch__output_clear(t->reactor, &t->output); /* last: it frees things */
+}
+
+void
+vetch__transport_write_failed(vetch_transport *t, int errnum)
+{
+    vetch_error *e =
+        vetch_error_from_errno(errnum, "write to %s", vetch_transport_peer(t));
+
+    /* The peer may have answered before it went away: read that first, if
+     * somebody reads. */
+    if ((errnum != EPIPE && errnum != ECONNRESET) ||
+        state_of(t) > VETCH__T_OPEN || t->in == VETCH__IN_ENDED ||
+        (t->flags & VETCH__T_PAUSED) != 0) {
+        vetch__transport_over(t, e, false);
+        return;
+    }
+    t->reason = e;
+    t->out = VETCH__OUT_BROKEN;
+    vetch__output_clear(t->reactor, &t->output);
+}
+
+static void
+tell_lost(vetch_transport *t)
+{
+    vetch_protocol *p = t->protocol;
+    vetch_reactor *r = t->reactor;
+
+    t->object.state = VETCH__T_LOST;
+    vetch__flush_cancel(r, &t->turn);
+    give_input_back(t);
+    vetch__member_remove(r, &t->member);
+    if (p != NULL) {
+        const vetch_protocol_class *class_ = p->class_;
+
+        if (class_->lost != NULL)
+            class_->lost(p, t->reason);
+        t->protocol = NULL;
+        if (class_->free != NULL)
+            class_->free(p);
+    }
+    if (t->listener != NULL)
+        vetch__listener_lost_one(t->listener, t);
+    t->reactor = NULL;
+    if ((t->flags & VETCH__T_ACTIVE) != 0) {
+        t->flags &= (uint16_t)~VETCH__T_ACTIVE;
+        vetch_transport_unref(t);
+    }
+}
+
+static void
+close_is_late(struct vetch__timer *timer)
+{
+    vetch_transport *t = vetch__container(timer, vetch_transport, timer);
+    bool lingering = state_of(t) == VETCH__T_LINGERING;
+
+    if (lingering && !t->kind->unsent(t))
+        vetch__transport_over(t, NULL, false);
+    else
+        vetch__transport_over(
+            t,
+            vetch_error_new(VETCH_ETIMEDOUT, "close %s: %s in time",
+                            vetch_transport_peer(t),
+                            lingering ? "not confirmed" : "not all was sent"),
+            true);
+}
+
+static void
+linger(vetch_transport *t)
+{
+    const struct vetch__limits *l = t->limits;
+    uint64_t ns = l->linger_ns < l->close_ns ? l->linger_ns : l->close_ns;
+
+    if (t->in == VETCH__IN_ENDED || t->out == VETCH__OUT_BROKEN || ns == 0 ||
+        (t->flags & VETCH__T_PAUSED) != 0 ||
+        vetch__timer_start(t->reactor, &t->timer, ns, close_is_late) < 0)
+        vetch__transport_over(t, NULL, false);
+    else
+        t->object.state = VETCH__T_LINGERING;
+}
+
+void
+vetch_transport_close(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, );
+    if (!right_thread(t) || state_of(t) >= VETCH__T_CLOSING)
+        return;
+    if ((t->flags & VETCH__T_ACTIVE) == 0) {
+        t->flags |= VETCH__T_ACTIVE;
+        vetch_transport_ref(t);
+    }
+    t->object.state = VETCH__T_CLOSING;
+    t->flags &= (uint16_t)~VETCH__T_PAUSED;
+    if (t->out == VETCH__OUT_OPEN)
+        t->out = VETCH__OUT_ENDING;
+    give_input_back(t);
+    if (vetch__timer_start(t->reactor, &t->timer, t->limits->close_ns,
+                           close_is_late) < 0)
+        vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "close"), true);
+    else
+        attend_later(t);
+}
+
+void
+vetch_transport_abort(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, );
+    if (!right_thread(t) || state_of(t) >= VETCH__T_OVER)
+        return;
+    vetch_transport_ref(t);
+    vetch__transport_over(
+        t, vetch_error_from_errno(ECONNABORTED, "%s", vetch_transport_peer(t)),
+        true);
+    vetch_transport_unref(t);
+}
+
+int
+vetch_transport_end(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    if (!right_thread(t))
+        return -1;
+    if (t->out != VETCH__OUT_OPEN) {
+        errno = EPIPE;
+        return -1;
+    }
+    t->out = VETCH__OUT_ENDING;
+    attend_later(t);
+    return 0;
+}
+
+static void
+ignore_end(struct vetch__member *self)
+{
+    (void)self;
+}
+
+/* A connection of this listener; false if it has ended by itself. */
+static bool
+cut(vetch_transport *t)
+{
+    if (state_of(t) == VETCH__T_LINGERING && !t->kind->unsent(t)) {
+        vetch__transport_over(t, NULL, false);
+        return false;
+    }
+    vetch__transport_over(
+        t, vetch_error_new(VETCH_ECLOSED, "the listener has stopped"), true);
+    return true;
+}
+
+size_t
+vetch__transports_cut(vetch_reactor *r, const vetch_listener *l)
+{
+    struct vetch__member here = { .end = ignore_end };
+    struct vetch__list *at;
+    size_t n = 0;
+
+    /* A member of our own holds the place: cutting one may remove others. */
+    vetch__list_append(r->members.next, &here.link);
+    while ((at = here.link.next) != &r->members) {
+        struct vetch__member *m =
+            vetch__container(at, struct vetch__member, link);
+        vetch_transport *t = vetch__container(m, vetch_transport, member);
+
+        vetch__list_remove(&here.link);
+        vetch__list_append(at->next, &here.link);
+        if (m->end == end_with_reactor && t->listener == l &&
+            state_of(t) < VETCH__T_OVER)
+            n += cut(t);
+    }
+    vetch__list_remove(&here.link);
+    return n;
+}
+
+/* ---- the turn ---- */
+
+static void
+tell_marks(vetch_transport *t)
+{
+    const vetch_protocol_class *class_ = t->protocol->class_;
+    size_t buffered = t->output.buffered;
+
+    if (t->out != VETCH__OUT_OPEN)
+        return;
+    if ((t->flags & VETCH__T_WRITE_PAUSED) == 0) {
+        if (buffered <= t->limits->high_bytes ||
+            (t->flags & VETCH__T_BLOCKED) == 0)
+            return;
+        t->flags |= VETCH__T_WRITE_PAUSED;
+        if (class_->write_paused != NULL)
+            class_->write_paused(t->protocol);
+    } else if (buffered <= t->limits->low_bytes) {
+        t->flags &= (uint16_t)~VETCH__T_WRITE_PAUSED;
+        if (class_->write_resumed != NULL)
+            class_->write_resumed(t->protocol);
+    }
+}
+
+static void
+tell_connected(vetch_transport *t)
+{
+    const vetch_protocol_class *class_ = t->protocol->class_;
+
+    t->flags |= VETCH__T_CONNECTED;
+    if (class_->connected != NULL)
+        class_->connected(t->protocol, t);
+}
+
+static void
+advance(vetch_transport *t)
+{
+    if (t->out == VETCH__OUT_ENDING && t->output.first == NULL) {
+        t->out = VETCH__OUT_ENDED;
+        t->kind->shut(t);
+    }
+    if (state_of(t) == VETCH__T_OPEN) {
+        if (t->in == VETCH__IN_ENDED && t->out >= VETCH__OUT_ENDED)
+            vetch__transport_over(t, NULL, false);
+        else
+            tell_marks(t);
+    } else if (state_of(t) == VETCH__T_CLOSING && t->out >= VETCH__OUT_ENDED) {
+        linger(t);
+    }
+}
+
+/* What is due besides sending. Each step may change the state for the next. */
+static void
+attend(vetch_transport *t)
+{
+    t->flags &= (uint16_t)~VETCH__T_DUE;
+    if (t->protocol != NULL && (t->flags & VETCH__T_CONNECTED) == 0)
+        tell_connected(t);
+    if ((t->flags & VETCH__T_AGAIN) != 0)
+        deliver_again(t);
+    if ((t->flags & VETCH__T_READING) == 0 && vetch__transport_wants_input(t))
+        t->kind->read_on(t);
+    advance(t);
+    if (state_of(t) == VETCH__T_OVER)
+        tell_lost(t);
+}
+
+static void
+turn(struct vetch__flush *f)
+{
+    vetch_transport *t = vetch__container(f, vetch_transport, turn);
+
+    vetch_transport_ref(t);
+    if (t->output.first != NULL && (t->flags & VETCH__T_BLOCKED) == 0)
+        t->kind->send(t);
+    if (vetch__unlikely((t->flags & (VETCH__T_DUE | VETCH__T_WRITE_PAUSED)) !=
+                            0 ||
+                        t->output.buffered > t->limits->high_bytes)) {
+        if (state_of(t) == VETCH__T_NEW)
+            advance(t); /* its user may have written and ended already */
+        else
+            attend(t);
+    }
+    vetch_transport_unref(t);
+}
+
+void
+vetch__transport_writable(vetch_transport *t)
+{
+    t->flags &= (uint16_t)~VETCH__T_BLOCKED;
+    attend_later(t);
+}
+
+static int
+attach(vetch_transport *t, vetch_protocol *p)
+{
+    VETCH_CHECK(t != NULL && p != NULL && p->class_ != NULL, EINVAL, -1);
+    if (!right_thread(t))
+        return -1;
+    if (t->protocol != NULL || state_of(t) != VETCH__T_NEW) {
+        errno = t->protocol != NULL ? EBUSY : ENOTCONN;
+        return -1;
+    }
+    t->protocol = p;
+    t->object.state = VETCH__T_OPEN;
+    t->flags |= VETCH__T_ACTIVE;
+    vetch_transport_ref(t);
+    return 0;
+}
+
+int
+vetch_transport_attach(vetch_transport *t, vetch_protocol *p)
+{
+    if (attach(t, p) < 0)
+        return -1;
+    attend_later(t);
+    return 0;
+}
+
+int
+vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p)
+{
+    if (attach(t, p) < 0)
+        return -1;
+    attend(t);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static int
+check_write(const vetch_transport *t, size_t len)
+{
+    size_t cap = t->limits->cap_bytes;
+
+    if (!right_thread(t))
+        return -1;
+    if (t->out != VETCH__OUT_OPEN) {
+        errno = EPIPE;
+        return -1;
+    }
+    if (len > cap || t->output.buffered > cap - len) {
+        errno = ENOBUFS;
+        return -1;
+    }
+    return 0;
+}
+
+/* Something was queued. Much of it leaves at once, so that a single dispatch
+ * does not pile up more than the peer cannot take. */
+static void
+queued(vetch_transport *t)
+{
+    vetch__flush_later(t->reactor, &t->turn);
+    if (t->output.buffered > t->limits->high_bytes)
+        vetch__transport_sent_much(t);
+}
+
+void
+vetch__transport_sent_much(vetch_transport *t)
+{
+    if ((t->flags & VETCH__T_BLOCKED) != 0 || t->reactor->ending)
+        return;
+    vetch_transport_ref(t);
+    t->kind->send(t);
+    vetch_transport_unref(t);
+}
+
+char *
+vetch__transport_reserve_slowly(vetch_transport *t, size_t len)
+{
+    if (check_write(t, len) < 0)
+        return NULL;
+    return vetch__output_reserve(t->reactor, &t->output, len);
+}
+
+int
+vetch_transport_write(vetch_transport *t, const void *data, size_t len)
+{
+    struct iovec iov = { (void *)(uintptr_t)data, len };
+
+    return vetch_transport_writev(t, &iov, 1);
+}
+
+int
+vetch_transport_writev(vetch_transport *t, const struct iovec *iov, size_t n)
+{
+    size_t total = 0;
+
+    VETCH_CHECK(t != NULL && (iov != NULL || n == 0), EINVAL, -1);
+    for (size_t i = 0; i < n; i++) {
+        VETCH_CHECK(iov[i].iov_base != NULL || iov[i].iov_len == 0, EINVAL, -1);
+        if (iov[i].iov_len > SIZE_MAX - total) {
+            errno = ENOBUFS;
+            return -1;
+        }
+        total += iov[i].iov_len;
+    }
+    if (check_write(t, total) < 0)
+        return -1;
+    if (total == 0)
+        return 0;
+    if (vetch__output_append(t->reactor, &t->output, iov, n, total) < 0)
+        return -1;
+    queued(t);
+    return 0;
+}
+
+int
+vetch_transport_write_owned(vetch_transport *t, const void *data, size_t len,
+                            vetch_free_fn free_fn, void *free_arg)
+{
+    VETCH_CHECK(t != NULL && (data != NULL || len == 0), EINVAL, -1);
+    if (check_write(t, len) < 0)
+        return -1;
+    if (len == 0) {
+        if (free_fn != NULL)
+            free_fn(free_arg);
+        return 0;
+    }
+    if (vetch__output_append_owned(t->reactor, &t->output, data, len, free_fn,
+                                   free_arg) < 0)
+        return -1;
+    queued(t);
+    return 0;
+}
+
+int
+vetch_transport_sendfile(vetch_transport *t, int fd, uint64_t offset,
+                         uint64_t len)
+{
+    VETCH_CHECK(t != NULL && fd >= 0, EINVAL, -1);
+    if (offset > INT64_MAX || len > INT64_MAX - offset) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (check_write(t, 0) < 0)
+        return -1;
+    if (len == 0) {
+        close(fd);
+        return 0;
+    }
+    if (vetch__output_append_file(t->reactor, &t->output, fd, offset, len) < 0)
+        return -1;
+    queued(t);
+    return 0;
+}
+
+size_t
+vetch_transport_buffered(const vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, 0);
+    return t->output.buffered;
+}
+
+/* ---- reading ---- */
+
+void
+vetch_transport_pause(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, );
+    if (right_thread(t) && state_of(t) <= VETCH__T_OPEN)
+        t->flags |= VETCH__T_PAUSED;
+}
+
+void
+vetch_transport_resume(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, );
+    if (!right_thread(t) || state_of(t) > VETCH__T_OPEN ||
+        (t->flags & VETCH__T_PAUSED) == 0)
+        return;
+    t->flags &= (uint16_t)~VETCH__T_PAUSED;
+    if (state_of(t) == VETCH__T_NEW)
+        return;
+    if (t->input != NULL && (t->flags & VETCH__T_DELIVERING) == 0)
+        t->flags |= VETCH__T_AGAIN;
+    attend_later(t);
+}
+
+bool
+vetch__transport_is_quiet(vetch_transport *t)
+{
+    return state_of(t) <= VETCH__T_OPEN && t->in == VETCH__IN_OPEN &&
+           t->out == VETCH__OUT_OPEN && t->kind->quiet(t);
+}
+
+/* ---- settings, names, references ---- */
+
+void
+vetch__transport_set_limits(vetch_transport *t,
+                            const struct vetch__limits *limits)
+{
+    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
+        vetch__free((void *)(uintptr_t)t->limits);
+    t->flags &= (uint16_t)~VETCH__T_OWN_LIMITS;
+    t->limits = limits;
+}
+
+/* Limits that may be changed for this transport alone; NULL and ENOMEM. */
+static struct vetch__limits *
+own_limits(vetch_transport *t)
+{
+    struct vetch__limits *own;
+
+    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
+        return (struct vetch__limits *)(uintptr_t)t->limits;
+    own = vetch__malloc(sizeof(*own));
+    if (own == NULL)
+        return NULL;
+    *own = *t->limits;
+    t->limits = own;
+    t->flags |= VETCH__T_OWN_LIMITS;
+    return own;
+}
+
+int
+vetch_transport_set_write_marks(vetch_transport *t, size_t low_bytes,
+                                size_t high_bytes, size_t cap_bytes)
+{
+    struct vetch__limits *own;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    if (low_bytes > high_bytes || high_bytes > cap_bytes) {
+        errno = EINVAL;
+        return -1;
+    }
+    own = right_thread(t) ? own_limits(t) : NULL;
+    if (own == NULL)
+        return -1;
+    own->low_bytes = low_bytes;
+    own->high_bytes = high_bytes;
+    own->cap_bytes = cap_bytes;
+    if (state_of(t) < VETCH__T_OVER)
+        attend_later(t);
+    return 0;
+}
+
+int
+vetch_transport_set_input_limit(vetch_transport *t, size_t limit_bytes)
+{
+    struct vetch__limits *own;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    own = right_thread(t) ? own_limits(t) : NULL;
+    if (own == NULL)
+        return -1;
+    own->input_bytes = limit_bytes;
+    return 0;
+}
+
+int
+vetch_transport_set_close_timeout(vetch_transport *t, double seconds)
+{
+    struct vetch__limits *own;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    if (isnan(seconds) || seconds < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    own = right_thread(t) ? own_limits(t) : NULL;
+    if (own == NULL)
+        return -1;
+    own->close_ns = vetch__seconds(seconds);
+    return 0;
+}
+
+static const char *
+name_of(vetch_transport *t, bool peer)
+{
+    char **name = peer ? &t->peer_name : &t->local_name;
+
+    if (*name == NULL)
+        *name = t->kind->name_of(t, peer);
+    return *name != NULL ? *name : t->kind->name;
+}
+
+const char *
+vetch_transport_peer(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, "");
+    return name_of(t, true);
+}
+
+const char *
+vetch_transport_local(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, "");
+    return name_of(t, false);
+}
+
+vetch_transport *
+vetch_transport_ref(vetch_transport *t)
+{
+    if (t != NULL)
+        t->object.refs++;
+    return t;
+}
+
+/* Nobody holds it: what has no protocol is aborted. */
+static void
+free_transport(vetch_transport *t)
+{
+    vetch_reactor *r = t->reactor;
+
+    if (r != NULL) {
+        t->object.refs = 1; /* free functions of queued bytes may look at it */
+        vetch__transport_over(t, NULL, true);
+        vetch__flush_cancel(r, &t->turn);
+        vetch__member_remove(r, &t->member);
+    }
+    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
+        vetch__free((void *)(uintptr_t)t->limits);
+    vetch_error_unref(t->reason);
+    vetch__free(t->peer_name);
+    vetch__free(t->local_name);
+    t->kind->free(t);
+}
+
+vetch_transport *
+vetch_transport_unref(vetch_transport *t)
+{
+    if (t != NULL && --t->object.refs == 0)
+        free_transport(t);
+    return NULL;
+}
