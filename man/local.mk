@@ -7,6 +7,7 @@ manual_pages = \
 	man/vetch_deferred.3 \
 	man/vetch_descriptor.3 \
 	man/vetch_error.3 \
+	man/vetch_event.3 \
 	man/vetch_executor.3 \
 	man/vetch_http_client.3 \
 	man/vetch_http_reply.3 \
@@ -17,8 +18,10 @@ manual_pages = \
 	man/vetch_log.3 \
 	man/vetch_promise.3 \
 	man/vetch_protocol.3 \
+	man/vetch_queue.3 \
 	man/vetch_reactor.3 \
 	man/vetch_resolve.3 \
+	man/vetch_scope.3 \
 	man/vetch_semaphore.3 \
 	man/vetch_signal.3 \
 	man/vetch_task.3 \
