@@ -40,6 +40,7 @@ unit_tests = \
 
 # Unit tests that matter most under the thread sanitizer.
 thread_tests = \
+	t/test_signal \
 	t/test_post \
 	t/test_version
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vetch/testing.h>
 
@@ -259,6 +260,47 @@ START_TEST(signal_acts_as_before_when_the_reactor_has_ended)
 }
 END_TEST
 
+static void *
+raise_many(void *arg)
+{
+    int i;
+
+    for (i = 0; i < 500; i++)
+        kill(getpid(), SIGUSR1);
+    return arg;
+}
+
+/* Under the thread sanitizer, too. */
+START_TEST(signals_caught_on_other_threads_arrive)
+{
+    struct outcome o = { 0 };
+    vetch_promise *p = vetch_signal(SIGUSR1);
+    pthread_t threads[4];
+    int i, n = 0;
+
+    raise(SIGUSR1);
+    for (i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, raise_many, NULL);
+    for (i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    vetch_callback(p, done, &o);
+    vt_run_ready();
+    for (i = 0; i < 3000; i++) {
+        vetch_promise *again = vetch_signal(SIGUSR1);
+
+        if (vetch_promise_state(again) == VETCH_PENDING)
+            vetch_promise_cancel(again);
+        else
+            n++;
+        vetch_promise_unref(again);
+    }
+    ck_assert_int_eq(o.settled, 1);
+    ck_assert_int_ge(n, 1); /* the kernel merges those that are pending */
+    ck_assert_int_le(n, 1000);
+    vt_run_ready();
+}
+END_TEST
+
 /* ---- out of memory ---- */
 
 static void
@@ -298,6 +340,7 @@ main(void)
     tcase_add_test(basics, signal_between_two_calls_is_kept);
     tcase_add_test(basics, signal_reaches_all_that_wait_for_it);
     tcase_add_test(basics, signal_flood_keeps_a_thousand);
+    tcase_add_test(basics, signals_caught_on_other_threads_arrive);
     tcase_add_test(errors, signal_must_be_one_that_can_be_caught);
     tcase_add_test(errors, signals_belong_to_one_reactor);
     tcase_add_test(errors, signals_are_free_again_when_their_reactor_has_ended);

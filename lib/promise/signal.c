@@ -1,14 +1,19 @@
 /* Signals as promises.
  *
- * libevent delivers the signals of a process to one loop only, so the first
- * reactor that asks for one owns them all until it ends. A signal stays
- * registered from the first call on: a delivery goes to all that wait for it,
- * or, when nobody waits, is counted for later calls. That is not an object of
- * the user's, so it does not count as one. */
+ * A handler counts the delivery and wakes the reactor through its mailbox; the
+ * reactor then gives it to all that wait for the signal, or, when nobody does,
+ * keeps it for later calls. The counts are exact, and signals that other code
+ * takes through libevent are not disturbed.
+ *
+ * Handlers belong to the process, so the first reactor that asks for a signal
+ * owns them all until it ends. A signal stays registered from the first call
+ * on; that is not an object of the user's, so it does not count as one. */
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <vetch/combinators.h>
 #include <vetch/error.h>
@@ -24,7 +29,7 @@ struct source {
     int signum;
     unsigned kept; /* deliveries that nobody has heard of yet */
     struct vetch__list waiters;
-    struct event event;
+    struct sigaction before;
 };
 
 struct waiter {
@@ -38,14 +43,10 @@ struct vetch__signals {
 
 /* The reactor that owns the signals of the process. */
 static _Atomic(vetch_reactor *) owner;
-
-static bool
-own_signals(vetch_reactor *r)
-{
-    vetch_reactor *nobody = NULL;
-
-    return atomic_compare_exchange_strong(&owner, &nobody, r) || nobody == r;
-}
+/* What happened since the reactor looked last. */
+static atomic_uint n_caught[NSIG];
+/* Handlers that may be about to wake the owner, on whatever thread. */
+static atomic_uint n_handling;
 
 static vetch_deferred *
 leave(struct waiter *w)
@@ -76,13 +77,8 @@ keep(struct source *s)
 }
 
 static void
-deliver(evutil_socket_t signum, short what, void *arg)
+deliver(struct source *s)
 {
-    vetch_reactor *r = vetch__reactor;
-    struct source *s = arg;
-
-    (void)what;
-    vetch__reactor_enter(r);
     if (vetch__list_empty(&s->waiters))
         keep(s);
     while (!vetch__list_empty(&s->waiters)) {
@@ -90,10 +86,39 @@ deliver(evutil_socket_t signum, short what, void *arg)
             vetch__container(s->waiters.next, struct waiter, link);
         vetch_deferred *d = leave(w);
 
-        vetch_deferred_resolve(d, (void *)(intptr_t)signum, NULL);
+        vetch_deferred_resolve(d, (void *)(intptr_t)s->signum, NULL);
         vetch_deferred_unref(d);
     }
-    vetch__reactor_leave(r);
+}
+
+/* Called by the mailbox, inside a dispatch. */
+static void
+look(vetch_reactor *r)
+{
+    struct source *s;
+
+    for (s = r->signals->sources; s != NULL; s = s->next) {
+        unsigned n = atomic_exchange(&n_caught[s->signum], 0);
+
+        while (n-- > 0)
+            deliver(s);
+    }
+}
+
+/* Runs on any thread, between any two instructions. */
+static void
+catch_signal(int signum)
+{
+    int saved = errno;
+    vetch_reactor *r;
+
+    atomic_fetch_add(&n_handling, 1);
+    atomic_fetch_add(&n_caught[signum], 1);
+    r = atomic_load(&owner);
+    if (r != NULL)
+        vetch__mailbox_wake(r);
+    atomic_fetch_sub(&n_handling, 1);
+    errno = saved;
 }
 
 static struct source *
@@ -112,18 +137,19 @@ static struct source *
 add_source(vetch_reactor *r, int signum)
 {
     struct source *s = vetch__calloc(1, sizeof(*s));
+    struct sigaction action;
 
     if (s == NULL)
         return NULL;
     s->signum = signum;
     vetch__list_init(&s->waiters);
-    event_assign(&s->event, r->base, signum, EV_SIGNAL | EV_PERSIST, deliver,
-                 s);
-    errno = 0;
-    if (event_add(&s->event, NULL) < 0) {
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = catch_signal;
+    action.sa_flags = SA_RESTART;
+    sigfillset(&action.sa_mask);
+    atomic_store(&n_caught[signum], 0);
+    if (sigaction(signum, &action, &s->before) < 0) {
         vetch__free(s);
-        if (errno == 0)
-            errno = ENOMEM;
         return NULL;
     }
     s->next = r->signals->sources;
@@ -136,34 +162,48 @@ add_source(vetch_reactor *r, int signum)
 static void
 signals_done(vetch_reactor *r)
 {
-    vetch_reactor *me = r;
-
-    while (r->signals != NULL && r->signals->sources != NULL) {
+    while (r->signals->sources != NULL) {
         struct source *s = r->signals->sources;
 
         r->signals->sources = s->next;
-        event_del(&s->event);
+        sigaction(s->signum, &s->before, NULL);
         vetch__free(s);
     }
     vetch__free(r->signals);
     r->signals = NULL;
-    atomic_compare_exchange_strong(&owner, &me, NULL);
+    atomic_store(&owner, NULL);
+    while (atomic_load(&n_handling) > 0)
+        sched_yield(); /* on another thread one still holds the reactor */
+}
+
+static int
+own_signals(vetch_reactor *r)
+{
+    vetch_reactor *nobody = NULL;
+
+    if (r->signals != NULL)
+        return 0;
+    r->signals = vetch__calloc(1, sizeof(*r->signals));
+    if (r->signals == NULL)
+        return -1;
+    if (!atomic_compare_exchange_strong(&owner, &nobody, r)) {
+        vetch__free(r->signals);
+        r->signals = NULL;
+        errno = EBUSY;
+        return -1;
+    }
+    r->signals_look = look;
+    r->signals_done = signals_done;
+    return 0;
 }
 
 /* The source for a signal, or NULL and errno. */
 static struct source *
 get_source(vetch_reactor *r, int signum)
 {
-    struct source *s = NULL;
+    struct source *s;
 
-    if (!own_signals(r)) {
-        errno = EBUSY;
-        return NULL;
-    }
-    r->signals_done = signals_done;
-    if (r->signals == NULL)
-        r->signals = vetch__calloc(1, sizeof(*r->signals));
-    if (r->signals == NULL)
+    if (own_signals(r) < 0)
         return NULL;
     s = find_source(r->signals, signum);
     return s != NULL ? s : add_source(r, signum);

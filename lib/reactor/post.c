@@ -1,5 +1,5 @@
-/* The doors from other threads: a bounded queue under a mutex, and an eventfd
- * that wakes the loop once per batch.
+/* The doors from other threads and from signal handlers: a bounded queue under
+ * a mutex, and an eventfd that wakes the loop once per batch.
  *
  * `signalled` is true from the post that wrote to the eventfd until the loop
  * has seen the queue empty, so a burst costs one system call. A dispatch takes
@@ -105,6 +105,8 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     vetch__reactor_enter(r);
     while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
+    if (r->signals_look != NULL)
+        r->signals_look(r);
     for (letter = take(r->mailbox, BATCH); letter != NULL; letter = next) {
         next = letter->next;
         deliver(r, letter);

@@ -94,15 +94,16 @@ struct vetch_reactor {
 
     struct vetch__mailbox *mailbox;
     struct vetch__signals *signals;
-    void (*signals_done)(vetch_reactor *r); /* set by the first signal */
+    void (*signals_look)(vetch_reactor *r); /* both set by the first signal */
+    void (*signals_done)(vetch_reactor *r);
     struct vetch__list members;
     size_t n_members;
     struct event end_event; /* ends it behind a callback of a foreign loop */
 
     /* The promise layer's. */
     struct vetch__pool *pool;
-    vetch_promise *handler; /* what the handler that runs was given */
-    void *executor;         /* the reactor's own, made on first use */
+    vetch_promise *handler;     /* what the handler that runs was given */
+    void *executor;             /* the reactor's own, made on first use */
     struct vetch__tasks *tasks; /* made on first use */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
@@ -134,7 +135,8 @@ void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
 void vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f);
 /* Run at most `limit` entries now; true if the queue is empty. */
 bool vetch__ready_drain(vetch_reactor *r, size_t limit);
-/* The same, with the flushes as well, of which there is no end but their own. */
+/* The same, with the flushes as well, of which there is no end but their own.
+ */
 bool vetch__ready_settle(vetch_reactor *r, size_t limit);
 /* Run one entry of a kind that the reactor does not know: promise.c's. */
 void vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node);
