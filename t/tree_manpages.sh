@@ -85,6 +85,14 @@ for page in *.[1-8]; do
     done
 done
 
+# A reference to one of our pages leads to a name in that section.
+sed 's/ .*\(\.[1-8]\)$/\1/' "$scratch/names" | LC_ALL=C sort -u >"$scratch/pages"
+grep -oh 'Xr vetch[a-z0-9_]* [1-8]' ./*.[1-8] | sed 's/^Xr \(.*\) /\1./' |
+    LC_ALL=C sort -u | LC_ALL=C comm -23 - "$scratch/pages" >"$scratch/nowhere"
+while read -r name; do
+    fault "there is a reference to $name, but no such page"
+done <"$scratch/nowhere"
+
 cut -d' ' -f1 "$scratch/names" | LC_ALL=C sort | uniq -d |
     while read -r name; do
         echo "$name is named by more than one page:" \
