@@ -16,6 +16,7 @@ unit_tests = \
 	t/test_inflate \
 	t/test_log \
 	t/test_map \
+	t/test_million \
 	t/test_ownership \
 	t/test_parser_regressions \
 	t/test_parser_request \
