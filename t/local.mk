@@ -23,11 +23,12 @@ unit_tests = \
 	t/test_parser_response \
 	t/test_post \
 	t/test_promise \
+	t/test_promise_oom \
 	t/test_queue \
 	t/test_reactor \
 	t/test_rejection \
-	t/test_scope \
 	t/test_router \
+	t/test_scope \
 	t/test_semaphore \
 	t/test_signal \
 	t/test_task \

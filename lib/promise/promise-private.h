@@ -57,7 +57,7 @@ enum {
     VETCH__EMBEDDED = 8,    /* not from the pool */
     VETCH__RESERVED = 16,   /* from the reserve */
     VETCH__LEAKED = 32,     /* a job that cannot be stopped uses its chain */
-    VETCH__INTERNAL = 64,   /* a watch without user code behind it */
+    VETCH__INTERNAL = 64,   /* no user code behind it: runs at the end, too */
     VETCH__ASKED = 128      /* on the list of cancellers to be called */
 };
 

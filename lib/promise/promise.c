@@ -478,7 +478,7 @@ static bool
 has_handler(const vetch_reactor *r, const vetch_promise *p,
             const vetch_promise *from)
 {
-    if (r->finishing)
+    if (r->finishing && !(p->second.flags & VETCH__INTERNAL))
         return false;
     if (from->object.state == VETCH_FULFILLED)
         return p->u.link.on_value != NULL;
@@ -664,6 +664,7 @@ vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
         link->u.link.on_value = all == NULL ? NULL : next_value;
         link->u.link.on_error = all == NULL ? NULL : next_error;
         link->u.link.ctx = all;
+        link->second.flags |= VETCH__INTERNAL; /* owns its ctx */
         vetch__promise_attach(r, link, p);
         all = link;
     }
