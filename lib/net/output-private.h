@@ -37,6 +37,7 @@ struct vetch__chunk {
 struct vetch__output {
     struct vetch__chunk *first, *last;
     size_t buffered; /* bytes that wait, those of files not counted */
+    uint64_t files;  /* those of files */
 };
 
 /* Room for `len` bytes at the end, all in one piece (at most

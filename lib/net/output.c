@@ -207,6 +207,7 @@ vetch__output_append_file(vetch_reactor *r, struct vetch__output *q, int fd,
     c->at.offset = offset;
     c->of.fd = fd;
     append_chunk(q, c);
+    q->files += len;
     return 0;
 }
 
@@ -244,7 +245,9 @@ vetch__output_consume(vetch_reactor *r, struct vetch__output *q, uint64_t len)
             c->at.data += n;
         c->len -= n;
         len -= n;
-        if (!is_file)
+        if (is_file)
+            q->files -= n;
+        else
             q->buffered -= n;
         if (c->len > 0)
             return;

@@ -180,6 +180,14 @@ vetch__transport_reserve(vetch_transport *t, size_t len)
         return c->at.data + c->len;
     return vetch__transport_reserve_slowly(t, len);
 }
+/* Bytes that wait to be written, those of files too. */
+static inline uint64_t
+vetch__transport_pending(const vetch_transport *t)
+{
+    return t->output.buffered + t->output.files;
+}
+/* Send now what can be sent. If more than the high mark stays behind, the
+ * protocol will be told, and told again at the low mark. */
 void vetch__transport_sent_much(vetch_transport *t);
 static inline void
 vetch__transport_commit(vetch_transport *t, size_t len)

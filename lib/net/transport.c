@@ -439,18 +439,18 @@ static void
 tell_marks(vetch_transport *t)
 {
     const vetch_protocol_class *class_ = t->protocol->class_;
-    size_t buffered = t->output.buffered;
+    uint64_t pending = vetch__transport_pending(t);
 
     if (t->out != VETCH__OUT_OPEN)
         return;
     if ((t->flags & VETCH__T_WRITE_PAUSED) == 0) {
-        if (buffered <= t->limits->high_bytes ||
+        if (pending <= t->limits->high_bytes ||
             (t->flags & VETCH__T_BLOCKED) == 0)
             return;
         t->flags |= VETCH__T_WRITE_PAUSED;
         if (class_->write_paused != NULL)
             class_->write_paused(t->protocol);
-    } else if (buffered <= t->limits->low_bytes) {
+    } else if (pending <= t->limits->low_bytes) {
         t->flags &= (uint16_t)~VETCH__T_WRITE_PAUSED;
         if (class_->write_resumed != NULL)
             class_->write_resumed(t->protocol);
@@ -510,7 +510,7 @@ turn(struct vetch__flush *f)
         t->kind->send(t);
     if (vetch__unlikely((t->flags & (VETCH__T_DUE | VETCH__T_WRITE_PAUSED)) !=
                             0 ||
-                        t->output.buffered > t->limits->high_bytes)) {
+                        vetch__transport_pending(t) > t->limits->high_bytes)) {
         if (state_of(t) == VETCH__T_NEW)
             advance(t); /* its user may have written and ended already */
         else
