@@ -8,6 +8,7 @@
 #include <vetch/descriptor.h>
 #include <vetch/error.h>
 #include <vetch/event.h>
+#include <vetch/http_server.h>
 #include <vetch/listener.h>
 #include <vetch/promise.h>
 #include <vetch/queue.h>
@@ -64,6 +65,9 @@ vetch_unref(void *object)
         return;
     case VETCH__LISTENER:
         vetch_listener_unref(object);
+        return;
+    case VETCH__HTTP_SERVER:
+        vetch_http_server_unref(object);
         return;
     case VETCH__REACTOR:
         vetch_reactor_unref(object);

@@ -10,9 +10,21 @@ libvetch_private_la_SOURCES += \
 
 # The server.
 libvetch_private_la_SOURCES += \
+	lib/http/connection.c \
+	lib/http/date-private.h \
+	lib/http/date.c \
+	lib/http/deadline.c \
+	lib/http/files.c \
 	lib/http/path.c \
+	lib/http/receive.c \
+	lib/http/reply.c \
+	lib/http/request.c \
 	lib/http/router-private.h \
-	lib/http/router.c
+	lib/http/router.c \
+	lib/http/server-private.h \
+	lib/http/server.c \
+	lib/http/status-private.h \
+	lib/http/status.c
 
 # The client.
 libvetch_private_la_SOURCES += \
