@@ -7,3 +7,6 @@ noinst_PROGRAMS +=
 
 noinst_PROGRAMS += t/bench/promise
 t_bench_promise_LDADD = $(bench_libs)
+
+noinst_PROGRAMS += t/bench/hello
+t_bench_hello_LDADD = $(bench_libs)

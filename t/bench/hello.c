@@ -1,0 +1,64 @@
+/* The server for HTTP benchmarks: GET / says `Hello, World!`, with everything
+ * on that protects a real server (router, gate, limits, Date, idle timeout),
+ * but for the number of requests per connection.
+ *
+ *   hello PORT */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <vetch.h>
+
+static vetch_promise *
+hello(vetch_http_request *request, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(request, 200, "text/plain", "Hello, World!", 13);
+    return NULL;
+}
+
+/* Ten thousand connections need as many descriptors. */
+static void
+raise_limit(void)
+{
+    struct rlimit limit = { 200000, 200000 };
+
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int
+main(int argc, char **argv)
+{
+    vetch_http_server_options options = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    vetch_reactor *reactor;
+    vetch_http_server *server;
+    char endpoint[64];
+
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s PORT\n", argv[0]);
+        return 2;
+    }
+    raise_limit();
+    options.max_connections = 20000;
+    options.max_requests = 0;
+    snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%s", argv[1]);
+    reactor = vetch_reactor_new();
+    server =
+        reactor != NULL ? vetch_http_server_new_with(endpoint, &options) : NULL;
+    if (server == NULL ||
+        vetch_http_server_route(server, "GET", "/", hello, NULL) < 0) {
+        perror(endpoint);
+        return 1;
+    }
+    printf("%s\n", vetch_http_server_endpoint(server));
+    fflush(stdout);
+    vetch_reactor_run(reactor);
+    vetch_http_server_unref(server);
+    vetch_reactor_unref(reactor);
+    return 0;
+}
