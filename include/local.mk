@@ -6,6 +6,7 @@ vetchincludedir = $(includedir)/vetch
 vetchinclude_HEADERS = \
 	include/vetch/buffer.h \
 	include/vetch/combinators.h \
+	include/vetch/debug.h \
 	include/vetch/descriptor.h \
 	include/vetch/error.h \
 	include/vetch/event.h \

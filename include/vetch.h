@@ -26,4 +26,7 @@
 #include <vetch/types.h>
 #include <vetch/version.h>
 
+/* Last: its macros are not to touch declarations. */
+#include <vetch/debug.h>
+
 #endif

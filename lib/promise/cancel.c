@@ -269,4 +269,5 @@ vetch__promises_finish(vetch_reactor *r)
     vetch__ready_drain(r, SIZE_MAX);
     vetch__pool_walk(r->pool, report_held, NULL);
     vetch__tasks_done(r);
+    vetch__sites_done(r);
 }

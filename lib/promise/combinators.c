@@ -201,12 +201,14 @@ group_new(enum kind kind, size_t n)
 static vetch_promise *
 combine(enum kind kind, vetch_promise *const *promises, size_t n)
 {
+    static const char *const names[] = { "all", "all_settled", "race", "any" };
     struct group *g = group_new(kind, n);
     vetch_promise *p;
 
     if (g == NULL)
         return vetch__promises_stop(promises, n, errno);
     p = vetch_deferred_promise(g->deferred);
+    VETCH__NAME(p, "%s of %zu", names[kind], n);
     for (size_t i = 0; i < n; i++)
         add(g, promises[i]);
     if (g->n_settled == n_expected(g))
@@ -287,10 +289,19 @@ vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
     g->start_ctx = ctx;
     g->starting = true; /* until map_begin, which finishes it if cancelled */
     p = vetch_deferred_promise(g->deferred);
+    VETCH__NAME(p, "map of %zu", n);
     if (vetch__watch(vetch__reactor, &vetch__nothing, map_begin, g, 0) ==
         NULL) {
         g->error = vetch_error_ref(&vetch__error_no_memory);
         finish(g);
     }
     return p;
+}
+
+vetch_deferred *
+vetch__group_of_watch(const vetch_promise *watch)
+{
+    const struct group *g = watch->u.watch.ctx;
+
+    return watch->u.watch.fn == child_settled ? g->deferred : NULL;
 }

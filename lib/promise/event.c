@@ -90,5 +90,6 @@ vetch_event_wait(vetch_event *e)
         vetch__free(w);
         return vetch__failed(errnum, "event");
     }
+    VETCH__NAME(p, "event");
     return p;
 }

@@ -3,6 +3,7 @@ libvetch_private_la_SOURCES += \
 	lib/promise/combinators.c \
 	lib/promise/context-private.h \
 	lib/promise/context.c \
+	lib/promise/debug.c \
 	lib/promise/deferred.c \
 	lib/promise/event.c \
 	lib/promise/promise-private.h \

@@ -22,8 +22,10 @@
 #ifndef VETCH_PROMISE_PRIVATE_H
 #define VETCH_PROMISE_PRIVATE_H
 
+#define VETCH_NO_SITES /* the functions themselves are meant here */
 #include <assert.h>
 
+#include <vetch/debug.h>
 #include <vetch/promise.h>
 
 #include "reactor/reactor-private.h"
@@ -42,10 +44,11 @@ enum {
     VETCH__WAITING = 1,
     VETCH__QUEUED = 2,
     VETCH__RUNNING = 4,
-    VETCH__CANCELING = 8, /* its cancellation was asked for */
-    VETCH__OBSERVED = 16, /* somebody takes care of a rejection */
-    VETCH__FORWARD = 32,  /* settled; the outcome is in u.forward */
-    VETCH__NO_MEMORY = 64 /* ends as VETCH_ENOMEM, whatever comes */
+    VETCH__CANCELING = 8,  /* its cancellation was asked for */
+    VETCH__OBSERVED = 16,  /* somebody takes care of a rejection */
+    VETCH__FORWARD = 32,   /* settled; the outcome is in u.forward */
+    VETCH__NO_MEMORY = 64, /* ends as VETCH_ENOMEM, whatever comes */
+    VETCH__SITED = 128     /* debug.c knows something of it */
 };
 #define VETCH__ACTIVE (VETCH__WAITING | VETCH__QUEUED | VETCH__RUNNING)
 
@@ -194,6 +197,28 @@ void vetch__promise_report(vetch_promise *p);
 void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
 /* Take an ASKED producer, which is about to follow, off its list. */
 void vetch__cancel_withdraw(vetch_promise *p);
+
+/* ---- debug.c ---- */
+/* The node is about to be freed. */
+void vetch__site_forget(vetch_promise *p);
+/* What is known of a promise: its name and site, or what kind it is. Valid
+ * until the next call on this thread. */
+const char *vetch__promise_describe(vetch_promise *p);
+/* " (what it is at where)" for a report, or "" if nothing is known. */
+const char *vetch__promise_origin(vetch_promise *p);
+void vetch__sites_done(vetch_reactor *r);
+/* Name an operation of ours. */
+#define VETCH__NAME(p, ...)                                                    \
+    (vetch__unlikely(vetch__reactor->debug)                                    \
+         ? (void)vetch_promise_name(p, __VA_ARGS__)                            \
+         : (void)0)
+
+/* For the dump: whom a watch of one of these modules works for, or NULL if it
+ * is none of theirs. */
+vetch_deferred *vetch__group_of_watch(const vetch_promise *watch);
+vetch_deferred *vetch__timed_of_watch(const vetch_promise *watch);
+vetch_deferred *vetch__scope_of_watch(const vetch_promise *watch);
+vetch_deferred *vetch__task_of_watch(const vetch_promise *watch);
 
 /* ---- task.c ---- */
 /* Name the tasks that did not end, and unmap all stacks. */

@@ -126,6 +126,8 @@ new_reserved(vetch_reactor *r, enum vetch__kind kind)
 static void
 free_node(vetch_promise *p)
 {
+    if (vetch__unlikely(p->object.flags & VETCH__SITED))
+        vetch__site_forget(p);
     if (p->second.flags & VETCH__EMBEDDED)
         return;
     if (p->second.flags & VETCH__RESERVED)
@@ -146,8 +148,8 @@ vetch__promise_report(vetch_promise *p)
     if (r != NULL && r->on_rejection != NULL)
         r->on_rejection(error, r->on_rejection_ctx);
     else
-        vetch_log(VETCH_LOG_ERROR, "unhandled rejection: %s",
-                  vetch_error_text(error));
+        vetch_log(VETCH_LOG_ERROR, "unhandled rejection%s: %s",
+                  vetch__promise_origin(p), vetch_error_text(error));
 }
 
 static void

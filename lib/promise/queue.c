@@ -151,6 +151,7 @@ wait_to_put(vetch_queue *q, struct item item)
         free_item(&item);
         return vetch__failed(errnum, "queue");
     }
+    VETCH__NAME(p, "room in a queue");
     return p;
 }
 
@@ -192,6 +193,7 @@ wait_to_get(vetch_queue *q)
         vetch__free(w);
         return vetch__failed(errnum, "queue");
     }
+    VETCH__NAME(p, "item of a queue");
     return p;
 }
 

@@ -249,6 +249,7 @@ vetch_scope_end(vetch_scope *s)
 {
     s->ending = true;
     end_if_empty(s);
+    VETCH__NAME(vetch__deferred_node(s->deferred), "scope");
     return vetch_deferred_promise(s->deferred);
 }
 
@@ -278,4 +279,12 @@ vetch_scope_unref(vetch_scope *s)
     s->object.refs--;
     destroy_if_unused(s);
     return NULL;
+}
+
+vetch_deferred *
+vetch__scope_of_watch(const vetch_promise *watch)
+{
+    const struct child *c = watch->u.watch.ctx;
+
+    return watch->u.watch.fn == child_settled ? c->scope->deferred : NULL;
 }

@@ -143,6 +143,7 @@ wait_for_slot(vetch_semaphore *s, struct slot *slot)
     }
     vetch_semaphore_ref(s);
     s->n_waiting++;
+    VETCH__NAME(p, "slot of a semaphore");
     return p;
 }
 

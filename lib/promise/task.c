@@ -261,6 +261,7 @@ vetch_spawn(vetch_task_fn body, void *ctx)
     t->awaiting = t->begun = t->ended = t->cancel_pending = false;
     vetch__list_append(&r->tasks->live, &t->link);
     p = vetch_deferred_promise(t->deferred);
+    VETCH__NAME(p, "task %s", task_name(t));
     vetch__watch_embedded(r, &t->watch, &vetch__nothing, begin, t);
     return p;
 }
@@ -286,8 +287,10 @@ vetch_task_set_name(const char *name)
 {
     struct task *t = current_task();
 
-    if (t != NULL)
-        t->name = name;
+    if (t == NULL)
+        return;
+    t->name = name;
+    VETCH__NAME(vetch__deferred_node(t->deferred), "task %s", task_name(t));
 }
 
 /* Wait in the ready queue or in the promise's list; returns what settled. */
@@ -376,4 +379,14 @@ vetch__tasks_done(vetch_reactor *r)
         vetch__stacks_free(tasks->stacks);
     vetch__free(tasks);
     r->tasks = NULL;
+}
+
+vetch_deferred *
+vetch__task_of_watch(const vetch_promise *watch)
+{
+    const struct task *t = watch->u.watch.ctx;
+
+    if (watch->u.watch.fn != awaited && watch->u.watch.fn != begin)
+        return NULL;
+    return t->deferred;
 }

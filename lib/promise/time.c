@@ -62,6 +62,7 @@ vetch_sleep(double seconds)
         return vetch__failed(errno, "sleep");
     }
     p = vetch_deferred_promise(s->deferred);
+    VETCH__NAME(p, "sleep of %g s", seconds);
     if (vetch__timer_start(vetch__reactor, &s->timer, vetch__seconds(seconds),
                            awake) < 0) {
         vetch_deferred_reject(s->deferred, NULL);
@@ -145,6 +146,7 @@ vetch_timeout(vetch_promise *p, double seconds)
         return vetch__promises_stop(&p, 1, errno);
     }
     timed = vetch_deferred_promise(t->deferred);
+    VETCH__NAME(timed, "timeout of %g s", seconds);
     t->watch = vetch__watch(r, p, timed_settled, t, 0);
     if (t->watch == NULL ||
         vetch__timer_start(r, &t->timer, vetch__seconds(seconds), expire) < 0)
@@ -243,9 +245,20 @@ vetch_repeat(vetch_start_fn fn, void *ctx)
         return vetch__failed(errno, "repeat");
     }
     p = vetch_deferred_promise(rep->deferred);
+    VETCH__NAME(p, "repeat");
     rep->watch =
         vetch__watch(vetch__reactor, &vetch__nothing, step_settled, rep, 0);
     if (rep->watch == NULL)
         repeat_end(rep, &vetch__no_memory);
     return p;
+}
+
+vetch_deferred *
+vetch__timed_of_watch(const vetch_promise *watch)
+{
+    if (watch->u.watch.fn == timed_settled)
+        return ((const struct timeout *)watch->u.watch.ctx)->deferred;
+    if (watch->u.watch.fn == step_settled)
+        return ((const struct repeat *)watch->u.watch.ctx)->deferred;
+    return NULL;
 }

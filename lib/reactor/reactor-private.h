@@ -59,6 +59,7 @@ struct vetch__timer {
 struct vetch__timers;  /* private to timer.c */
 struct vetch__mailbox; /* private to post.c */
 struct vetch__tasks;   /* private to task.c */
+struct vetch__sites;   /* private to debug.c */
 struct vetch__signals; /* private to signal.c */
 struct vetch__net;
 
@@ -105,6 +106,7 @@ struct vetch_reactor {
     vetch_promise *handler;     /* what the handler that runs was given */
     void *executor;             /* the reactor's own, made on first use */
     struct vetch__tasks *tasks; /* made on first use */
+    struct vetch__sites *sites; /* while debugging is on */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
 

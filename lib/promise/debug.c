@@ -1,0 +1,444 @@
+/* What a program waits for: sites, names and the dump.
+ *
+ * While debugging is on, a side table keeps where promises were attached and
+ * what they are called; a node says by a flag that it stands there, so that
+ * programs that do not debug pay nothing but the test of that flag. The dump
+ * needs no table: the pool finds every pending promise. */
+#define VETCH_NO_SITES /* the functions themselves are meant here */
+#include <vetch/debug.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vetch/buffer.h>
+#include <vetch/combinators.h>
+#include <vetch/error.h>
+#include <vetch/log.h>
+
+#include "promise/promise-private.h"
+
+#define N_BUCKETS  4096
+#define MAX_LINES  10000
+#define MAX_INDENT 40
+#define LINE_SIZE  512
+
+struct site {
+    struct site *next;
+    vetch_promise *promise;
+    const char *place; /* static */
+    char *name;
+};
+
+struct vetch__sites {
+    struct site *buckets[N_BUCKETS];
+};
+
+/* ---- the table ---- */
+
+static struct site **
+find(struct vetch__sites *sites, const vetch_promise *p)
+{
+    struct site **at =
+        &sites->buckets[((uintptr_t)p / VETCH__NODE_SIZE) % N_BUCKETS];
+
+    while (*at != NULL && (*at)->promise != p)
+        at = &(*at)->next;
+    return at;
+}
+
+/* The entry of a promise, made if need be; NULL if there is no debugging, or no
+ * memory for it. */
+static struct site *
+entry(vetch_promise *p)
+{
+    vetch_reactor *r = vetch__reactor;
+    struct site **at;
+
+    if (r == NULL || !r->debug || p->object.refs == VETCH__IMMORTAL)
+        return NULL;
+    if (r->sites == NULL)
+        r->sites = vetch__calloc(1, sizeof(*r->sites));
+    if (r->sites == NULL)
+        return NULL;
+    at = find(r->sites, p);
+    if (*at == NULL) {
+        *at = vetch__calloc(1, sizeof(**at));
+        if (*at == NULL)
+            return NULL;
+        (*at)->promise = p;
+        p->object.flags |= VETCH__SITED;
+    }
+    return *at;
+}
+
+static const struct site *
+lookup(const vetch_promise *p)
+{
+    vetch_reactor *r = vetch__pool_of(p)->owner;
+
+    if (!(p->object.flags & VETCH__SITED) || r == NULL || r->sites == NULL)
+        return NULL;
+    return *find(r->sites, p);
+}
+
+static void
+free_site(struct site *s)
+{
+    vetch__free(s->name);
+    vetch__free(s);
+}
+
+void
+vetch__site_forget(vetch_promise *p)
+{
+    vetch_reactor *r = vetch__pool_of(p)->owner;
+    struct site **at, *s;
+
+    if (r == NULL || r->sites == NULL)
+        return;
+    at = find(r->sites, p);
+    s = *at;
+    if (s == NULL)
+        return;
+    *at = s->next;
+    free_site(s);
+}
+
+void
+vetch__sites_done(vetch_reactor *r)
+{
+    if (r->sites == NULL)
+        return;
+    for (size_t i = 0; i < N_BUCKETS; i++) {
+        struct site *s, *next;
+
+        for (s = r->sites->buckets[i]; s != NULL; s = next) {
+            next = s->next;
+            free_site(s);
+        }
+    }
+    vetch__free(r->sites);
+    r->sites = NULL;
+}
+
+vetch_promise *
+vetch_promise_at(vetch_promise *p, const char *place)
+{
+    struct site *s;
+
+    if (vetch__reactor == NULL || !vetch__reactor->debug)
+        return p;
+    s = entry(p);
+    if (s != NULL)
+        s->place = place;
+    return p;
+}
+
+static char *
+format(const char *fmt, va_list args)
+{
+    char text[LINE_SIZE];
+
+    if (vsnprintf(text, sizeof(text), fmt, args) < 0)
+        return NULL;
+    return vetch__strdup(text);
+}
+
+vetch_promise *
+vetch_promise_name(vetch_promise *p, const char *fmt, ...)
+{
+    struct site *s = entry(p);
+    va_list args;
+
+    if (s == NULL)
+        return p;
+    vetch__free(s->name);
+    va_start(args, fmt);
+    s->name = format(fmt, args);
+    va_end(args);
+    return p;
+}
+
+/* ---- words ---- */
+
+static const char *
+link_word(const vetch_promise *p)
+{
+    if (p->second.flags & VETCH__CATCH)
+        return "catch";
+    return p->u.link.on_error != NULL ? "handle" : "then";
+}
+
+static const void *
+link_function(const vetch_promise *p)
+{
+    if (p->u.link.on_value != NULL)
+        return (const void *)(uintptr_t)p->u.link.on_value;
+    return (const void *)(uintptr_t)p->u.link.on_error;
+}
+
+static vetch_deferred *
+owner_of_watch(const vetch_promise *p)
+{
+    vetch_deferred *d = NULL;
+
+    if (p->u.watch.ctx == NULL)
+        return NULL;
+    if ((d = vetch__group_of_watch(p)) == NULL &&
+        (d = vetch__timed_of_watch(p)) == NULL &&
+        (d = vetch__scope_of_watch(p)) == NULL)
+        d = vetch__task_of_watch(p);
+    return d;
+}
+
+/* What it is, without name and site. */
+static void
+describe_kind(const vetch_promise *p, char *to, size_t size)
+{
+    char fn[VETCH__FUNCTION_NAME];
+
+    switch ((enum vetch__kind)p->second.state) {
+    case VETCH__K_LINK:
+        snprintf(to, size, "%s %s", link_word(p),
+                 vetch__function_name(link_function(p), fn));
+        break;
+    case VETCH__K_FINALLY:
+        snprintf(
+            to, size, "finally %s",
+            vetch__function_name((const void *)(uintptr_t)p->u.finally.fn, fn));
+        break;
+    case VETCH__K_FOLLOW:
+        snprintf(to, size, "takes the outcome");
+        break;
+    case VETCH__K_SHIELD:
+        snprintf(to, size, "shield");
+        break;
+    case VETCH__K_WATCH:
+        snprintf(to, size, "watched");
+        break;
+    case VETCH__K_PRODUCED:
+        snprintf(to, size, "an operation");
+        break;
+    }
+}
+
+const char *
+vetch__promise_describe(vetch_promise *p)
+{
+    static __thread char line[LINE_SIZE];
+    char kind[VETCH__FUNCTION_NAME + 16];
+    const struct site *s = lookup(p);
+    const char *name = s == NULL ? NULL : s->name;
+    const char *place = s == NULL ? NULL : s->place;
+
+    if (name == NULL) {
+        describe_kind(p, kind, sizeof(kind));
+        name = kind;
+    }
+    snprintf(line, sizeof(line), "%s%s%s", name, place == NULL ? "" : " at ",
+             place == NULL ? "" : place);
+    return line;
+}
+
+const char *
+vetch__promise_origin(vetch_promise *p)
+{
+    static __thread char text[LINE_SIZE];
+    const struct site *s = lookup(p);
+
+    if (s == NULL)
+        return "";
+    snprintf(text, sizeof(text), " (%s)", vetch__promise_describe(p));
+    return text;
+}
+
+/* ---- the dump ---- */
+
+struct dump {
+    vetch_buffer *out;
+    size_t n_lines;
+    bool failed;
+};
+
+static void
+put_line(struct dump *d, size_t depth, vetch_promise *p)
+{
+    size_t indent = 2 * (depth + 1);
+    vetch_deferred *owner = NULL;
+    int result;
+
+    if (d->n_lines++ >= MAX_LINES)
+        return;
+    if (indent > MAX_INDENT)
+        indent = MAX_INDENT;
+    if (p->second.state == VETCH__K_WATCH)
+        owner = owner_of_watch(p);
+    if (owner != NULL)
+        result = vetch_buffer_printf(
+            d->out, "%*sfor %s\n", (int)indent, "",
+            vetch__promise_describe(vetch__deferred_node(owner)));
+    else
+        result = vetch_buffer_printf(
+            d->out, "%*s%s%s\n", (int)indent, "", vetch__promise_describe(p),
+            p->object.flags & VETCH__CANCELING ? " (asked to stop)" : "");
+    if (result < 0)
+        d->failed = true;
+}
+
+static vetch_promise *
+first_waiter(const vetch_promise *p)
+{
+    vetch_promise *last = p->tail;
+
+    if (last == NULL)
+        return NULL;
+    return (vetch_promise *)((uintptr_t)last->next & ~(uintptr_t)1);
+}
+
+static vetch_promise *
+next_waiter(const vetch_promise *w)
+{
+    return (uintptr_t)w->next & 1 ? NULL : w->next;
+}
+
+/* One operation and all that waits for it: down to the first waiter, over to
+ * the next, up again. A chain may be as long as memory allows, so this walks
+ * and does not recurse. */
+static void
+put_tree(struct dump *d, vetch_promise *root)
+{
+    vetch_promise *at = root;
+    size_t depth = 0;
+
+    for (;;) {
+        put_line(d, depth, at);
+        if (first_waiter(at) != NULL) {
+            at = first_waiter(at);
+            depth++;
+            continue;
+        }
+        while (at != root && next_waiter(at) == NULL) {
+            at = vetch__promise_source(at);
+            depth--;
+        }
+        if (at == root)
+            return;
+        at = next_waiter(at);
+    }
+}
+
+static void
+put_root(void *node, void *ctx)
+{
+    vetch_promise *p = node;
+
+    if (p->object.type == VETCH__PROMISE && !vetch__settled(p) &&
+        p->second.state == VETCH__K_PRODUCED)
+        put_tree(ctx, p);
+}
+
+static void
+count(void *node, void *ctx)
+{
+    const vetch_promise *p = node;
+    size_t *n = ctx;
+
+    if (p->object.type == VETCH__PROMISE && !vetch__settled(p))
+        ++*n;
+}
+
+static int
+write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int
+vetch_reactor_dump(vetch_reactor *r, int fd)
+{
+    struct dump d = { .out = NULL };
+    size_t n = 0;
+    int result = -1;
+
+    if (r == NULL || r->pool == NULL) {
+        errno = EPERM;
+        return -1;
+    }
+    d.out = vetch_buffer_new();
+    if (d.out == NULL)
+        return -1;
+    vetch__pool_walk(r->pool, count, &n);
+    if (vetch_buffer_printf(d.out, "%zu promises are pending\n", n) < 0)
+        d.failed = true;
+    vetch__pool_walk(r->pool, put_root, &d);
+    if (d.n_lines > MAX_LINES && vetch_buffer_printf(d.out, "  and %zu more\n",
+                                                     d.n_lines - MAX_LINES) < 0)
+        d.failed = true;
+    if (d.failed)
+        errno = ENOMEM;
+    else
+        result =
+            write_all(fd, vetch_buffer_data(d.out), vetch_buffer_len(d.out));
+    vetch_buffer_free(d.out);
+    return result;
+}
+
+/* ---- by signal ---- */
+
+static vetch_promise *
+dump_now(void *signum, void *ctx)
+{
+    (void)signum;
+    (void)ctx;
+    vetch_reactor_dump(vetch__reactor, STDERR_FILENO);
+    return NULL;
+}
+
+static vetch_promise *
+wait_for_signal(void *signum)
+{
+    return vetch_then(vetch_signal((int)(intptr_t)signum), dump_now, NULL);
+}
+
+static int
+errno_of(vetch_promise *refused)
+{
+    int code = vetch_error_code(vetch_promise_error(refused));
+
+    return code < VETCH_ETIMEDOUT ? code : ECANCELED;
+}
+
+int
+vetch_reactor_dump_on_signal(vetch_reactor *r, int signum)
+{
+    vetch_promise *first;
+
+    if (r == NULL || r != vetch__reactor) {
+        errno = EPERM;
+        return -1;
+    }
+    first = vetch_signal(signum); /* tells whether the signal can be had */
+    if (vetch_promise_state(first) == VETCH_REJECTED) {
+        errno = errno_of(first);
+        vetch_promise_unref(first);
+        return -1;
+    }
+    vetch_promise_cancel(first);
+    vetch_promise_unref(first);
+    vetch_promise_unref(
+        vetch_repeat(wait_for_signal, (void *)(intptr_t)signum));
+    return 0;
+}
