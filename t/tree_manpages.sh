@@ -71,7 +71,7 @@ for page in *.[1-8]; do
     # A declaration that differs from the header's does not compile.
     { printf '#include <vetch.h>\n#include <vetch/testing.h>\n'
       declarations "$page"; } >"$scratch/synopsis.c"
-    $CC -Wpedantic -Werror -std=c11 -I "$top_srcdir/include" -fsyntax-only \
+    $CC -Wpedantic -Werror -std=c11 -DVETCH_NO_SITES -I "$top_srcdir/include" -fsyntax-only \
         "$scratch/synopsis.c" 2>"$scratch/err" || {
         fault "man/$page declares something otherwise than the headers:"
         cat "$scratch/err"
