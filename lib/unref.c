@@ -13,6 +13,7 @@
 #include <vetch/promise.h>
 #include <vetch/queue.h>
 #include <vetch/reactor.h>
+#include <vetch/resolver.h>
 #include <vetch/scope.h>
 #include <vetch/semaphore.h>
 #include <vetch/timer.h>
@@ -59,6 +60,9 @@ vetch_unref(void *object)
         return;
     case VETCH__SLOT:
         vetch__slot_release(object);
+        return;
+    case VETCH__ADDRESSES:
+        vetch_addresses_unref(object);
         return;
     case VETCH__TRANSPORT:
         vetch_transport_unref(object);

@@ -9,6 +9,7 @@ unit_tests = \
 	t/test_cancel_shared \
 	t/test_combinators \
 	t/test_debug \
+	t/test_connect \
 	t/test_descriptor \
 	t/test_error \
 	t/test_event \

@@ -1,4 +1,6 @@
 libvetch_private_la_SOURCES += \
+	lib/net/addresses.c \
+	lib/net/connect.c \
 	lib/net/endpoint-private.h \
 	lib/net/endpoint.c \
 	lib/net/listen-private.h \
@@ -9,6 +11,8 @@ libvetch_private_la_SOURCES += \
 	lib/net/net.c \
 	lib/net/output-private.h \
 	lib/net/output.c \
+	lib/net/resolver-private.h \
+	lib/net/resolver.c \
 	lib/net/socket.c \
 	lib/net/transport-private.h \
 	lib/net/transport.c

@@ -1,0 +1,437 @@
+/* Outgoing connections: resolve, then race the addresses as RFC 8305 says.
+ *
+ * The addresses are tried in their order. The next attempt starts when one has
+ * failed, or 250 ms after the last one began; those under way go on, so that a
+ * slow network is not taken for a dead one. The first to succeed wins.
+ *
+ * A connecting exists until its promise has settled, and that is never before
+ * every descriptor but the winner's is closed. */
+#include <vetch/transport.h>
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vetch/error.h>
+
+#include "base/error-private.h"
+#include "net/endpoint-private.h"
+#include "net/resolver-private.h"
+#include "net/transport-private.h"
+#include "promise/promise-private.h"
+
+/* RFC 8305, section 5: the connection attempt delay. */
+#define ATTEMPT_DELAY UINT64_C(250000000)
+
+struct connecting {
+    vetch_deferred *deferred;
+    vetch_reactor *reactor;
+    vetch_promise *resolving;   /* the watch of the lookup, or NULL */
+    vetch_addresses *addresses; /* NULL for a Unix socket */
+    struct vetch__list attempts;
+    struct vetch__timer timer;
+    size_t next; /* the address to be tried next */
+    size_t n_failed;
+    vetch_error *failures[VETCH__ADDRESSES_MAX];
+    char target[VETCH__HOST_MAX + 16]; /* "localhost:80", "/run/x" */
+};
+
+struct attempt {
+    struct vetch__list link;
+    struct connecting *c;
+    struct event event;
+    int fd;
+    union vetch__address address;
+    socklen_t len;
+};
+
+/* ---- the end ---- */
+
+static void
+drop_attempt(struct attempt *a)
+{
+    vetch__list_remove(&a->link);
+    event_del(&a->event);
+    if (a->fd >= 0) {
+        close(a->fd);
+        vetch__net_descriptor_closed(a->c->reactor->net);
+    }
+    vetch__free(a);
+}
+
+/* Stop everything and give up the memory; what is left is to settle. */
+static vetch_deferred *
+stop(struct connecting *c)
+{
+    vetch_deferred *d = c->deferred;
+
+    while (!vetch__list_empty(&c->attempts))
+        drop_attempt(vetch__container(c->attempts.next, struct attempt, link));
+    vetch__timer_stop(c->reactor, &c->timer);
+    vetch_addresses_unref(c->addresses);
+    for (size_t i = 0; i < c->n_failed; i++)
+        vetch_error_unref(c->failures[i]);
+    vetch__free(c);
+    return d;
+}
+
+static void
+reject(struct connecting *c, vetch_error *error)
+{
+    vetch_deferred *d = stop(c);
+
+    vetch_deferred_reject(d, error);
+    vetch_deferred_unref(d);
+}
+
+static void
+release_transport(void *t)
+{
+    vetch_transport_unref(t);
+}
+
+static void
+succeed(struct attempt *a)
+{
+    struct connecting *c = a->c;
+    vetch_transport *t =
+        vetch__socket_transport_new(c->reactor, a->fd, &a->address.any, a->len);
+    vetch_deferred *d;
+
+    if (t == NULL) {
+        reject(c, NULL);
+        return;
+    }
+    a->fd = -1; /* the transport's */
+    d = stop(c);
+    vetch_deferred_resolve(d, t, release_transport);
+    vetch_deferred_unref(d);
+}
+
+/* ---- what went wrong ---- */
+
+static void
+note_failure(struct connecting *c, const union vetch__address *address,
+             socklen_t len, int errnum)
+{
+    char text[VETCH__ADDRESS_TEXT];
+
+    vetch__address_format(text, &address->any, len);
+    c->failures[c->n_failed++] = vetch_error_from_errno(errnum, "%s", text);
+}
+
+/* That this machine lacks a way there says less than what a peer answered. */
+static bool
+is_local_failure(int errnum)
+{
+    return errnum == ENETUNREACH || errnum == EADDRNOTAVAIL ||
+           errnum == EAFNOSUPPORT || errnum == EHOSTUNREACH;
+}
+
+static int
+telling_code(const struct connecting *c)
+{
+    for (size_t i = 0; i < c->n_failed; i++) {
+        int code = vetch_error_code(c->failures[i]);
+
+        if (!is_local_failure(code))
+            return code;
+    }
+    return vetch_error_code(c->failures[0]);
+}
+
+/* All addresses and their causes in one line, and each as an error. */
+static vetch_error *
+all_failures(struct connecting *c)
+{
+    char text[1024];
+    size_t len = 0;
+    vetch_error *primary, *e;
+
+    for (size_t i = 0; i < c->n_failed && len < sizeof(text); i++) {
+        int n = snprintf(text + len, sizeof(text) - len, "%s%s",
+                         i > 0 ? "; " : "", vetch_error_text(c->failures[i]));
+
+        len += n > 0 ? (size_t)n : 0;
+    }
+    if (c->n_failed == 1) {
+        if (c->addresses == NULL || strstr(text, c->target) == text)
+            return vetch_error_from_errno(telling_code(c), "connect %s",
+                                          c->target);
+        return vetch_error_wrap(c->failures[0], "connect %s", c->target);
+    }
+    primary =
+        vetch_error_new(telling_code(c), "connect %s: %s", c->target, text);
+    e = vetch_error_aggregate(primary, (const vetch_error *const *)c->failures,
+                              c->n_failed);
+    vetch_error_unref(primary);
+    return e;
+}
+
+/* ---- attempts ---- */
+
+static void go_on(struct connecting *c);
+
+/* A connection to an ephemeral port of this machine may meet itself when nobody
+ * listens there (RFC 9293, section 3.5: simultaneous open). */
+static bool
+met_itself(const struct attempt *a)
+{
+    union vetch__address own;
+    socklen_t len = sizeof(own);
+
+    return a->address.any.sa_family != AF_UNIX &&
+           getsockname(a->fd, &own.any, &len) == 0 && len == a->len &&
+           memcmp(&own, &a->address, len) == 0;
+}
+
+static void
+on_settled(evutil_socket_t fd, short what, void *arg)
+{
+    struct attempt *a = arg;
+    struct connecting *c = a->c;
+    vetch_reactor *r = c->reactor;
+    int errnum = 0;
+    socklen_t len = sizeof(errnum);
+
+    (void)what;
+    vetch__reactor_enter(r);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
+        errnum = errno;
+    if (errnum == 0 && met_itself(a))
+        errnum = ECONNREFUSED;
+    if (errnum == 0) {
+        succeed(a);
+    } else {
+        note_failure(c, &a->address, a->len, errnum);
+        drop_attempt(a);
+        go_on(c);
+    }
+    vetch__reactor_leave(r);
+}
+
+static int
+open_socket(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    if (fd >= 0 && family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return fd;
+}
+
+/* Begin an attempt; 0, or why it failed at once. It is in the list, or gone. */
+static int
+begin(struct attempt *a)
+{
+    int errnum;
+
+    a->fd = open_socket(a->address.any.sa_family);
+    if (a->fd < 0)
+        return errno;
+    event_assign(&a->event, a->c->reactor->base, a->fd, EV_WRITE, on_settled,
+                 a);
+    /* Also one that is connected at once is told by the loop. */
+    if (connect(a->fd, &a->address.any, a->len) < 0 && errno != EINPROGRESS)
+        errnum = errno;
+    else
+        errnum = event_add(&a->event, NULL) < 0 ? ENOMEM : 0;
+    return errnum;
+}
+
+static struct attempt *
+new_attempt(struct connecting *c)
+{
+    struct attempt *a = vetch__calloc(1, sizeof(*a));
+
+    if (a == NULL)
+        return NULL;
+    a->c = c;
+    a->fd = -1;
+    vetch__list_append(&c->attempts, &a->link);
+    return a;
+}
+
+/* Start an attempt; false if it has failed already. */
+static bool
+try_one(struct connecting *c, const union vetch__address *address,
+        socklen_t len)
+{
+    struct attempt *a = new_attempt(c);
+    int errnum;
+
+    if (a == NULL) {
+        note_failure(c, address, len, ENOMEM);
+        return false;
+    }
+    memcpy(&a->address, address, len);
+    a->len = len;
+    event_assign(&a->event, c->reactor->base, -1, 0, on_settled, a);
+    errnum = begin(a);
+    if (errnum == 0)
+        return true;
+    note_failure(c, address, len, errnum);
+    drop_attempt(a);
+    return false;
+}
+
+static void
+on_delay(struct vetch__timer *timer)
+{
+    go_on(vetch__container(timer, struct connecting, timer));
+}
+
+/* Start the next attempt, if there is one; the end, if there is none and none
+ * is under way. */
+static void
+go_on(struct connecting *c)
+{
+    size_t n = c->addresses != NULL ? c->addresses->n : 0;
+
+    while (c->next < n) {
+        const union vetch__inet_address *next =
+            &c->addresses->address[c->next++];
+        union vetch__address address;
+
+        memcpy(&address, next, sizeof(*next));
+        if (!try_one(c, &address, vetch__address_length(next)))
+            continue;
+        /* Without a timer the next one starts when this one has failed. */
+        if (c->next < n)
+            vetch__timer_start(c->reactor, &c->timer, ATTEMPT_DELAY, on_delay);
+        return;
+    }
+    if (vetch__list_empty(&c->attempts))
+        reject(c, all_failures(c));
+}
+
+/* ---- starting ---- */
+
+static void
+on_resolved(void *ctx, size_t index, vetch_promise *p)
+{
+    struct connecting *c = ctx;
+
+    (void)index;
+    c->resolving = NULL;
+    if (vetch_promise_state(p) == VETCH_REJECTED) {
+        const vetch_error *e = vetch_promise_error(p);
+
+        reject(c, vetch_error_code(e) == VETCH_ECANCELED
+                      ? vetch_error_ref(e)
+                      : vetch_error_wrap(e, "connect %s", c->target));
+    } else if (vetch_deferred_is_canceled(c->deferred)) {
+        reject(c, vetch_error_ref(&vetch__error_canceled));
+    } else {
+        c->addresses = vetch_addresses_ref(vetch_promise_value(p));
+        go_on(c);
+    }
+    vetch_promise_unref(p);
+}
+
+static void
+cancel(vetch_deferred *d, void *ctx)
+{
+    struct connecting *c = ctx;
+
+    (void)d;
+    if (c->resolving != NULL)
+        vetch__promise_cancel_node(c->reactor, c->resolving);
+    else
+        reject(c, vetch_error_ref(&vetch__error_canceled));
+}
+
+static void
+start_tcp(struct connecting *c, const struct vetch__endpoint *e)
+{
+    vetch_promise *p;
+
+    c->addresses = vetch__addresses_known(e->host, e->port);
+    if (c->addresses != NULL) {
+        go_on(c);
+        return;
+    }
+    p = vetch_resolve(e->host, e->port);
+    c->resolving = vetch__watch(c->reactor, p, on_resolved, c, 0);
+    if (c->resolving == NULL) {
+        vetch_promise_cancel(p);
+        vetch_promise_unref(p);
+        reject(c, NULL);
+    }
+}
+
+static void
+start_unix(struct connecting *c, const struct vetch__endpoint *e)
+{
+    union vetch__address address;
+    socklen_t len = vetch__address_unix(&address, e->path);
+
+    if (!try_one(c, &address, len))
+        reject(c, all_failures(c));
+}
+
+static const char *
+why_not(struct vetch__endpoint *e, const char *endpoint)
+{
+    const char *why =
+        endpoint != NULL ? vetch__endpoint_parse(e, endpoint) : "no endpoint";
+
+    if (why != NULL)
+        return why;
+    if (e->kind == VETCH__ENDPOINT_FD || e->reuseport ||
+        strcmp(e->host, "*") == 0)
+        return "it is for listening";
+    if (e->kind == VETCH__ENDPOINT_TCP && e->port == 0)
+        return "port 0";
+    return NULL;
+}
+
+static struct connecting *
+new_connecting(vetch_reactor *r, const char *target)
+{
+    struct connecting *c = vetch__calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    c->reactor = r;
+    vetch__list_init(&c->attempts);
+    snprintf(c->target, sizeof(c->target), "%s", target);
+    c->deferred = vetch_deferred_new(cancel, c);
+    if (c->deferred == NULL) {
+        vetch__free(c);
+        return NULL;
+    }
+    return c;
+}
+
+vetch_promise *
+vetch_connect(const char *endpoint)
+{
+    vetch_reactor *r = vetch__reactor;
+    struct vetch__endpoint e;
+    struct connecting *c;
+    vetch_promise *p;
+    const char *why;
+
+    if (r == NULL || r->ending)
+        return vetch__failed(r == NULL ? EPERM : ECANCELED, "connect");
+    why = why_not(&e, endpoint);
+    if (why != NULL)
+        return vetch_rejected(
+            vetch_error_new(VETCH_EENDPOINT, "connect %s: %s",
+                            endpoint != NULL ? endpoint : "NULL", why));
+    if (vetch__net_get(r) == NULL)
+        return &vetch__no_memory;
+    c = new_connecting(r, strchr(endpoint, ':') + 1);
+    if (c == NULL)
+        return vetch__failed(errno, "connect");
+    p = vetch_deferred_promise(c->deferred);
+    if (e.kind == VETCH__ENDPOINT_UNIX)
+        start_unix(c, &e);
+    else
+        start_tcp(c, &e);
+    return p;
+}

@@ -1,0 +1,39 @@
+/* Lists of addresses, and what is private between the resolver and its users.
+ */
+#ifndef VETCH_RESOLVER_PRIVATE_H
+#define VETCH_RESOLVER_PRIVATE_H
+
+#include <netinet/in.h>
+
+#include <vetch/resolver.h>
+
+#include "base/object-private.h"
+
+/* More addresses of one name are not looked at. */
+enum { VETCH__ADDRESSES_MAX = 64 };
+
+union vetch__inet_address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
+struct vetch_addresses {
+    struct vetch__object object;
+    size_t n;
+    union vetch__inet_address address[];
+};
+
+struct addrinfo;
+
+/* ---- addresses.c ---- */
+/* The addresses of a host that needs no lookup: numeric (without brackets) or
+ * local. NULL and errno: ENOENT, it needs one; ENOMEM. */
+vetch_addresses *vetch__addresses_known(const char *host, unsigned port);
+/* What getaddrinfo(3) found, ordered for RFC 8305, section 4: the families take
+ * turns. Any thread. NULL and ENOMEM. */
+vetch_addresses *vetch__addresses_found(const struct addrinfo *list,
+                                        unsigned port);
+socklen_t vetch__address_length(const union vetch__inet_address *a);
+
+#endif
