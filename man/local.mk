@@ -4,6 +4,7 @@ manual_pages = \
 	man/vetch_buffer.3 \
 	man/vetch_combinators.3 \
 	man/vetch_connect.3 \
+	man/vetch_debug.3 \
 	man/vetch_deferred.3 \
 	man/vetch_descriptor.3 \
 	man/vetch_error.3 \
