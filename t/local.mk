@@ -28,6 +28,7 @@ unit_tests = \
 	t/test_promise_oom \
 	t/test_queue \
 	t/test_reactor \
+	t/test_reactor_end \
 	t/test_rejection \
 	t/test_router \
 	t/test_scope \
