@@ -15,6 +15,7 @@ unit_tests = \
 	t/test_event \
 	t/test_handler \
 	t/test_http_pool \
+	t/test_http_server \
 	t/test_inflate \
 	t/test_log \
 	t/test_map \
@@ -71,6 +72,8 @@ t_libharness_la_SOURCES = \
 	t/harness.c \
 	t/http_feed.c \
 	t/http_feed.h \
+	t/http_talk.c \
+	t/http_talk.h \
 	t/harness.h \
 	t/net_probe.c \
 	t/net_probe.h \

@@ -440,6 +440,24 @@ START_TEST(members_of_lists_are_found)
 }
 END_TEST
 
+/* A slice of no bytes lies where its field does, so that it may be ended. */
+START_TEST(empty_values_lie_behind_their_names)
+{
+    static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB: \t\r\n"
+                               "C: c\r\n\r\n";
+    struct vetch__http_field table[4];
+    struct vetch__http_head h = { .fields = { table, 0, 4 } };
+    size_t i;
+
+    ck_assert_int_eq(vetch__http_parse_request(&h, head, sizeof(head) - 1),
+                     VETCH__HTTP_DONE);
+    for (i = 1; i < 3; i++) {
+        ck_assert_uint_eq(table[i].value.len, 0);
+        ck_assert_uint_eq(table[i].value.at, table[i].name.at + 1);
+    }
+}
+END_TEST
+
 START_TEST(fields_are_found_in_any_case_of_letters)
 {
     static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nX-Y: 1\r\n"
@@ -500,6 +518,7 @@ main(void)
     tcase_add_test(tc, fields_that_may_be_set);
     tcase_add_test(tc, cve_2018_12116_fields_that_may_not_be_set);
     tcase_add_test(tc, members_of_lists_are_found);
+    tcase_add_test(tc, empty_values_lie_behind_their_names);
     tcase_add_test(tc, fields_are_found_in_any_case_of_letters);
     suite_add_tcase(s, tc);
     return vt_main(s);

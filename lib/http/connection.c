@@ -325,8 +325,9 @@ static void
 answer_by_ourselves(vetch_http_request *r, unsigned status)
 {
     r->called = true;
-    if (r->head.framing == VETCH__HTTP_NO_BODY)
-        r->body_done = true;
+    r->body_done = r->head.framing == VETCH__HTTP_NO_BODY;
+    if (status == 400) /* a path that means nothing: trust it no further */
+        r->close = true;
     if (status == 405)
         allow(r);
     vetch__http_reply_error(r, status, NULL);

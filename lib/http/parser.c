@@ -79,7 +79,7 @@ on_value(llhttp_t *l, const char *at, size_t len)
 
     while (len > 0 && (at[len - 1] == ' ' || at[len - 1] == '\t'))
         len--;
-    if (f->n > 0)
+    if (f->n > 0 && len > 0) /* an empty one may be said to begin anywhere */
         f->v[f->n - 1].value = slice_of(p, at, len);
     return 0;
 }
