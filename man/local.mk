@@ -65,5 +65,7 @@ uninstall-local: man/links.stamp
 	    rm -f '$(DESTDIR)$(mandir)'/man$${file##*.}/$$(basename $$file); \
 	done
 
-clean-local:
+clean-local: clean-links
+clean-links:
 	rm -rf man/links man/links.stamp
+.PHONY: clean-links

@@ -138,11 +138,13 @@ EXTRA_DIST += \
 	t/aplus/run.sh
 .PHONY: check-aplus
 
-clean-local:
+clean-local: clean-aplus
+clean-aplus:
 	rm -rf t/aplus/node_modules t/aplus/npm.log t/aplus/suite.log
 	rm -f t/aplus/addon.node t/aplus/package-lock.json
 	test '$(srcdir)' = . || \
 		rm -f t/aplus/adapter.js t/aplus/package.json
+.PHONY: clean-aplus
 
 include t/bench/local.mk
 include t/fuzz/local.mk
