@@ -10,6 +10,7 @@
 #include <vetch/event.h>
 #include <vetch/http_server.h>
 #include <vetch/listener.h>
+#include <vetch/http_client.h>
 #include <vetch/promise.h>
 #include <vetch/queue.h>
 #include <vetch/reactor.h>
@@ -81,6 +82,12 @@ vetch_unref(void *object)
         return;
     case VETCH__DESCRIPTOR:
         vetch_descriptor_unref(object);
+        return;
+    case VETCH__HTTP_CLIENT:
+        vetch_http_client_unref(object);
+        return;
+    case VETCH__HTTP_RESPONSE:
+        vetch_http_response_unref(object);
         return;
     default:
         vetch__misuse("vetch_unref", "the argument is an object of vetch");

@@ -14,8 +14,13 @@ unit_tests = \
 	t/test_error \
 	t/test_event \
 	t/test_handler \
+	t/test_http_client \
+	t/test_http_faults \
 	t/test_http_pool \
 	t/test_http_server \
+	t/test_http_reuse \
+	t/test_http_stream \
+	t/test_http_timeouts \
 	t/test_inflate \
 	t/test_log \
 	t/test_map \
@@ -70,10 +75,16 @@ if HAVE_CHECK
 check_LTLIBRARIES += t/libharness.la
 t_libharness_la_SOURCES = \
 	t/harness.c \
+	t/http_client_kit.c \
+	t/http_client_kit.h \
 	t/http_feed.c \
 	t/http_feed.h \
 	t/http_talk.c \
 	t/http_talk.h \
+	t/http_peer.c \
+	t/http_peer.h \
+	t/http_process.c \
+	t/http_process.h \
 	t/harness.h \
 	t/net_probe.c \
 	t/net_probe.h \

@@ -28,9 +28,15 @@ libvetch_private_la_SOURCES += \
 
 # The client.
 libvetch_private_la_SOURCES += \
+	lib/http/answer.c \
+	lib/http/call.c \
+	lib/http/client-private.h \
+	lib/http/client.c \
+	lib/http/client_conn.c \
 	lib/http/inflate-private.h \
 	lib/http/inflate.c \
 	lib/http/pool-private.h \
 	lib/http/pool.c \
+	lib/http/response.c \
 	lib/http/url-private.h \
 	lib/http/url.c
