@@ -16,6 +16,8 @@ unit_tests = \
 	t/test_handler \
 	t/test_http_client \
 	t/test_http_faults \
+	t/test_http_body \
+	t/test_http_pipelining \
 	t/test_http_pool \
 	t/test_http_server \
 	t/test_http_reuse \

@@ -187,10 +187,8 @@ feed_stream(vetch_http_request *r, vetch_buffer *input)
         }
         give(r, bytes);
     }
-    if (verdict == VETCH__HTTP_REFUSED) {
-        malformed(r);
-        return true;
-    }
+    if (verdict == VETCH__HTTP_REFUSED && r->reader != NULL)
+        malformed(r); /* else the next read meets it again */
     if (verdict == VETCH__HTTP_MORE)
         return false;
     if (verdict == VETCH__HTTP_DONE) {

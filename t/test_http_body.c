@@ -1,0 +1,651 @@
+/* Bodies of requests, whole and in pieces, and answers in pieces. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "http_talk.h"
+
+#define POST "POST / HTTP/1.1\r\nHost: a\r\n"
+
+/* ---- whole bodies ---- */
+
+static vetch_promise *
+echo(vetch_http_request *r, void *ctx)
+{
+    size_t len;
+    const void *body = vetch_http_request_body(r, &len);
+
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, body, len);
+    return NULL;
+}
+
+static void
+start_echo(void)
+{
+    ht_start(NULL);
+    ht_route("POST", "/", echo, NULL);
+}
+
+START_TEST(bodies_are_whole_when_the_handler_is_called)
+{
+    static const char *const rows[] = {
+        POST "Content-Length: 5\r\n\r\nhello",
+        POST "Content-Length: 0005\r\n\r\nhello",
+        POST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n4;x=y\r\nello\r\n"
+             "0\r\nX: y\r\n\r\n",
+    };
+    size_t i, j;
+
+    start_echo();
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct talk t;
+
+        ht_connect(&t);
+        ht_say(&t, rows[i]);
+        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert(ht_body_is(&t, "hello"));
+        for (j = 0; j < strlen(rows[i]); j++) {
+            ck_assert(ht_is_silent(&t));
+            ht_say_bytes(&t, rows[i] + j, 1);
+        }
+        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert(ht_body_is(&t, "hello"));
+        ht_hang_up(&t);
+    }
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_body_without_bytes_is_empty)
+{
+    struct talk t;
+
+    start_echo();
+    ht_connect(&t);
+    ht_say(&t, POST "\r\n" POST "Content-Length: 0\r\n\r\n" POST
+                    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, 0);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, 0);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, 0);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(large_bodies_are_echoed)
+{
+    size_t len = 1048576, i;
+    char *body = malloc(len);
+    struct talk t;
+
+    for (i = 0; i < len; i++)
+        body[i] = (char)(i * 7 + i / 256);
+    start_echo();
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 1048576\r\n\r\n");
+    ht_say_bytes(&t, body, len);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, len);
+    ck_assert_mem_eq(t.body, body, len);
+    ht_hang_up(&t);
+    free(body);
+    ht_end();
+}
+END_TEST
+
+START_TEST(continue_is_said_when_the_client_waits_for_it)
+{
+    struct talk t;
+
+    start_echo();
+    ht_connect(&t);
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 100);
+    ck_assert(ht_is_silent(&t));
+    ht_say(&t, "ab");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_body_is(&t, "ab"));
+    /* Not if the body is there already, nor without one. */
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_say(&t, "POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
+               "Content-Length: 2\r\n\r\nab");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_refused_expectation_is_answered_at_once)
+{
+    struct talk t;
+
+    start_echo();
+    ht_connect(&t);
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 413);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(an_error_without_reading_the_body_closes)
+{
+    struct talk t;
+
+    start_echo();
+    ht_connect(&t);
+    ht_say(&t, "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
+               "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 404);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ck_assert_uint_eq(t.n_in, 0);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* ---- streams ---- */
+
+struct stream {
+    vetch_http_request *request;
+    vetch_deferred *end;
+    char *data;
+    size_t len;
+    unsigned pieces;
+    bool over;
+    int error; /* code of the rejection */
+};
+
+static void
+got_piece(const vetch_error *error, void *result, void *ctx)
+{
+    struct stream *s = ctx;
+
+    if (error != NULL) {
+        s->error = vetch_error_code(error);
+        return;
+    }
+    if (result == NULL) {
+        s->over = true;
+        return;
+    }
+    s->pieces++;
+    s->data = realloc(s->data, s->len + vetch_bytes_len(result));
+    memcpy(s->data + s->len, vetch_bytes_data(result), vetch_bytes_len(result));
+    s->len += vetch_bytes_len(result);
+    vetch_bytes_unref(result);
+}
+
+static void
+read_piece(struct stream *s)
+{
+    vetch_callback(vetch_http_request_read(s->request), got_piece, s);
+    vt_run_ready();
+}
+
+static void
+cancel_stream(vetch_deferred *d, void *ctx)
+{
+    (void)ctx;
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+static vetch_promise *
+take_stream(vetch_http_request *r, void *ctx)
+{
+    struct stream *s = ctx;
+
+    s->request = r;
+    s->end = vetch_deferred_new(cancel_stream, s);
+    return vetch_deferred_promise(s->end);
+}
+
+static void
+start_stream(struct stream *s)
+{
+    memset(s, 0, sizeof(*s));
+    ht_start(NULL);
+    ht_stream_route("POST", "/", take_stream, s);
+    ht_route("GET", "/", echo, NULL);
+}
+
+static void
+end_stream(struct stream *s)
+{
+    vetch_deferred_resolve(s->end, NULL, NULL);
+    s->end = vetch_deferred_unref(s->end);
+    vt_run_ready();
+    free(s->data);
+    s->data = NULL;
+}
+
+START_TEST(a_stream_is_read_piece_by_piece)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 6\r\n\r\nab");
+    ck_assert_ptr_nonnull(s.request);
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 2);
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 2);
+    ht_say(&t, "cd");
+    ck_assert_uint_eq(s.len, 4);
+    ht_say(&t, "ef");
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 6);
+    read_piece(&s);
+    ck_assert(s.over);
+    ck_assert_mem_eq(s.data, "abcdef", 6);
+    vetch_http_reply(s.request, 200, NULL, "x", 1);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_get(&t, "/"); /* the connection goes on */
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(tiny_chunks_come_together)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n"
+                    "1\r\nc\r\n0\r\n\r\n");
+    read_piece(&s);
+    ck_assert_uint_eq(s.pieces, 1);
+    ck_assert_uint_eq(s.len, 3);
+    read_piece(&s);
+    ck_assert(s.over);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_ptr_null(ht_field(&t, "Connection"));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* node 10487, libevent 483: the handler starts at the end of the head, and
+ * the client is told to go on when it first reads. */
+START_TEST(continue_is_said_at_the_first_read)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    ck_assert_ptr_nonnull(s.request);
+    ck_assert(ht_is_silent(&t));
+    read_piece(&s);
+    ck_assert_uint_eq(ht_hear(&t), 100);
+    ht_say(&t, "ab");
+    ck_assert_uint_eq(s.len, 2);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* libevent 588, 634: refuse early, without reading. */
+START_TEST(an_early_answer_closes_but_arrives)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 1000000\r\n\r\nab");
+    vetch_http_reply(s.request, 403, NULL, "no", 2);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 403);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(what_is_not_read_is_not_received)
+{
+    struct stream s;
+    struct talk t;
+    size_t sent = 0;
+    char *much = calloc(1, 65536);
+    ssize_t n;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 100000000\r\n\r\n");
+    do {
+        n = send(t.fd, much, 65536, MSG_DONTWAIT | MSG_NOSIGNAL);
+        vt_run_ready();
+        if (n < 0)
+            n = send(t.fd, much, 65536, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += n > 0 ? (size_t)n : 0;
+        ck_assert_uint_lt(sent, 4 << 20);
+    } while (n > 0);
+    while (s.len < sent)
+        read_piece(&s);
+    ck_assert_uint_eq(s.len, sent);
+    ht_hang_up(&t);
+    free(s.data);
+    vetch_deferred_unref(s.end);
+    free(much);
+    ht_end();
+}
+END_TEST
+
+/* node 28172, 31054: a premature end is an error. */
+START_TEST(a_truncated_stream_rejects_the_read)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 6\r\n\r\nab");
+    read_piece(&s);
+    read_piece(&s);
+    ht_hang_up(&t);
+    ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
+    free(s.data);
+    vetch_deferred_unref(s.end);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_malformed_stream_rejects_the_read_and_is_400)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n");
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 1);
+    read_piece(&s);
+    ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
+    ck_assert_uint_eq(ht_hear(&t), 400);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    free(s.data);
+    vetch_deferred_unref(s.end);
+    ht_end();
+}
+END_TEST
+
+START_TEST(reads_may_be_cancelled_and_repeated)
+{
+    struct stream s;
+    struct talk t;
+    vetch_promise *p;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 2\r\n\r\n");
+    p = vetch_http_request_read(s.request);
+    vetch_promise_cancel(p);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
+    vetch_promise_unref(p);
+    ht_say(&t, "ab");
+    p = vetch_http_request_read(s.request);
+    vt_run_ready();
+    ck_assert_uint_eq(vetch_bytes_len(vetch_promise_value(p)), 2);
+    vetch_promise_unref(p);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(one_read_at_a_time)
+{
+    struct stream s;
+    struct talk t;
+    vetch_promise *second;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 2\r\n\r\n");
+    read_piece(&s);
+    second = vetch_http_request_read(s.request);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(second)),
+                     VETCH_EMISUSE);
+    vetch_promise_unref(second);
+    ht_hang_up(&t);
+    ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
+    vetch_deferred_unref(s.end);
+    ht_end();
+}
+END_TEST
+
+/* ---- answers in pieces ---- */
+
+static vetch_promise *
+answer_in_pieces(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    ck_assert_int_eq(vetch_http_reply_begin(r, 200, "text/plain"), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "ab", 2), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "", 0), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "cde", 3), 0);
+    ck_assert_int_eq(vetch_http_reply_end(r), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "x", 1), -1);
+    ck_assert_int_eq(errno, EALREADY);
+    return NULL;
+}
+
+START_TEST(answers_in_pieces_are_chunked)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", answer_in_pieces, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Transfer-Encoding"), "chunked");
+    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
+    ck_assert(ht_body_is(&t, "abcde"));
+    ht_say(&t, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(ht_hear_head(&t), 200);
+    ck_assert(ht_is_silent(&t));
+    /* HTTP/1.0 knows no chunks, whatever it asks of the connection. */
+    ht_say(&t, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_ptr_null(ht_field(&t, "Transfer-Encoding"));
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_body_is(&t, "abcde"));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+forget_to_end(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply_begin(r, 200, NULL);
+    vetch_http_reply_write(r, "ab", 2);
+    return NULL;
+}
+
+START_TEST(an_answer_that_was_not_ended_is_cut_off)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", forget_to_end, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ck_assert_uint_eq(ht_hear(&t), 0); /* nobody takes it for whole */
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* What a handler that streams much does: write, drain, write… */
+struct flood {
+    vetch_http_request *request;
+    size_t left;
+    unsigned drains;
+};
+
+static vetch_promise *
+write_more(void *ctx)
+{
+    static const char block[50000];
+    struct flood *f = ctx;
+
+    if (f->left == 0) {
+        vetch_http_reply_end(f->request);
+        return vetch_resolved(f, NULL);
+    }
+    f->left--;
+    f->drains++;
+    ck_assert_int_eq(vetch_http_reply_write(f->request, block, sizeof(block)),
+                     0);
+    return vetch_http_reply_drain(f->request);
+}
+
+static vetch_promise *
+flood(vetch_http_request *r, void *ctx)
+{
+    struct flood *f = ctx;
+
+    f->request = r;
+    vetch_http_reply_begin(r, 200, NULL);
+    return vetch_repeat(write_more, f);
+}
+
+START_TEST(drain_waits_for_the_client)
+{
+    struct flood f = { .left = 1000 };
+    struct talk t;
+    unsigned so_far;
+
+    ht_start(NULL);
+    ht_route("GET", "/", flood, &f);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    so_far = f.drains;
+    ck_assert_uint_lt(so_far, 100); /* the kernel took some */
+    vt_run_ready();
+    ck_assert_uint_eq(f.drains, so_far);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, 50000000);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(drain_ends_when_the_client_goes)
+{
+    struct flood f = { .left = 1000 };
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", flood, &f);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ht_hang_up(&t);
+    ck_assert_uint_gt(f.left, 0);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+write_without_end(vetch_http_request *r, void *ctx)
+{
+    static const char block[100000];
+    unsigned *n = ctx;
+
+    vetch_http_reply_begin(r, 200, NULL);
+    while (vetch_http_reply_write(r, block, sizeof(block)) == 0)
+        ++*n;
+    ck_assert_int_eq(errno, ENOBUFS);
+    vetch_http_reply_end(r);
+    return NULL;
+}
+
+/* libuv 1169, cpython 74116: a hard cap that fails the write. */
+START_TEST(writing_without_drain_meets_the_hard_cap)
+{
+    unsigned n = 0;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", write_without_end, &n);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ck_assert_uint_ge(n, 16 * 1048576 / 100100 - 1);
+    ck_assert_uint_lt(n, 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, n * 100000);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_body");
+    TCase *tc = vt_reactor_tcase("whole");
+
+    tcase_add_test(tc, bodies_are_whole_when_the_handler_is_called);
+    tcase_add_test(tc, a_body_without_bytes_is_empty);
+    tcase_add_test(tc, large_bodies_are_echoed);
+    tcase_add_test(tc, continue_is_said_when_the_client_waits_for_it);
+    tcase_add_test(tc, a_refused_expectation_is_answered_at_once);
+    tcase_add_test(tc, an_error_without_reading_the_body_closes);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("streams");
+    tcase_add_test(tc, a_stream_is_read_piece_by_piece);
+    tcase_add_test(tc, tiny_chunks_come_together);
+    tcase_add_test(tc, continue_is_said_at_the_first_read);
+    tcase_add_test(tc, an_early_answer_closes_but_arrives);
+    tcase_add_test(tc, what_is_not_read_is_not_received);
+    tcase_add_test(tc, a_truncated_stream_rejects_the_read);
+    tcase_add_test(tc, a_malformed_stream_rejects_the_read_and_is_400);
+    tcase_add_test(tc, reads_may_be_cancelled_and_repeated);
+    tcase_add_test(tc, one_read_at_a_time);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("answers");
+    tcase_add_test(tc, answers_in_pieces_are_chunked);
+    tcase_add_test(tc, an_answer_that_was_not_ended_is_cut_off);
+    tcase_add_test(tc, drain_waits_for_the_client);
+    tcase_add_test(tc, drain_ends_when_the_client_goes);
+    tcase_add_test(tc, writing_without_drain_meets_the_hard_cap);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}
