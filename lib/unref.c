@@ -7,6 +7,7 @@
 #include <vetch/combinators.h>
 #include <vetch/descriptor.h>
 #include <vetch/error.h>
+#include <vetch/executor.h>
 #include <vetch/event.h>
 #include <vetch/http_server.h>
 #include <vetch/listener.h>
@@ -79,6 +80,9 @@ vetch_unref(void *object)
         return;
     case VETCH__TIMER:
         vetch_timer_unref(object);
+        return;
+    case VETCH__EXECUTOR:
+        vetch_executor_unref(object);
         return;
     case VETCH__DESCRIPTOR:
         vetch_descriptor_unref(object);

@@ -28,6 +28,8 @@ int vt_main(Suite *suite);
 /* What is open or running now, from the kernel. */
 unsigned vt_open_fds(void);
 unsigned vt_threads(void);
+/* The test leaves this many descriptors open on purpose. */
+void vt_forgive_descriptors(unsigned n);
 
 /* ---- in the tests of vt_reactor_tcase ---- */
 

@@ -12,6 +12,7 @@ unit_tests = \
 	t/test_connect \
 	t/test_descriptor \
 	t/test_error \
+	t/test_executor \
 	t/test_event \
 	t/test_handler \
 	t/test_http_client \
@@ -53,6 +54,7 @@ unit_tests = \
 
 # Unit tests that matter most under the thread sanitizer.
 thread_tests = \
+	t/test_executor \
 	t/test_signal \
 	t/test_post \
 	t/test_version

@@ -23,6 +23,7 @@ enum vetch__type {
     VETCH__QUEUE,
     VETCH__SCOPE,
     VETCH__EXECUTOR,
+    VETCH__JOB, /* in the pool, but nobody has a pointer to it */
     VETCH__ADDRESSES,
     VETCH__TRANSPORT,
     VETCH__CHUNK, /* a piece of a transport's output */

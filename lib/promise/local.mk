@@ -4,7 +4,11 @@ libvetch_private_la_SOURCES += \
 	lib/promise/context-private.h \
 	lib/promise/context.c \
 	lib/promise/debug.c \
+	lib/promise/crew-private.h \
+	lib/promise/crew.c \
 	lib/promise/deferred.c \
+	lib/promise/executor-private.h \
+	lib/promise/executor.c \
 	lib/promise/event.c \
 	lib/promise/promise-private.h \
 	lib/promise/promise.c \

@@ -103,10 +103,12 @@ struct vetch_reactor {
 
     /* The promise layer's. */
     struct vetch__pool *pool;
-    vetch_promise *handler;     /* what the handler that runs was given */
-    void *executor;             /* the reactor's own, made on first use */
-    struct vetch__tasks *tasks; /* made on first use */
-    struct vetch__sites *sites; /* while debugging is on */
+    vetch_promise *handler;       /* what the handler that runs was given */
+    struct vetch__tasks *tasks;   /* made on first use */
+    struct vetch__sites *sites;   /* while debugging is on */
+    vetch_executor *executor;     /* the reactor's own, made on first use */
+    struct vetch__list executors; /* all; set up by the first one */
+    void (*jobs_await)(vetch_reactor *r); /* the same */
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
 

@@ -422,6 +422,8 @@ end(vetch_reactor *r)
     vetch__timers_cancel_all(r);
     vetch__promises_cancel_all(r);
     drain_some(r, &budget);
+    if (r->jobs_await != NULL)
+        r->jobs_await(r);
     end_members(r, &ended); /* those that handlers made before they knew */
     if (!drain_some(r, &budget))
         vetch_log(VETCH_LOG_WARNING,
