@@ -13,3 +13,8 @@ t_bench_hello_LDADD = $(bench_libs)
 
 noinst_PROGRAMS += t/bench/flags
 t_bench_flags_LDADD = $(bench_libs)
+noinst_PROGRAMS += t/bench/pool
+t_bench_pool_LDADD = $(bench_libs)
+
+noinst_PROGRAMS += t/bench/timers
+t_bench_timers_LDADD = $(bench_libs)
