@@ -44,6 +44,7 @@ unit_tests = \
 	t/test_semaphore \
 	t/test_signal \
 	t/test_task \
+	t/test_testing \
 	t/test_timeout \
 	t/test_timer \
 	t/test_transport \

@@ -18,6 +18,20 @@ VETCH_EXPORT void vetch_testing_advance(double seconds);
 /* Run what is ready (callbacks, I/O that needs no waiting) until nothing is. */
 VETCH_EXPORT void vetch_testing_run_ready(void);
 
+/* Run what is ready in another order, decided by `seed` (0: in order again), as
+ * far as the order is not promised: handlers of one promise, and calls of
+ * vetch_call_soon(), stay in theirs. The same seed gives the same order.
+ * Errors: -1 and errno EPERM without a reactor. */
+VETCH_EXPORT int vetch_testing_shuffle(uint64_t seed);
+
+/* Make the n-th connection attempt of this reactor from now on (1: the next)
+ * fail at once with `errnum`; 0 ends it. Errors: -1 and errno: EPERM, EINVAL. */
+VETCH_EXPORT int vetch_testing_fail_connect(uint64_t nth, int errnum);
+
+/* Let every write of this reactor's connections take at most `limit_bytes`, as
+ * a slow peer would; 0: no limit. Errors: -1 and errno EPERM. */
+VETCH_EXPORT int vetch_testing_short_writes(size_t limit_bytes);
+
 /* Make the n-th allocation of the library from now on (1: the next) fail, and
  * with `and_after` each one after it; 0 ends it. Threads: all of the process
  * count. */

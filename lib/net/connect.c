@@ -223,12 +223,24 @@ open_socket(int family)
     return fd;
 }
 
+/* The failure that a test has ordered for this attempt, or 0. */
+static int
+ordered_failure(vetch_reactor *r)
+{
+    if (vetch__likely(r->faults.connect_nth == 0) ||
+        --r->faults.connect_nth > 0)
+        return 0;
+    return r->faults.connect_errno;
+}
+
 /* Begin an attempt; 0, or why it failed at once. It is in the list, or gone. */
 static int
 begin(struct attempt *a)
 {
-    int errnum;
+    int errnum = ordered_failure(a->c->reactor);
 
+    if (errnum != 0)
+        return errnum;
     a->fd = open_socket(a->address.any.sa_family);
     if (a->fd < 0)
         return errno;

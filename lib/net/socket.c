@@ -158,7 +158,7 @@ send_memory(struct socket_transport *s, size_t *budget)
 {
     struct iovec iov[MAX_PIECES];
     struct msghdr msg = { .msg_iov = iov };
-    size_t total;
+    size_t total, limit = s->t.reactor->faults.write_limit;
     bool more;
     ssize_t sent;
     int flags;
@@ -166,7 +166,10 @@ send_memory(struct socket_transport *s, size_t *budget)
     msg.msg_iovlen =
         vetch__output_gather(&s->t.output, iov, MAX_PIECES, &total, &more);
     flags = more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
-    if (vetch__likely(msg.msg_iovlen == 1))
+    if (vetch__unlikely(limit > 0)) /* for a test */
+        sent = send(s->fd, iov[0].iov_base,
+                    limit < iov[0].iov_len ? limit : iov[0].iov_len, flags);
+    else if (vetch__likely(msg.msg_iovlen == 1))
         sent = send(s->fd, iov[0].iov_base, total, flags);
     else
         sent = sendmsg(s->fd, &msg, flags);
@@ -187,7 +190,12 @@ send_file(struct socket_transport *s, size_t *budget)
     struct vetch__chunk *c = s->t.output.first;
     off_t offset = (off_t)c->at.offset;
     size_t want = c->len < TURN_MAX ? (size_t)c->len : TURN_MAX;
-    ssize_t sent = sendfile(s->fd, c->of.fd, &offset, want);
+    size_t limit = s->t.reactor->faults.write_limit;
+    ssize_t sent;
+
+    if (vetch__unlikely(limit > 0 && limit < want)) /* for a test */
+        want = limit;
+    sent = sendfile(s->fd, c->of.fd, &offset, want);
 
     if (sent < 0)
         return send_failed(s, errno);

@@ -109,7 +109,9 @@ struct vetch_promise {
 static_assert(sizeof(struct vetch_promise) == VETCH__NODE_SIZE,
               "a promise is one cache line");
 static_assert(offsetof(struct vetch_promise, next) ==
-                  offsetof(struct vetch__ready, next),
+                      offsetof(struct vetch__ready, next) &&
+                  offsetof(struct vetch_promise, prev) ==
+                      offsetof(struct vetch__ready, source),
               "a promise can stand on the ready queue");
 
 /* Promises that are always there: they are never counted nor freed. */

@@ -25,6 +25,7 @@ struct vetch__ready {
     struct vetch__object object;
     struct vetch__object second; /* a promise's deferred */
     struct vetch__ready *next;
+    const void *source; /* what a promise became ready by */
 };
 
 /* Work to be done once the ready queue is empty, before control goes back to
@@ -109,6 +110,18 @@ struct vetch_reactor {
     vetch_executor *executor;     /* the reactor's own, made on first use */
     struct vetch__list executors; /* all; set up by the first one */
     void (*jobs_await)(vetch_reactor *r); /* the same */
+    vetch_promise *handler;     /* what the handler that runs was given */
+    void *executor;             /* the reactor's own, made on first use */
+    struct vetch__tasks *tasks; /* made on first use */
+    struct vetch__sites *sites; /* while debugging is on */
+
+    /* What tests make go wrong; see vetch_testing(3). 0: nothing. */
+    struct {
+        uint64_t shuffle;     /* the state of the generator */
+        uint64_t connect_nth; /* which connect fails next */
+        int connect_errno;
+        size_t write_limit; /* bytes that one write takes */
+    } faults;
     vetch_rejection_fn on_rejection;
     void *on_rejection_ctx;
 

@@ -6,8 +6,8 @@
  *   - A push from outside (main() before the loop runs, a foreign callback on
  *     an adopted loop) activates one event, which drains in the same turn.
  *   - One drain runs at most DRAIN_BOUND entries (and FLUSH_BOUND flushes: two
- *     ends of a pair in memory can talk for ever). What is left waits behind the
- *     I/O: it is resumed by a timer of zero delay and not by an activation,
+ *     ends of a pair in memory can talk for ever). What is left waits behind
+ * the I/O: it is resumed by a timer of zero delay and not by an activation,
  *     because libevent polls only when nothing is active.
  *   - When the queue is empty, the flush list runs: transports send what was
  *     written meanwhile, all of it with one system call each. A flush may make
@@ -17,11 +17,12 @@
 #include <assert.h>
 #include <errno.h>
 
-#define DRAIN_BOUND ((size_t)4096)
-#define FLUSH_BOUND ((size_t)1024)
+#define DRAIN_BOUND    ((size_t)4096)
+#define SHUFFLE_WINDOW 16
+#define FLUSH_BOUND    ((size_t)1024)
 
 struct call {
-    struct vetch__ready ready; /* type VETCH__CALL */
+    struct vetch__ready ready; /* type VETCH__CALL; no source */
     vetch_call_fn fn;
     void *ctx;
     vetch_free_fn free_ctx;
@@ -52,10 +53,56 @@ run_call(vetch_reactor *r, struct call *call)
     finish_call(call);
 }
 
+/* Whether the contract says that a runs before b, which came after it: handlers
+ * of one promise, and calls, run in the order in which they came. */
+static bool
+ordered(const struct vetch__ready *a, const struct vetch__ready *b)
+{
+    return a->object.type == b->object.type && a->source == b->source;
+}
+
+static uint64_t
+next_random(uint64_t *state)
+{
+    uint64_t x = *state; /* xorshift: any seed but 0 will do */
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return *state = x;
+}
+
+/* For tests: put one of the first entries in front, as the seed says, without
+ * breaking an order that is promised. */
+static void
+shuffle(vetch_reactor *r)
+{
+    struct vetch__ready *at[SHUFFLE_WINDOW], *node = r->ready_first;
+    size_t n = 0, chosen;
+
+    for (; node != NULL && n < SHUFFLE_WINDOW; node = node->next)
+        at[n++] = node;
+    chosen = next_random(&r->faults.shuffle) % n;
+    for (size_t i = 0; i < chosen; i++)
+        if (ordered(at[i], at[chosen]))
+            chosen = i;
+    if (chosen == 0)
+        return;
+    at[chosen - 1]->next = at[chosen]->next;
+    if (r->ready_last == at[chosen])
+        r->ready_last = at[chosen - 1];
+    at[chosen]->next = r->ready_first;
+    r->ready_first = at[chosen];
+}
+
 static struct vetch__ready *
 pop(vetch_reactor *r)
 {
-    struct vetch__ready *node = r->ready_first;
+    struct vetch__ready *node;
+
+    if (vetch__unlikely(r->faults.shuffle != 0))
+        shuffle(r);
+    node = r->ready_first;
 
     r->ready_first = node->next;
     if (r->ready_first == NULL)
@@ -289,6 +336,7 @@ vetch_call_soon_owned(vetch_call_fn fn, void *ctx, vetch_free_fn free_ctx)
     call = vetch__pool_alloc(r->pool, VETCH__CALL);
     if (call == NULL)
         return -1;
+    call->ready.source = NULL;
     call->fn = fn;
     call->ctx = ctx;
     call->free_ctx = free_ctx;

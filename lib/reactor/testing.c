@@ -80,3 +80,31 @@ vetch_testing_advance(double seconds)
     set_time(r, target);
     vetch_testing_run_ready();
 }
+
+/* ---- what goes wrong ---- */
+
+int
+vetch_testing_shuffle(uint64_t seed)
+{
+    VETCH_CHECK(vetch__reactor != NULL, EPERM, -1);
+    vetch__reactor->faults.shuffle = seed;
+    return 0;
+}
+
+int
+vetch_testing_fail_connect(uint64_t nth, int errnum)
+{
+    VETCH_CHECK(vetch__reactor != NULL, EPERM, -1);
+    VETCH_CHECK(nth == 0 || errnum > 0, EINVAL, -1);
+    vetch__reactor->faults.connect_nth = nth;
+    vetch__reactor->faults.connect_errno = errnum;
+    return 0;
+}
+
+int
+vetch_testing_short_writes(size_t limit_bytes)
+{
+    VETCH_CHECK(vetch__reactor != NULL, EPERM, -1);
+    vetch__reactor->faults.write_limit = limit_bytes;
+    return 0;
+}
