@@ -8,9 +8,10 @@ unit_tests = \
 	t/test_cancel_inside \
 	t/test_cancel_shared \
 	t/test_combinators \
-	t/test_debug \
 	t/test_connect \
+	t/test_debug \
 	t/test_descriptor \
+	t/test_endpoint \
 	t/test_error \
 	t/test_executor \
 	t/test_event \
@@ -25,6 +26,7 @@ unit_tests = \
 	t/test_http_stream \
 	t/test_http_timeouts \
 	t/test_inflate \
+	t/test_listener \
 	t/test_log \
 	t/test_map \
 	t/test_million \

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <vetch/error.h>
@@ -63,6 +64,7 @@ struct vetch_listener {
 
     struct waiter *waiters;
     struct vetch__timer stop_timer;
+    bool late; /* the stop's deadline has passed */
     intptr_t n_cut;
 };
 
@@ -173,6 +175,15 @@ starve(vetch_listener *l, int errnum)
     report(l, errnum);
 }
 
+/* accept(2) wants a descriptor before it looks whether somebody waits. */
+static bool
+somebody_waits(const vetch_listener *l)
+{
+    struct pollfd p = { .fd = l->socket.fd, .events = POLLIN };
+
+    return poll(&p, 1, 0) > 0;
+}
+
 /* After a failed accept: whether to go on at once. */
 static bool
 accept_failed(vetch_listener *l, int errnum)
@@ -184,7 +195,8 @@ accept_failed(vetch_listener *l, int errnum)
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-        starve(l, errnum);
+        if (somebody_waits(l))
+            starve(l, errnum);
         return false;
     case EBADF:
     case EINVAL:
@@ -198,19 +210,25 @@ accept_failed(vetch_listener *l, int errnum)
     }
 }
 
+static void cut_all(vetch_listener *l);
+
 static void
 serve(vetch_listener *l, vetch_transport *t)
 {
-    vetch_protocol *p = l->make(l->ctx);
+    vetch_protocol *p;
 
+    l->n_connections++; /* first: `make` may stop the listener */
+    t->listener = l;
+    p = l->make(l->ctx);
     if (p == NULL) {
         vetch__transport_over(t, NULL, false);
+        vetch__listener_lost_one(l, t);
         return;
     }
-    t->listener = l;
-    l->n_connections++;
     vetch__transport_attach_now(t, p);
-    if (l->limit != 0 && l->n_connections >= l->limit)
+    if (l->late)
+        cut_all(l);
+    else if (l->limit != 0 && l->n_connections >= l->limit)
         unwatch(l);
 }
 
@@ -327,6 +345,7 @@ end_with_reactor(struct vetch__member *self)
 static void
 cut_all(vetch_listener *l)
 {
+    l->late = true;
     if (l->reactor != NULL)
         l->n_cut += (intptr_t)vetch__transports_cut(l->reactor, l);
 }
@@ -351,6 +370,10 @@ start_stop_timer(vetch_listener *l, double seconds)
     uint64_t delay = vetch__seconds(seconds);
     uint64_t now = vetch__clock_fresh(l->reactor);
 
+    if (delay == 0) {
+        cut_all(l);
+        return;
+    }
     if (vetch__timer_active(&l->stop_timer) &&
         l->stop_timer.deadline <= now + delay)
         return;

@@ -15,4 +15,6 @@ libvetch_private_la_SOURCES += \
 	lib/net/resolver.c \
 	lib/net/socket.c \
 	lib/net/transport-private.h \
-	lib/net/transport.c
+	lib/net/transport.c \
+	lib/net/transport_settings.c \
+	lib/net/transport_write.c

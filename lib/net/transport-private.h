@@ -23,6 +23,8 @@
 #ifndef VETCH_TRANSPORT_PRIVATE_H
 #define VETCH_TRANSPORT_PRIVATE_H
 
+#include <errno.h>
+
 #include <vetch/error.h>
 #include <vetch/transport.h>
 
@@ -115,6 +117,31 @@ struct vetch_transport {
     uint8_t in, out;
     uint32_t dropped; /* bytes of input since it was closed */
 };
+
+static inline enum vetch__transport_state
+vetch__transport_state(const vetch_transport *t)
+{
+    return (enum vetch__transport_state)t->object.state;
+}
+
+/* Debugging: calls from a wrong thread are refused. */
+static inline bool
+vetch__transport_right_thread(const vetch_transport *t)
+{
+    if (vetch__likely(t->reactor == NULL || !t->reactor->debug) ||
+        vetch__reactor_check_thread(t->reactor))
+        return true;
+    errno = EPERM;
+    return false;
+}
+
+/* Let the turn look at everything, not only at the output. */
+static inline void
+vetch__transport_attend_later(vetch_transport *t)
+{
+    t->flags |= VETCH__T_DUE;
+    vetch__flush_later(t->reactor, &t->turn);
+}
 
 /* ---- for kinds ---- */
 

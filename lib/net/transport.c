@@ -9,53 +9,11 @@
  * reference meanwhile. Public functions change state and ask for a turn. */
 #include "net/transport-private.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <math.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/check-private.h"
 
-#define SECOND UINT64_C(1000000000)
-
-const struct vetch__limits vetch__default_limits = {
-    .low_bytes = 16384,
-    .high_bytes = 65536,
-    .cap_bytes = 16777216,
-    .input_bytes = 1048576,
-    .close_ns = 5 * SECOND,
-    .linger_ns = 2 * SECOND,
-    .linger_bytes = 262144,
-};
-
 static void turn(struct vetch__flush *f);
-
-static enum vetch__transport_state
-state_of(const vetch_transport *t)
-{
-    return (enum vetch__transport_state)t->object.state;
-}
-
-/* Debugging: calls from a wrong thread are refused. */
-static bool
-right_thread(const vetch_transport *t)
-{
-    if (vetch__likely(t->reactor == NULL || !t->reactor->debug))
-        return true;
-    if (vetch__reactor_check_thread(t->reactor))
-        return true;
-    errno = EPERM;
-    return false;
-}
-
-/* Let the turn look at everything, not only at the output. */
-static void
-attend_later(vetch_transport *t)
-{
-    t->flags |= VETCH__T_DUE;
-    vetch__flush_later(t->reactor, &t->turn);
-}
 
 static void
 end_with_reactor(struct vetch__member *self)
@@ -160,7 +118,7 @@ deliver_again(vetch_transport *t)
 {
     t->flags &= (uint16_t)~VETCH__T_AGAIN;
     if (t->input != NULL && vetch__transport_wants_input(t) &&
-        state_of(t) == VETCH__T_OPEN)
+        vetch__transport_state(t) == VETCH__T_OPEN)
         deliver(t, t->input);
 }
 
@@ -177,7 +135,7 @@ drop_input(vetch_transport *t, vetch_buffer *shared)
         t->dropped += (uint32_t)len;
         return;
     }
-    if (state_of(t) == VETCH__T_LINGERING)
+    if (vetch__transport_state(t) == VETCH__T_LINGERING)
         vetch__transport_over(t, NULL, false);
     else
         t->flags |= VETCH__T_PAUSED;
@@ -217,8 +175,8 @@ tell_ended(vetch_transport *t)
     }
     if (class_->ended == NULL || !class_->ended(t->protocol))
         vetch_transport_close(t);
-    if (state_of(t) < VETCH__T_OVER)
-        attend_later(t);
+    if (vetch__transport_state(t) < VETCH__T_OVER)
+        vetch__transport_attend_later(t);
 }
 
 void
@@ -226,15 +184,15 @@ vetch__transport_ended(vetch_transport *t)
 {
     if (t->flags & VETCH__T_AGAIN)
         deliver_again(t);
-    if (state_of(t) >= VETCH__T_OVER)
+    if (vetch__transport_state(t) >= VETCH__T_OVER)
         return;
     t->in = VETCH__IN_ENDED;
     t->kind->read_off(t);
     give_input_back(t);
-    if (state_of(t) == VETCH__T_LINGERING)
+    if (vetch__transport_state(t) == VETCH__T_LINGERING)
         vetch__transport_over(t, NULL, false);
-    else if (state_of(t) == VETCH__T_CLOSING)
-        attend_later(t);
+    else if (vetch__transport_state(t) == VETCH__T_CLOSING)
+        vetch__transport_attend_later(t);
     else
         tell_ended(t);
 }
@@ -244,7 +202,7 @@ vetch__transport_ended(vetch_transport *t)
 void
 vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
 {
-    if (state_of(t) >= VETCH__T_OVER) {
+    if (vetch__transport_state(t) >= VETCH__T_OVER) {
         vetch_error_unref(reason);
         return;
     }
@@ -258,7 +216,7 @@ vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
         t->out = VETCH__OUT_BROKEN;
     vetch__timer_stop(t->reactor, &t->timer);
     t->kind->stop(t, reset);
-    attend_later(t);
+    vetch__transport_attend_later(t);
     vetch__output_clear(t->reactor, &t->output); /* last: it frees things */
 }
 
@@ -271,7 +229,7 @@ vetch__transport_write_failed(vetch_transport *t, int errnum)
     /* The peer may have answered before it went away: read that first, if
      * somebody reads. */
     if ((errnum != EPIPE && errnum != ECONNRESET) ||
-        state_of(t) > VETCH__T_OPEN || t->in == VETCH__IN_ENDED ||
+        vetch__transport_state(t) > VETCH__T_OPEN || t->in == VETCH__IN_ENDED ||
         (t->flags & VETCH__T_PAUSED) != 0) {
         vetch__transport_over(t, e, false);
         return;
@@ -313,7 +271,7 @@ static void
 close_is_late(struct vetch__timer *timer)
 {
     vetch_transport *t = vetch__container(timer, vetch_transport, timer);
-    bool lingering = state_of(t) == VETCH__T_LINGERING;
+    bool lingering = vetch__transport_state(t) == VETCH__T_LINGERING;
 
     if (lingering && !t->kind->unsent(t))
         vetch__transport_over(t, NULL, false);
@@ -344,7 +302,8 @@ void
 vetch_transport_close(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (!right_thread(t) || state_of(t) >= VETCH__T_CLOSING)
+    if (!vetch__transport_right_thread(t) ||
+        vetch__transport_state(t) >= VETCH__T_CLOSING)
         return;
     if ((t->flags & VETCH__T_ACTIVE) == 0) {
         t->flags |= VETCH__T_ACTIVE;
@@ -359,14 +318,15 @@ vetch_transport_close(vetch_transport *t)
                            close_is_late) < 0)
         vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "close"), true);
     else
-        attend_later(t);
+        vetch__transport_attend_later(t);
 }
 
 void
 vetch_transport_abort(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (!right_thread(t) || state_of(t) >= VETCH__T_OVER)
+    if (!vetch__transport_right_thread(t) ||
+        vetch__transport_state(t) >= VETCH__T_OVER)
         return;
     vetch_transport_ref(t);
     vetch__transport_over(
@@ -379,14 +339,14 @@ int
 vetch_transport_end(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, -1);
-    if (!right_thread(t))
+    if (!vetch__transport_right_thread(t))
         return -1;
     if (t->out != VETCH__OUT_OPEN) {
         errno = EPIPE;
         return -1;
     }
     t->out = VETCH__OUT_ENDING;
-    attend_later(t);
+    vetch__transport_attend_later(t);
     return 0;
 }
 
@@ -400,7 +360,8 @@ ignore_end(struct vetch__member *self)
 static bool
 cut(vetch_transport *t)
 {
-    if (state_of(t) == VETCH__T_LINGERING && !t->kind->unsent(t)) {
+    if (vetch__transport_state(t) == VETCH__T_LINGERING &&
+        !t->kind->unsent(t)) {
         vetch__transport_over(t, NULL, false);
         return false;
     }
@@ -426,7 +387,7 @@ vetch__transports_cut(vetch_reactor *r, const vetch_listener *l)
         vetch__list_remove(&here.link);
         vetch__list_append(at->next, &here.link);
         if (m->end == end_with_reactor && t->listener == l &&
-            state_of(t) < VETCH__T_OVER)
+            t->protocol != NULL && vetch__transport_state(t) < VETCH__T_OVER)
             n += cut(t);
     }
     vetch__list_remove(&here.link);
@@ -474,12 +435,13 @@ advance(vetch_transport *t)
         t->out = VETCH__OUT_ENDED;
         t->kind->shut(t);
     }
-    if (state_of(t) == VETCH__T_OPEN) {
+    if (vetch__transport_state(t) == VETCH__T_OPEN) {
         if (t->in == VETCH__IN_ENDED && t->out >= VETCH__OUT_ENDED)
             vetch__transport_over(t, NULL, false);
         else
             tell_marks(t);
-    } else if (state_of(t) == VETCH__T_CLOSING && t->out >= VETCH__OUT_ENDED) {
+    } else if (vetch__transport_state(t) == VETCH__T_CLOSING &&
+               t->out >= VETCH__OUT_ENDED) {
         linger(t);
     }
 }
@@ -496,7 +458,7 @@ attend(vetch_transport *t)
     if ((t->flags & VETCH__T_READING) == 0 && vetch__transport_wants_input(t))
         t->kind->read_on(t);
     advance(t);
-    if (state_of(t) == VETCH__T_OVER)
+    if (vetch__transport_state(t) == VETCH__T_OVER)
         tell_lost(t);
 }
 
@@ -511,7 +473,7 @@ turn(struct vetch__flush *f)
     if (vetch__unlikely((t->flags & (VETCH__T_DUE | VETCH__T_WRITE_PAUSED)) !=
                             0 ||
                         vetch__transport_pending(t) > t->limits->high_bytes)) {
-        if (state_of(t) == VETCH__T_NEW)
+        if (vetch__transport_state(t) == VETCH__T_NEW)
             advance(t); /* its user may have written and ended already */
         else
             attend(t);
@@ -523,16 +485,16 @@ void
 vetch__transport_writable(vetch_transport *t)
 {
     t->flags &= (uint16_t)~VETCH__T_BLOCKED;
-    attend_later(t);
+    vetch__transport_attend_later(t);
 }
 
 static int
 attach(vetch_transport *t, vetch_protocol *p)
 {
     VETCH_CHECK(t != NULL && p != NULL && p->class_ != NULL, EINVAL, -1);
-    if (!right_thread(t))
+    if (!vetch__transport_right_thread(t))
         return -1;
-    if (t->protocol != NULL || state_of(t) != VETCH__T_NEW) {
+    if (t->protocol != NULL || vetch__transport_state(t) != VETCH__T_NEW) {
         errno = t->protocol != NULL ? EBUSY : ENOTCONN;
         return -1;
     }
@@ -548,7 +510,7 @@ vetch_transport_attach(vetch_transport *t, vetch_protocol *p)
 {
     if (attach(t, p) < 0)
         return -1;
-    attend_later(t);
+    vetch__transport_attend_later(t);
     return 0;
 }
 
@@ -561,140 +523,14 @@ vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p)
     return 0;
 }
 
-/* ---- writing ---- */
-
-static int
-check_write(const vetch_transport *t, size_t len)
-{
-    size_t cap = t->limits->cap_bytes;
-
-    if (!right_thread(t))
-        return -1;
-    if (t->out != VETCH__OUT_OPEN) {
-        errno = EPIPE;
-        return -1;
-    }
-    if (len > cap || t->output.buffered > cap - len) {
-        errno = ENOBUFS;
-        return -1;
-    }
-    return 0;
-}
-
-/* Something was queued. Much of it leaves at once, so that a single dispatch
- * does not pile up more than the peer cannot take. */
-static void
-queued(vetch_transport *t)
-{
-    vetch__flush_later(t->reactor, &t->turn);
-    if (t->output.buffered > t->limits->high_bytes)
-        vetch__transport_sent_much(t);
-}
-
-void
-vetch__transport_sent_much(vetch_transport *t)
-{
-    if ((t->flags & VETCH__T_BLOCKED) != 0 || t->reactor->ending)
-        return;
-    vetch_transport_ref(t);
-    t->kind->send(t);
-    vetch_transport_unref(t);
-}
-
-char *
-vetch__transport_reserve_slowly(vetch_transport *t, size_t len)
-{
-    if (check_write(t, len) < 0)
-        return NULL;
-    return vetch__output_reserve(t->reactor, &t->output, len);
-}
-
-int
-vetch_transport_write(vetch_transport *t, const void *data, size_t len)
-{
-    struct iovec iov = { (void *)(uintptr_t)data, len };
-
-    return vetch_transport_writev(t, &iov, 1);
-}
-
-int
-vetch_transport_writev(vetch_transport *t, const struct iovec *iov, size_t n)
-{
-    size_t total = 0;
-
-    VETCH_CHECK(t != NULL && (iov != NULL || n == 0), EINVAL, -1);
-    for (size_t i = 0; i < n; i++) {
-        VETCH_CHECK(iov[i].iov_base != NULL || iov[i].iov_len == 0, EINVAL, -1);
-        if (iov[i].iov_len > SIZE_MAX - total) {
-            errno = ENOBUFS;
-            return -1;
-        }
-        total += iov[i].iov_len;
-    }
-    if (check_write(t, total) < 0)
-        return -1;
-    if (total == 0)
-        return 0;
-    if (vetch__output_append(t->reactor, &t->output, iov, n, total) < 0)
-        return -1;
-    queued(t);
-    return 0;
-}
-
-int
-vetch_transport_write_owned(vetch_transport *t, const void *data, size_t len,
-                            vetch_free_fn free_fn, void *free_arg)
-{
-    VETCH_CHECK(t != NULL && (data != NULL || len == 0), EINVAL, -1);
-    if (check_write(t, len) < 0)
-        return -1;
-    if (len == 0) {
-        if (free_fn != NULL)
-            free_fn(free_arg);
-        return 0;
-    }
-    if (vetch__output_append_owned(t->reactor, &t->output, data, len, free_fn,
-                                   free_arg) < 0)
-        return -1;
-    queued(t);
-    return 0;
-}
-
-int
-vetch_transport_sendfile(vetch_transport *t, int fd, uint64_t offset,
-                         uint64_t len)
-{
-    VETCH_CHECK(t != NULL && fd >= 0, EINVAL, -1);
-    if (offset > INT64_MAX || len > INT64_MAX - offset) {
-        errno = EINVAL;
-        return -1;
-    }
-    if (check_write(t, 0) < 0)
-        return -1;
-    if (len == 0) {
-        close(fd);
-        return 0;
-    }
-    if (vetch__output_append_file(t->reactor, &t->output, fd, offset, len) < 0)
-        return -1;
-    queued(t);
-    return 0;
-}
-
-size_t
-vetch_transport_buffered(const vetch_transport *t)
-{
-    VETCH_CHECK(t != NULL, EINVAL, 0);
-    return t->output.buffered;
-}
-
 /* ---- reading ---- */
 
 void
 vetch_transport_pause(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (right_thread(t) && state_of(t) <= VETCH__T_OPEN)
+    if (vetch__transport_right_thread(t) &&
+        vetch__transport_state(t) <= VETCH__T_OPEN)
         t->flags |= VETCH__T_PAUSED;
 }
 
@@ -702,128 +538,27 @@ void
 vetch_transport_resume(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (!right_thread(t) || state_of(t) > VETCH__T_OPEN ||
+    if (!vetch__transport_right_thread(t) ||
+        vetch__transport_state(t) > VETCH__T_OPEN ||
         (t->flags & VETCH__T_PAUSED) == 0)
         return;
     t->flags &= (uint16_t)~VETCH__T_PAUSED;
-    if (state_of(t) == VETCH__T_NEW)
+    if (vetch__transport_state(t) == VETCH__T_NEW)
         return;
     if (t->input != NULL && (t->flags & VETCH__T_DELIVERING) == 0)
         t->flags |= VETCH__T_AGAIN;
-    attend_later(t);
+    vetch__transport_attend_later(t);
 }
 
 bool
 vetch__transport_is_quiet(vetch_transport *t)
 {
-    return state_of(t) <= VETCH__T_OPEN && t->in == VETCH__IN_OPEN &&
-           t->out == VETCH__OUT_OPEN && t->kind->quiet(t);
+    return vetch__transport_state(t) <= VETCH__T_OPEN &&
+           t->in == VETCH__IN_OPEN && t->out == VETCH__OUT_OPEN &&
+           t->kind->quiet(t);
 }
 
-/* ---- settings, names, references ---- */
-
-void
-vetch__transport_set_limits(vetch_transport *t,
-                            const struct vetch__limits *limits)
-{
-    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
-        vetch__free((void *)(uintptr_t)t->limits);
-    t->flags &= (uint16_t)~VETCH__T_OWN_LIMITS;
-    t->limits = limits;
-}
-
-/* Limits that may be changed for this transport alone; NULL and ENOMEM. */
-static struct vetch__limits *
-own_limits(vetch_transport *t)
-{
-    struct vetch__limits *own;
-
-    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
-        return (struct vetch__limits *)(uintptr_t)t->limits;
-    own = vetch__malloc(sizeof(*own));
-    if (own == NULL)
-        return NULL;
-    *own = *t->limits;
-    t->limits = own;
-    t->flags |= VETCH__T_OWN_LIMITS;
-    return own;
-}
-
-int
-vetch_transport_set_write_marks(vetch_transport *t, size_t low_bytes,
-                                size_t high_bytes, size_t cap_bytes)
-{
-    struct vetch__limits *own;
-
-    VETCH_CHECK(t != NULL, EINVAL, -1);
-    if (low_bytes > high_bytes || high_bytes > cap_bytes) {
-        errno = EINVAL;
-        return -1;
-    }
-    own = right_thread(t) ? own_limits(t) : NULL;
-    if (own == NULL)
-        return -1;
-    own->low_bytes = low_bytes;
-    own->high_bytes = high_bytes;
-    own->cap_bytes = cap_bytes;
-    if (state_of(t) < VETCH__T_OVER)
-        attend_later(t);
-    return 0;
-}
-
-int
-vetch_transport_set_input_limit(vetch_transport *t, size_t limit_bytes)
-{
-    struct vetch__limits *own;
-
-    VETCH_CHECK(t != NULL, EINVAL, -1);
-    own = right_thread(t) ? own_limits(t) : NULL;
-    if (own == NULL)
-        return -1;
-    own->input_bytes = limit_bytes;
-    return 0;
-}
-
-int
-vetch_transport_set_close_timeout(vetch_transport *t, double seconds)
-{
-    struct vetch__limits *own;
-
-    VETCH_CHECK(t != NULL, EINVAL, -1);
-    if (isnan(seconds) || seconds < 0) {
-        errno = EINVAL;
-        return -1;
-    }
-    own = right_thread(t) ? own_limits(t) : NULL;
-    if (own == NULL)
-        return -1;
-    own->close_ns = vetch__seconds(seconds);
-    return 0;
-}
-
-static const char *
-name_of(vetch_transport *t, bool peer)
-{
-    char **name = peer ? &t->peer_name : &t->local_name;
-
-    if (*name == NULL)
-        *name = t->kind->name_of(t, peer);
-    return *name != NULL ? *name : t->kind->name;
-}
-
-const char *
-vetch_transport_peer(vetch_transport *t)
-{
-    VETCH_CHECK(t != NULL, EINVAL, "");
-    return name_of(t, true);
-}
-
-const char *
-vetch_transport_local(vetch_transport *t)
-{
-    VETCH_CHECK(t != NULL, EINVAL, "");
-    return name_of(t, false);
-}
+/* ---- references ---- */
 
 vetch_transport *
 vetch_transport_ref(vetch_transport *t)

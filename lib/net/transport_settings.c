@@ -1,0 +1,123 @@
+/* What can be set on a transport, and its names. Limits are shared until they
+ * are changed for one transport alone. */
+#include "net/transport-private.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "base/check-private.h"
+
+#define SECOND UINT64_C(1000000000)
+
+const struct vetch__limits vetch__default_limits = {
+    .low_bytes = 16384,
+    .high_bytes = 65536,
+    .cap_bytes = 16777216,
+    .input_bytes = 1048576,
+    .close_ns = 5 * SECOND,
+    .linger_ns = 2 * SECOND,
+    .linger_bytes = 262144,
+};
+
+void
+vetch__transport_set_limits(vetch_transport *t,
+                            const struct vetch__limits *limits)
+{
+    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
+        vetch__free((void *)(uintptr_t)t->limits);
+    t->flags &= (uint16_t)~VETCH__T_OWN_LIMITS;
+    t->limits = limits;
+}
+
+/* Limits that may be changed for this transport alone; NULL and ENOMEM. */
+static struct vetch__limits *
+own_limits(vetch_transport *t)
+{
+    struct vetch__limits *own;
+
+    if ((t->flags & VETCH__T_OWN_LIMITS) != 0)
+        return (struct vetch__limits *)(uintptr_t)t->limits;
+    own = vetch__malloc(sizeof(*own));
+    if (own == NULL)
+        return NULL;
+    *own = *t->limits;
+    t->limits = own;
+    t->flags |= VETCH__T_OWN_LIMITS;
+    return own;
+}
+
+int
+vetch_transport_set_write_marks(vetch_transport *t, size_t low_bytes,
+                                size_t high_bytes, size_t cap_bytes)
+{
+    struct vetch__limits *own;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    if (low_bytes > high_bytes || high_bytes > cap_bytes) {
+        errno = EINVAL;
+        return -1;
+    }
+    own = vetch__transport_right_thread(t) ? own_limits(t) : NULL;
+    if (own == NULL)
+        return -1;
+    own->low_bytes = low_bytes;
+    own->high_bytes = high_bytes;
+    own->cap_bytes = cap_bytes;
+    if (vetch__transport_state(t) < VETCH__T_OVER)
+        vetch__transport_attend_later(t);
+    return 0;
+}
+
+int
+vetch_transport_set_input_limit(vetch_transport *t, size_t limit_bytes)
+{
+    struct vetch__limits *own;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    own = vetch__transport_right_thread(t) ? own_limits(t) : NULL;
+    if (own == NULL)
+        return -1;
+    own->input_bytes = limit_bytes;
+    return 0;
+}
+
+int
+vetch_transport_set_close_timeout(vetch_transport *t, double seconds)
+{
+    struct vetch__limits *own;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    if (isnan(seconds) || seconds < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    own = vetch__transport_right_thread(t) ? own_limits(t) : NULL;
+    if (own == NULL)
+        return -1;
+    own->close_ns = vetch__seconds(seconds);
+    return 0;
+}
+
+static const char *
+name_of(vetch_transport *t, bool peer)
+{
+    char **name = peer ? &t->peer_name : &t->local_name;
+
+    if (*name == NULL)
+        *name = t->kind->name_of(t, peer);
+    return *name != NULL ? *name : t->kind->name;
+}
+
+const char *
+vetch_transport_peer(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, "");
+    return name_of(t, true);
+}
+
+const char *
+vetch_transport_local(vetch_transport *t)
+{
+    VETCH_CHECK(t != NULL, EINVAL, "");
+    return name_of(t, false);
+}
