@@ -110,10 +110,8 @@ struct vetch_reactor {
     vetch_executor *executor;     /* the reactor's own, made on first use */
     struct vetch__list executors; /* all; set up by the first one */
     void (*jobs_await)(vetch_reactor *r); /* the same */
-    vetch_promise *handler;     /* what the handler that runs was given */
-    void *executor;             /* the reactor's own, made on first use */
-    struct vetch__tasks *tasks; /* made on first use */
-    struct vetch__sites *sites; /* while debugging is on */
+    vetch_rejection_fn on_rejection;
+    void *on_rejection_ctx;
 
     /* What tests make go wrong; see vetch_testing(3). 0: nothing. */
     struct {
@@ -122,8 +120,6 @@ struct vetch_reactor {
         int connect_errno;
         size_t write_limit; /* bytes that one write takes */
     } faults;
-    vetch_rejection_fn on_rejection;
-    void *on_rejection_ctx;
 
     /* The transport layer's: made on first use, freed by net_done (if set) when
      * everything has ended, before the pool goes. */
