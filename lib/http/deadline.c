@@ -47,14 +47,17 @@ limit_of(const vetch_http_server *s, uint8_t phase)
     }
 }
 
-/* Bytes that the peer has sent or taken, for phases that have a rate. */
+/* Bytes that the peer has sent or taken, for phases that have a rate. What the
+ * kernel holds counts as not taken: it may be megabytes, and hides for long
+ * whether somebody reads. (It counts its own overhead as well, so the number
+ * may be below zero; only differences matter.) */
 static uint64_t
 progress_of(const struct vetch__http_conn *c, uint8_t phase)
 {
     if (phase == VETCH__C_BODY)
         return c->reading->body.payload + c->reading->body.overhead;
     if (phase == VETCH__C_SENDING)
-        return c->queued - vetch__transport_pending(c->transport);
+        return c->queued - vetch__transport_underway(c->transport);
     return 0;
 }
 
@@ -124,7 +127,7 @@ is_too_slow(struct vetch__http_conn *c, uint64_t elapsed)
 {
     double needed = c->server->min_bytes_per_second * ((double)elapsed / 1e9);
 
-    return (double)(progress_of(c, c->phase) - c->mark) < needed;
+    return (double)(int64_t)(progress_of(c, c->phase) - c->mark) < needed;
 }
 
 /* The phase's time is over. */

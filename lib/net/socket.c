@@ -274,6 +274,15 @@ socket_unsent(vetch_transport *t)
            ioctl(s->fd, SIOCOUTQ, &n) == 0 && n > 1;
 }
 
+static uint64_t
+socket_underway(vetch_transport *t)
+{
+    int n = 0;
+
+    return ioctl(socket_of(t)->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint64_t)n
+                                                               : 0;
+}
+
 static bool
 socket_quiet(vetch_transport *t)
 {
@@ -313,8 +322,8 @@ socket_free(vetch_transport *t)
     {                                                                          \
         .name = name_, .read_on = socket_read_on, .read_off = socket_read_off, \
         .send = socket_send, .shut = socket_shut, .stop = socket_stop,         \
-        .unsent = socket_unsent, .quiet = socket_quiet,                        \
-        .name_of = socket_name_of, .free = socket_free                         \
+        .unsent = socket_unsent, .underway = socket_underway,                  \
+        .quiet = socket_quiet, .name_of = socket_name_of, .free = socket_free  \
     }
 
 static const struct vetch__transport_kind tcp_kind = SOCKET_KIND("tcp:");

@@ -91,6 +91,9 @@ struct vetch__transport_kind {
     void (*stop)(vetch_transport *t, bool reset);
     /* After shut: whether bytes have not arrived yet, as far as one knows. */
     bool (*unsent)(vetch_transport *t);
+    /* Bytes that were sent, but have not reached the peer, for measuring; NULL:
+     * there are never any. */
+    uint64_t (*underway)(vetch_transport *t);
     /* Whether nothing has come that waits to be read. */
     bool (*quiet)(vetch_transport *t);
     /* A name to be freed, or NULL; also called when OVER. */
@@ -212,6 +215,17 @@ static inline uint64_t
 vetch__transport_pending(const vetch_transport *t)
 {
     return t->output.buffered + t->output.files;
+}
+/* The same, with what the kernel still holds: how far the peer has read is this
+ * much behind. One system call. */
+static inline uint64_t
+vetch__transport_underway(vetch_transport *t)
+{
+    uint64_t kernel = 0;
+
+    if (t->kind->underway != NULL && t->object.state < VETCH__T_OVER)
+        kernel = t->kind->underway(t);
+    return vetch__transport_pending(t) + kernel;
 }
 /* Send now what can be sent. If more than the high mark stays behind, the
  * protocol will be told, and told again at the low mark. */
