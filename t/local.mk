@@ -20,9 +20,11 @@ unit_tests = \
 	t/test_http_faults \
 	t/test_http_body \
 	t/test_http_limits \
+	t/test_http_files \
 	t/test_http_pipelining \
 	t/test_http_pool \
 	t/test_http_server \
+	t/test_http_stop \
 	t/test_http_reuse \
 	t/test_http_stream \
 	t/test_http_timeouts \
