@@ -695,18 +695,35 @@ END_TEST
 START_TEST(bytes_behind_the_answer_end_the_connection)
 {
     static const struct peer_answer answers[] = {
-        { OK("Content-Length: 5\r\n", "helloHTTP/1.1 200 OK\r\n"), 0, 0 },
         { "HTTP/1.1 204 No Content\r\n\r\nx", 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    vetch_http_response_unref(hc_get("/"));
+    vetch_http_response_unref(hc_get("/"));
+    ck_assert_uint_eq(peer.accepted, 2);
+    hc_end();
+}
+END_TEST
+
+/* What was announced is only a part, and nobody may take it for the whole. */
+START_TEST(a_body_longer_than_announced_is_refused)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 3\r\n", "hello"), 0, 0 },
+        { OK("Content-Length: 5\r\n", "helloHTTP/1.1 200 OK\r\n"), 0, 0 },
+        { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
     };
     vetch_http_response *r;
 
     BEGIN(answers);
+    for (int i = 0; i < 2; i++)
+        hc_fails(hc_start("/"), "/", VETCH_EPROTO_HTTP,
+                 "the body is longer than its Content-Length");
     r = hc_get("/");
     hc_body(r, "hello");
     vetch_http_response_unref(r);
-    vetch_http_response_unref(hc_get("/"));
-    vetch_http_response_unref(hc_get("/"));
     ck_assert_uint_eq(peer.accepted, 3);
     hc_end();
 }
@@ -862,6 +879,7 @@ main(void)
                         sizeof(malformed) / sizeof(malformed[0]));
     tcase_add_loop_test(errors, twenty_informational_answers_are_enough, 0, 2);
     tcase_add_test(errors, bytes_behind_the_answer_end_the_connection);
+    tcase_add_test(errors, a_body_longer_than_announced_is_refused);
     tcase_add_test(limits, a_long_body_is_refused_before_it_comes);
     tcase_add_loop_test(limits, a_body_is_refused_as_soon_as_it_is_too_long, 0,
                         3);

@@ -190,8 +190,15 @@ read_body(struct vetch__client_conn *c, vetch_buffer *input)
         vetch__client_conn_stop(c, error);
         return false;
     }
-    if (verdict == VETCH__HTTP_DONE)
-        vetch__client_conn_finish(c, vetch_buffer_len(input) == 0);
+    if (verdict == VETCH__HTTP_DONE) {
+        /* Nothing else was asked for, so the body is longer than announced:
+         * what was taken for all of it is only a part. */
+        if (c->body.framing == VETCH__HTTP_LENGTH &&
+            vetch_buffer_len(input) > 0)
+            stop_protocol(c, "the body is longer than its Content-Length");
+        else
+            vetch__client_conn_finish(c, vetch_buffer_len(input) == 0);
+    }
     return verdict == VETCH__HTTP_PIECE;
 }
 

@@ -397,6 +397,22 @@ is_version(const char *s, size_t len)
     return dots == 1 && s[len - 1] != '.' && slash[1] != '.';
 }
 
+/* Name the field at which llhttp has stopped, the last one in the table. */
+static const char *
+name_the_fault(const struct vetch__http_head *h, const char *data)
+{
+    const struct vetch__slice *last;
+
+    if (h->fields.n == 0)
+        return "malformed header";
+    last = &h->fields.v[h->fields.n - 1].name;
+    if (vetch__http_equal(data + last->at, last->len, "content-length", 14))
+        return "wrong Content-Length";
+    if (vetch__http_equal(data + last->at, last->len, "transfer-encoding", 17))
+        return "wrong Transfer-Encoding";
+    return "malformed header";
+}
+
 /* The line is right, so llhttp has stopped at the last field in the table. It
  * is hasty with transfer codings: those that are merely unknown are 501. */
 static enum vetch__http_verdict
@@ -416,7 +432,7 @@ blame_fields(struct vetch__http_head *h, const char *data, char minor)
             vetch__http_field_find(&h->fields, data, length, 0) < 0)
             return refuse(h, 501, "unknown transfer coding");
     }
-    return refuse(h, 400, "malformed header");
+    return refuse(h, 400, name_the_fault(h, data));
 }
 
 /* A request line that llhttp or line_is_exact() did not like: say what is
@@ -609,7 +625,7 @@ vetch__http_parse_response(struct vetch__http_head *h, const char *data,
     if (!split(&p, HTTP_RESPONSE)) {
         if (h->refusal.status != 0)
             return VETCH__HTTP_REFUSED;
-        return refuse(h, 400, "malformed header");
+        return refuse(h, 400, name_the_fault(h, data));
     }
     return judge_response(h, data, to_head);
 }
