@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -885,6 +886,37 @@ START_TEST(timer_coarse_starts_share_a_lane_with_exact_ones)
 }
 END_TEST
 
+/* ---- a wrong thread ---- */
+
+static void *
+use_on_another_thread(void *arg)
+{
+    struct probe *p = arg;
+
+    errno = 0;
+    p->freed = vetch_timer_restart(p->timer, 1) < 0 ? errno : 0;
+    vetch_timer_cancel(p->timer);
+    return NULL;
+}
+
+/* Thread libuv #1595. (LESSONS 14) */
+START_TEST(timer_use_on_a_wrong_thread_is_refused)
+{
+    struct probe p = { 0 };
+    pthread_t thread;
+
+    p.timer = vetch_timer_new(1, count, &p);
+    vetch_reactor_set_debug(vt_reactor, true);
+    pthread_create(&thread, NULL, use_on_another_thread, &p);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(p.freed, EPERM);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "not its own"));
+    vt_advance(1);
+    ck_assert_int_eq(p.fired, 1);
+    vetch_timer_unref(p.timer);
+}
+END_TEST
+
 /* ---- out of memory ---- */
 
 static void
@@ -941,6 +973,7 @@ add_basics(TCase *tc)
     tcase_add_test(tc, timer_periodic_skips_what_it_missed);
     tcase_add_test(tc, timer_periodic_takes_a_new_period_when_restarted);
     tcase_add_test(tc, timer_periodic_cancelled_in_its_own_callback);
+    tcase_add_test(tc, timer_use_on_a_wrong_thread_is_refused);
     tcase_add_test(tc, timer_equal_delays_fire_in_the_order_of_arming);
     tcase_add_test(tc, timer_100000_fire_in_order);
     tcase_add_test(tc, timer_behaves_like_a_list_of_deadlines);

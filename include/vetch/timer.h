@@ -34,7 +34,8 @@ vetch_timer_new_periodic(double seconds, vetch_timer_fn fn, void *ctx);
 
 /* Start it anew, `seconds` from now, whether it is running or not; these are
  * from then on the period of a periodic one.
- * Errors: -1 and errno: EINVAL, ECANCELED, ENOMEM; then it is as before. */
+ * Errors: -1 and errno: EINVAL, ECANCELED, ENOMEM, EPERM (a wrong thread);
+ * then it is as before. */
 VETCH_EXPORT int vetch_timer_restart(vetch_timer *t, double seconds);
 
 /* Stop it: `fn` is not called again. Idempotent; allowed in `fn`. */

@@ -5,7 +5,6 @@
 
 #include <dlfcn.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -62,9 +61,13 @@ vetch_now(void)
 uint64_t
 vetch__seconds(double seconds)
 {
-    double ns = ceil(seconds * 1e9);
+    double ns = seconds * 1e9;
+    uint64_t whole;
 
-    return ns < 9e18 ? (uint64_t)ns : UINT64_C(9000000000000000000);
+    if (ns >= 9e18)
+        return UINT64_C(9000000000000000000);
+    whole = (uint64_t)(int64_t)ns;
+    return (double)(int64_t)whole < ns ? whole + 1 : whole;
 }
 
 void

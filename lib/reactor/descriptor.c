@@ -168,6 +168,10 @@ vetch_descriptor_set_events(vetch_descriptor *d, unsigned events)
         errno = d->reactor == NULL ? ECANCELED : EINVAL;
         return -1;
     }
+    if (!vetch__reactor_check_thread(d->reactor)) {
+        errno = EPERM;
+        return -1;
+    }
     if (watch(d, events) < 0)
         return -1;
     before = d->events;
@@ -184,7 +188,8 @@ vetch_descriptor_cancel(vetch_descriptor *d)
 {
     unsigned before;
 
-    if (d == NULL || d->reactor == NULL)
+    if (d == NULL || d->reactor == NULL ||
+        !vetch__reactor_check_thread(d->reactor))
         return;
     before = d->events;
     watch(d, 0); /* takes away only, which cannot fail */

@@ -435,8 +435,7 @@ vetch__timer_stop(vetch_reactor *r, struct vetch__timer *t)
 {
     if (t->lane == NULL)
         return;
-    detach(r->timers, t);
-    shrink(r->timers);
+    detach(r->timers, t); /* memory goes back when next a timer fires */
 }
 
 /* ---- firing ---- */

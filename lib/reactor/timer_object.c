@@ -80,7 +80,7 @@ vetch__timer_cancelled(struct vetch__timer *timer)
 static int
 check_start(const vetch_reactor *r, double seconds)
 {
-    if (r == NULL)
+    if (r == NULL || !vetch__reactor_check_thread(r))
         return EPERM;
     if (!(seconds >= 0 && seconds <= SECONDS_MAX)) /* false for NaN, too */
         return EINVAL;
@@ -167,9 +167,14 @@ vetch_timer_restart(vetch_timer *t, double seconds)
 void
 vetch_timer_cancel(vetch_timer *t)
 {
+    vetch_reactor *r;
+
     if (t == NULL || !vetch__timer_active(&t->timer))
         return;
-    vetch__timer_stop(vetch__timers_reactor(t->timers), &t->timer);
+    r = vetch__timers_reactor(t->timers);
+    if (!vetch__reactor_check_thread(r))
+        return;
+    vetch__timer_stop(r, &t->timer);
     vetch_timer_unref(t);
 }
 
