@@ -44,6 +44,7 @@ unit_tests = \
 	t/test_reactor \
 	t/test_reactor_end \
 	t/test_rejection \
+	t/test_resolver \
 	t/test_router \
 	t/test_scope \
 	t/test_semaphore \

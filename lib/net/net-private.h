@@ -28,7 +28,7 @@ struct vetch__net {
     struct vetch__list starved; /* listeners that wait for a descriptor */
     void (*wake_starved)(struct vetch__net *net);
 
-    void *resolver; /* an executor of its own, made on first use */
+    vetch_executor *resolver; /* threads of its own, made on first use */
 };
 
 /* This reactor's; NULL and ENOMEM. */

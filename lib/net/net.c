@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "net/output-private.h"
+#include "net/resolver-private.h"
 
 /* A buffer that grew beyond this is not kept. */
 #define SPARE_BUFFER_MAX ((size_t)16384)
@@ -29,6 +30,7 @@ free_net(struct vetch__net *net)
 static void
 done(vetch_reactor *r)
 {
+    vetch__resolver_done(r->net);
     free_net(r->net);
     r->net = NULL;
 }

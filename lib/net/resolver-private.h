@@ -36,4 +36,13 @@ vetch_addresses *vetch__addresses_found(const struct addrinfo *list,
                                         unsigned port);
 socklen_t vetch__address_length(const union vetch__inet_address *a);
 
+/* ---- resolver.c ---- */
+/* Give back what the resolver holds. */
+struct vetch__net;
+void vetch__resolver_done(struct vetch__net *net);
+/* What asks the system; tests put their own here. Runs on threads. */
+extern int (*vetch__getaddrinfo)(const char *host, const char *service,
+                                 const struct addrinfo *hints,
+                                 struct addrinfo **ret_list);
+
 #endif

@@ -225,7 +225,8 @@ count_pending(void *node, void *ctx)
     size_t *n = ctx;
     vetch_promise *p = pending_promise(node);
 
-    if (p != NULL && p->second.state == VETCH__K_PRODUCED)
+    if (p != NULL && p->second.state == VETCH__K_PRODUCED &&
+        !(p->second.flags & VETCH__LEAKED)) /* those were named already */
         ++*n;
 }
 

@@ -1,6 +1,13 @@
-/* What tests may change about executors. */
+/* Executors inside the library, and what tests may change about them. */
 #ifndef VETCH_EXECUTOR_PRIVATE_H
 #define VETCH_EXECUTOR_PRIVATE_H
+
+#include <vetch/executor.h>
+
+/* An executor that is no object of the user's, for jobs that own all that they
+ * use: the end of the reactor waits only a moment for them. */
+vetch_executor *
+vetch__executor_new_expendable(const vetch_executor_options *options);
 
 /* How long the end of a reactor waits for running jobs. */
 extern unsigned vetch__jobs_patience_ms;

@@ -31,6 +31,8 @@
 
 #define THREADS_MAX 1024
 #define NAMES_SIZE  512
+/* Long enough for what is about to end anyway. */
+#define EXPENDABLE_MS 100
 
 struct vetch_executor {
     struct vetch__object object;
@@ -44,6 +46,7 @@ struct vetch_executor {
     size_t n_jobs;              /* submitted and not settled */
     size_t n_jobs_max;
     bool closing;
+    bool expendable;        /* its jobs own all that they use */
     vetch_deferred *closed; /* of a close that is waited for */
     struct vetch__timer deadline;
     double seconds; /* what the deadline was */
@@ -368,6 +371,18 @@ fail:
     return NULL;
 }
 
+vetch_executor *
+vetch__executor_new_expendable(const vetch_executor_options *options)
+{
+    vetch_executor *e = vetch_executor_new(options);
+
+    if (e == NULL)
+        return NULL;
+    e->expendable = true;
+    vetch__member_remove(e->reactor, &e->member);
+    return e;
+}
+
 /* ---- closing ---- */
 
 /* Cancel all that has not begun. */
@@ -539,7 +554,7 @@ leave_alone(vetch_executor *e)
     struct names names;
 
     name_running(e, &names);
-    vetch_log(VETCH_LOG_WARNING,
+    vetch_log(e->expendable ? VETCH_LOG_DEBUG : VETCH_LOG_WARNING,
               "the reactor ends while %zu jobs run that use its memory, which "
               "is leaked: %s",
               e->n_jobs, names.text);
@@ -554,6 +569,8 @@ leave_alone(vetch_executor *e)
 static void
 await_jobs_of(vetch_executor *e, uint64_t until)
 {
+    if (e->expendable)
+        until = real_ms() + EXPENDABLE_MS;
     vetch_executor_ref(e);
     cancel_waiting(e);
     settle_ended(e);
