@@ -212,7 +212,8 @@ hear_body(struct talk *t, const struct vetch__http_head *h)
             t->n_body += piece.len;
         }
         take(t, piece.used);
-        if (verdict == VETCH__HTTP_DONE || t->ended)
+        if (verdict == VETCH__HTTP_DONE ||
+            (verdict == VETCH__HTTP_MORE && t->ended))
             break;
         if (verdict == VETCH__HTTP_MORE)
             turn(t);

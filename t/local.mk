@@ -19,6 +19,7 @@ unit_tests = \
 	t/test_http_client \
 	t/test_http_faults \
 	t/test_http_body \
+	t/test_http_lifetime \
 	t/test_http_limits \
 	t/test_http_files \
 	t/test_http_pipelining \

@@ -185,9 +185,10 @@ vetch__http_answer_ended(vetch_http_request *r)
 static void
 handler_is_over(vetch_http_request *r, const vetch_error *error)
 {
+    /* Without a client a handler fails as it should. */
     if (error != NULL && !vetch_error_is(error, VETCH_ECANCELED))
-        vetch_log(VETCH_LOG_WARNING, "%s %.*s: %s",
-                  vetch__http_method_name(r->head.method),
+        vetch_log(r->conn != NULL ? VETCH_LOG_WARNING : VETCH_LOG_DEBUG,
+                  "%s %.*s: %s", vetch__http_method_name(r->head.method),
                   (int)(r->path_len < 512 ? r->path_len : 512), r->path,
                   vetch_error_text(error));
     vetch_buffer_clear(&r->fields);

@@ -28,7 +28,8 @@ struct directory {
     int fd;
 };
 
-bool vetch__files_walk;
+/* The kernel has no openat2(2); or a test wants it so. */
+atomic_bool vetch__files_walk;
 
 static int
 open_beneath(int dir, const char *path)
@@ -81,10 +82,13 @@ open_file(int dir, const char *path)
 {
     int fd;
 
-    if (!vetch__files_walk) {
+    if (!atomic_load_explicit(&vetch__files_walk, memory_order_relaxed)) {
         fd = open_beneath(dir, path);
         if (fd >= 0 || (errno != ENOSYS && errno != EPERM && errno != E2BIG))
             return fd;
+        if (errno == ENOSYS)
+            atomic_store_explicit(&vetch__files_walk, true,
+                                  memory_order_relaxed);
     }
     return open_by_walking(dir, path);
 }

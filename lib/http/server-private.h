@@ -14,6 +14,8 @@
 #ifndef VETCH_HTTP_SERVER_PRIVATE_H
 #define VETCH_HTTP_SERVER_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include <vetch/http_server.h>
 #include <vetch/listener.h>
 
@@ -225,7 +227,7 @@ void vetch__http_reply_drained(vetch_http_request *r);
 
 /* ---- files.c ---- */
 #define VETCH__SMALL_FILE ((size_t)12288)
-extern bool vetch__files_walk; /* for tests: do without openat2(2) */
+extern atomic_bool vetch__files_walk; /* do without openat2(2) */
 /* The type of a file by the suffix of its name. Static. */
 const char *vetch__http_type_of(const char *path);
 
