@@ -69,6 +69,7 @@ thread_tests = \
 
 # Whole programs, run end to end: shell scripts.
 demo_tests = \
+	t/demo_embed.sh \
 	t/demo_hell.sh \
 	t/demo_spinner.sh
 
@@ -108,6 +109,12 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 else
 TESTS += t/needs_check.sh
+endif
+if EMBED
+check_PROGRAMS += t/test_embed
+t_test_embed_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EMBED_CFLAGS)
+t_test_embed_LDADD = $(LDADD) $(EMBED_LIBS)
+TESTS += t/test_embed
 endif
 if DEMOS
 check_PROGRAMS += t/pty
