@@ -17,16 +17,6 @@ enum {
 
 /* ---- the end of an answer ---- */
 
-static bool
-is_usable(const struct vetch__client_conn *c)
-{
-    const vetch_transport *t = c->transport;
-
-    return t->object.state == VETCH__T_OPEN && t->in == VETCH__IN_OPEN &&
-           t->out == VETCH__OUT_OPEN;
-}
-
-/* The answer is complete; `clean`: nothing came behind it. */
 void
 vetch__client_conn_finish(struct vetch__client_conn *c, bool clean)
 {
@@ -47,7 +37,7 @@ vetch__client_conn_finish(struct vetch__client_conn *c, bool clean)
         vetch__http_call_end(call);
     }
     /* What of the request is not sent yet the server does not want. */
-    if (c->keep && clean && is_usable(c) &&
+    if (c->keep && clean && vetch__client_conn_is_open(c) &&
         vetch_transport_buffered(c->transport) == 0)
         vetch__http_pool_release(&c->client->pool, &c->slot);
     else

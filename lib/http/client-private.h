@@ -88,6 +88,7 @@ struct vetch__client_conn {
     struct vetch_promise opening;  /* waits for the transport */
     struct vetch__timer timer;     /* of the state */
     uint64_t stamp;   /* BODY: when something came last; IDLE: since when */
+    uint64_t entry;   /* IDLE: the dispatch in which it began */
     uint64_t idle_ns; /* how long it may be idle; 0: no limit */
     size_t unsent;    /* HEAD: how much was when the timer fired last */
     uint32_t uses;    /* requests sent on it */
@@ -154,6 +155,8 @@ extern const struct vetch__http_pool_class vetch__http_pool_class;
 void vetch__client_conn_stop(struct vetch__client_conn *c, vetch_error *error);
 /* The user wants to read on. */
 void vetch__client_conn_resume(struct vetch__client_conn *c);
+/* Whether both directions of its transport are open, as far as is known. */
+bool vetch__client_conn_is_open(const struct vetch__client_conn *c);
 /* Close it, when it has no call (any more). */
 void vetch__client_conn_close(struct vetch__client_conn *c);
 /* Limit the time of the state it is in now; 0: no limit. */

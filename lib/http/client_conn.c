@@ -25,6 +25,8 @@
 
 #include "base/error-private.h"
 
+#define FRESH_NS UINT64_C(10000000)
+
 static void timeout(struct vetch__timer *timer);
 
 static struct vetch__client_conn *
@@ -62,6 +64,15 @@ vetch__client_conn_timer_start(struct vetch__client_conn *c, uint64_t ns)
         vetch__client_conn_timer_stop(c);
     else if (vetch__timer_start(c->client->reactor, &c->timer, ns, timeout) < 0)
         vetch__client_conn_stop(c, &vetch__error_no_memory);
+}
+
+bool
+vetch__client_conn_is_open(const struct vetch__client_conn *c)
+{
+    const vetch_transport *t = c->transport;
+
+    return t->object.state == VETCH__T_OPEN && t->in == VETCH__IN_OPEN &&
+           t->out == VETCH__OUT_OPEN;
 }
 
 /* ---- breaking off ---- */
@@ -354,9 +365,23 @@ static void
 conn_idle(struct vetch__http_slot *slot)
 {
     struct vetch__client_conn *c = conn_of_slot(slot);
+    vetch_reactor *r = c->client->reactor;
 
     c->state = VETCH__CLIENT_IDLE;
+    c->stamp = vetch__clock_fresh(r);
+    c->entry = r->n_entries;
     vetch__client_conn_timer_start(c, c->idle_ns);
+}
+
+/* Whether its last answer came a moment ago, in the dispatch that still runs:
+ * that is as good as a look at the socket, which costs a system call. */
+static bool
+is_fresh(const struct vetch__client_conn *c)
+{
+    const vetch_reactor *r = c->client->reactor;
+
+    return r->depth > 0 && r->n_entries == c->entry &&
+           vetch__clock_fresh(c->client->reactor) - c->stamp < FRESH_NS;
 }
 
 /* Bytes that nobody asked for, or the end, may have come without our having
@@ -366,8 +391,10 @@ conn_usable(struct vetch__http_slot *slot)
 {
     struct vetch__client_conn *c = conn_of_slot(slot);
 
-    return c->state == VETCH__CLIENT_IDLE &&
-           vetch__transport_is_quiet(c->transport);
+    if (c->state != VETCH__CLIENT_IDLE)
+        return false;
+    return is_fresh(c) ? vetch__client_conn_is_open(c)
+                       : vetch__transport_is_quiet(c->transport);
 }
 
 static void

@@ -71,17 +71,14 @@ check_head(const vetch_http_call *call, const struct vetch__http_head *h,
     return NULL;
 }
 
-/* The copied head becomes strings. An empty value may lie anywhere behind its
- * name: it gets the NUL of that. */
+/* The copied head becomes strings. */
 static void
 cut_fields(vetch_http_response *r, char *head)
 {
     for (size_t i = 0; i < r->n_fields; i++) {
-        struct vetch__http_field *f = &r->fields[i];
+        const struct vetch__http_field *f = &r->fields[i];
 
         head[f->name.at + f->name.len] = '\0';
-        if (f->value.len == 0)
-            f->value.at = f->name.at + f->name.len;
         head[f->value.at + f->value.len] = '\0';
     }
 }

@@ -11,7 +11,6 @@
 
 #include <arpa/inet.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -168,6 +167,24 @@ parse_host_and_port(struct vetch__url *url, const char *text, size_t len)
     return url->port == 0 ? "malformed port" : NULL;
 }
 
+/* Writes ":PORT" and a NUL; the length without that. */
+static size_t
+put_port(char *to, unsigned port)
+{
+    char digits[5];
+    size_t n = 0, len = 0;
+
+    do {
+        digits[n++] = (char)('0' + port % 10);
+        port /= 10;
+    } while (port > 0);
+    to[len++] = ':';
+    while (n > 0)
+        to[len++] = digits[--n];
+    to[len] = '\0';
+    return len;
+}
+
 /* Completes `endpoint` and finds the Host value in it. */
 static void
 finish_names(struct vetch__url *url)
@@ -175,9 +192,7 @@ finish_names(struct vetch__url *url)
     size_t at = 4 + url->host_len;
 
     memcpy(url->endpoint, "tcp:", 4);
-    url->endpoint_len =
-        at + (size_t)snprintf(url->endpoint + at, sizeof(url->endpoint) - at,
-                              ":%u", url->port);
+    url->endpoint_len = at + put_port(url->endpoint + at, url->port);
     url->host = url->endpoint + 4;
     if (url->port != 80)
         url->host_len = url->endpoint_len - 4;

@@ -18,12 +18,16 @@
 struct row {
     const char *path;
     const char *file;
+    size_t path_len;
 };
+
+enum { URL_MAX = 4096 };
 
 static struct {
     vetch_http_client *client;
     vetch_reactor *reactor;
     const char *base, *dest;
+    size_t base_len;
     struct row *rows;
     size_t n_rows, next, running, failures;
 } run;
@@ -93,13 +97,14 @@ static void
 start_next(void)
 {
     struct row *row;
-    char url[4096];
+    char url[URL_MAX];
 
     if (run.next == run.n_rows)
         return;
     row = &run.rows[run.next++];
     run.running++;
-    snprintf(url, sizeof(url), "%s%s", run.base, row->path);
+    memcpy(url, run.base, run.base_len);
+    memcpy(url + run.base_len, row->path, row->path_len + 1);
     vetch_callback(vetch_http_get(run.client, url), done, row);
 }
 
@@ -138,10 +143,11 @@ parse_list(char *text, size_t len)
          line = strtok_r(NULL, "\n", &save_line)) {
         char *tab = strchr(line, '\t');
 
-        if (tab == NULL)
+        if (tab == NULL || run.base_len + (size_t)(tab - line) >= URL_MAX)
             return -1;
         *tab = '\0';
-        run.rows[run.n_rows++] = (struct row){ line, tab + 1 };
+        run.rows[run.n_rows++] =
+            (struct row){ line, tab + 1, (size_t)(tab - line) };
     }
     return 0;
 }
@@ -169,6 +175,7 @@ main(int argc, char **argv)
         return 2;
     }
     run.base = argv[1];
+    run.base_len = strlen(run.base);
     run.dest = argv[3];
     text = read_all(argv[2], &len);
     if (text == NULL || parse_list(text, len) < 0) {
