@@ -98,8 +98,7 @@ static const char *const bad[] = {
     "http://h\t/",
     "http://h[1]/",
     "http://a,b/",
-    "http://b\xc3\xbc"
-    "cher.example/",
+    "http://b\303\274cher.example/",
     /* addresses */
     "http://[::1/",
     "http://[]/",
