@@ -119,6 +119,27 @@ ht_connect(struct talk *t)
     vt_run_ready();
 }
 
+static size_t
+room_for(size_t n)
+{
+    size_t room = 256;
+
+    while (room < n)
+        room *= 2;
+    return room;
+}
+
+/* The room is a power of two, and so known by the length. */
+static void
+append(char **to, size_t *n, const char *data, size_t len)
+{
+    if (*to == NULL || room_for(*n + len) > room_for(*n))
+        *to = realloc(*to, room_for(*n + len));
+    ck_assert_ptr_nonnull(*to);
+    memcpy(*to + *n, data, len);
+    *n += len;
+}
+
 static void
 receive(struct talk *t)
 {
@@ -127,12 +148,8 @@ receive(struct talk *t)
 
     if (t->fd < 0 || t->ended)
         return;
-    while ((n = recv(t->fd, area, sizeof(area), MSG_DONTWAIT)) > 0) {
-        t->in = realloc(t->in, t->n_in + (size_t)n);
-        ck_assert_ptr_nonnull(t->in);
-        memcpy(t->in + t->n_in, area, (size_t)n);
-        t->n_in += (size_t)n;
-    }
+    while ((n = recv(t->fd, area, sizeof(area), MSG_DONTWAIT)) > 0)
+        append(&t->in, &t->n_in, area, (size_t)n);
     if (n == 0 || errno != EAGAIN) {
         t->ended = true;
         t->error = n == 0 ? 0 : errno;
@@ -187,16 +204,34 @@ static void
 take(struct talk *t, size_t n)
 {
     t->n_in -= n;
-    memmove(t->in, t->in + n, t->n_in);
+    if (t->n_in > 0)
+        memmove(t->in, t->in + n, t->n_in);
 }
 
 /* ---- answers ---- */
+
+/* All that is there. */
+static enum vetch__http_verdict
+hear_pieces(struct talk *t, struct vetch__http_body *b)
+{
+    struct vetch__http_piece piece;
+    enum vetch__http_verdict verdict;
+    size_t at = 0;
+
+    do {
+        verdict = vetch__http_body_next(b, t->in + at, t->n_in - at, &piece);
+        if (verdict == VETCH__HTTP_PIECE)
+            append(&t->body, &t->n_body, piece.data, piece.len);
+        at += piece.used;
+    } while (verdict == VETCH__HTTP_PIECE);
+    take(t, at);
+    return verdict;
+}
 
 static void
 hear_body(struct talk *t, const struct vetch__http_head *h)
 {
     struct vetch__http_body b;
-    struct vetch__http_piece piece;
     enum vetch__http_verdict verdict;
 
     free(t->body);
@@ -204,19 +239,11 @@ hear_body(struct talk *t, const struct vetch__http_head *h)
     t->n_body = 0;
     vetch__http_body_init(&b, h);
     for (;;) {
-        verdict = vetch__http_body_next(&b, t->in, t->n_in, &piece);
+        verdict = hear_pieces(t, &b);
         ck_assert_msg(verdict != VETCH__HTTP_REFUSED, "%s", b.refusal.why);
-        if (verdict == VETCH__HTTP_PIECE) {
-            t->body = realloc(t->body, t->n_body + piece.len);
-            memcpy(t->body + t->n_body, piece.data, piece.len);
-            t->n_body += piece.len;
-        }
-        take(t, piece.used);
-        if (verdict == VETCH__HTTP_DONE ||
-            (verdict == VETCH__HTTP_MORE && t->ended))
+        if (verdict == VETCH__HTTP_DONE || t->ended)
             break;
-        if (verdict == VETCH__HTTP_MORE)
-            turn(t);
+        turn(t);
     }
     if (verdict != VETCH__HTTP_DONE && !vetch__http_body_eof(&b))
         t->status = 0; /* cut off */
@@ -286,7 +313,8 @@ ht_field(const struct talk *t, const char *name)
 bool
 ht_body_is(const struct talk *t, const char *text)
 {
-    return t->n_body == strlen(text) && memcmp(t->body, text, t->n_body) == 0;
+    return t->n_body == strlen(text) &&
+           (t->n_body == 0 || memcmp(t->body, text, t->n_body) == 0);
 }
 
 bool
