@@ -237,6 +237,9 @@ START_TEST(descriptor_of_a_plain_file_is_refused)
     ck_assert_ptr_null(
         vetch_descriptor_new(fileno(file), VETCH_READABLE, note, &p));
     ck_assert_int_eq(errno, EPERM);
+    errno = 0;
+    ck_assert_ptr_null(vetch_descriptor_new(fileno(file), 0, note, &p));
+    ck_assert_int_eq(errno, EPERM); /* and not only when it is watched */
     fclose(file);
 }
 END_TEST

@@ -223,6 +223,33 @@ START_TEST(executor_threads_are_started_as_needed)
 }
 END_TEST
 
+static void
+block_three(vetch_executor *e)
+{
+    vetch_promise *jobs[3];
+    int i;
+
+    close_gate();
+    for (i = 0; i < 3; i++)
+        jobs[i] = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
+    vt_run_ready();
+    await_at_gate(3);
+    open_gate();
+    ck_assert_int_eq(code_of_all(jobs, 3), 0);
+}
+
+/* Those that sleep all wake up, although one wake-up is given. */
+START_TEST(executor_idle_threads_wake_for_jobs_given_together)
+{
+    vetch_executor *e = make_executor(3, 100);
+    int round;
+
+    for (round = 0; round < 20; round++)
+        block_three(e);
+    vetch_executor_unref(e);
+}
+END_TEST
+
 START_TEST(executor_idle_thread_is_used_again)
 {
     unsigned before = vt_threads();
@@ -856,6 +883,7 @@ add_basics(TCase *tc)
     tcase_add_test(tc, executor_runs_on_another_thread_without_reactor);
     tcase_add_test(tc, executor_does_not_run_inside_the_call);
     tcase_add_test(tc, executor_threads_are_started_as_needed);
+    tcase_add_test(tc, executor_idle_threads_wake_for_jobs_given_together);
     tcase_add_test(tc, executor_idle_thread_is_used_again);
     tcase_add_test(tc, executor_one_thread_runs_jobs_in_order);
     tcase_add_test(tc, executor_loses_none_of_many_jobs);

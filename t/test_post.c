@@ -305,6 +305,23 @@ stop_it(void *arg)
     return NULL;
 }
 
+static void
+start_stopper(void *ctx)
+{
+    pthread_create(ctx, NULL, stop_it, NULL);
+}
+
+/* By then the loop runs and has nothing else to wake up for. */
+START_TEST(stop_from_another_thread_ends_a_waiting_loop)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(vetch_call_soon(start_stopper, &thread), 0);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(stop_from_four_threads_ends_the_run)
 {
     pthread_t threads[THREADS];
@@ -330,7 +347,7 @@ main(void)
 
     tcase_add_checked_fixture(basics, start_counting, NULL);
     tcase_add_checked_fixture(threads, start_counting, NULL);
-    tcase_set_timeout(threads, 60);
+    tcase_set_timeout(threads, 30);
     tcase_add_test(basics, post_runs_in_the_order_posted);
     tcase_add_test(basics, post_from_a_posted_callback);
     tcase_add_test(basics, post_is_refused_when_the_queue_is_full);
@@ -340,6 +357,7 @@ main(void)
     tcase_add_test(basics, post_without_memory_is_refused);
     tcase_add_test(threads, post_from_four_threads_loses_nothing);
     tcase_add_test(threads, post_against_the_end_frees_each_ctx_once);
+    tcase_add_test(threads, stop_from_another_thread_ends_a_waiting_loop);
     tcase_add_test(threads, stop_from_four_threads_ends_the_run);
     suite_add_tcase(suite, basics);
     suite_add_tcase(suite, threads);
