@@ -56,6 +56,7 @@ unit_tests = \
 	t/test_timeout \
 	t/test_timer \
 	t/test_transport \
+	t/test_transport_scope \
 	t/test_unref \
 	t/test_url \
 	t/test_version \

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <vetch/promise.h>
+#include <vetch/scope.h>
 
 /* What happens on a connection, told to the user's protocol object. No call
  * into a transport calls back before it returns. Order: `connected` first and
@@ -112,6 +113,13 @@ VETCH_EXPORT void vetch_transport_abort(vetch_transport *t);
 /* Half-close: flush, then tell the peer that no more comes; reading goes on.
  * Errors: -1 and errno EPIPE. */
 VETCH_EXPORT int vetch_transport_end(vetch_transport *t);
+
+/* The scope of what runs for this connection, borrowed; made on first use. It is
+ * cancelled when the connection ends, and `lost` waits until it is empty, so
+ * that its children may use the protocol. A child that fails ends the
+ * connection, with its error as the reason.
+ * Errors: NULL and errno: ENOTCONN, the connection is over; ENOMEM. */
+VETCH_EXPORT vetch_scope *vetch_transport_scope(vetch_transport *t);
 
 /* Names as endpoint strings (`tcp:127.0.0.1:8001`), borrowed from the
  * transport; never NULL. */

@@ -59,7 +59,9 @@ enum vetch__transport_flag {
     VETCH__T_DUE = 64,          /* the turn has more to do than to send */
     VETCH__T_DELIVERING = 128,  /* `received` runs: its buffer must stay */
     VETCH__T_OWN_LIMITS = 256,
-    VETCH__T_READING = 512 /* the kind's: it watches for input */
+    VETCH__T_READING = 512,       /* the kind's: it watches for input */
+    VETCH__T_SCOPE_ENDING = 1024, /* its scope was cancelled */
+    VETCH__T_SCOPE_ENDED = 2048   /* and is empty */
 };
 
 /* Shared by all connections of a server; borrowed. */
@@ -113,6 +115,7 @@ struct vetch_transport {
     vetch_buffer *input; /* what the protocol left, or NULL */
     vetch_error *reason; /* the first thing that went wrong */
     vetch_listener *listener;
+    vetch_scope *scope; /* made on first use */
     char *peer_name, *local_name;
     struct vetch__member member;
     struct vetch__timer timer; /* until closed; before, the protocol's */

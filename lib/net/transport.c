@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "base/check-private.h"
+#include "promise/promise-private.h"
 
 static void turn(struct vetch__flush *f);
 
@@ -246,6 +247,7 @@ tell_lost(vetch_transport *t)
     vetch_reactor *r = t->reactor;
 
     t->object.state = VETCH__T_LOST;
+    t->scope = vetch_scope_unref(t->scope);
     vetch__flush_cancel(r, &t->turn);
     give_input_back(t);
     vetch__member_remove(r, &t->member);
@@ -446,6 +448,66 @@ advance(vetch_transport *t)
     }
 }
 
+/* ---- the scope ---- */
+
+static void
+child_failed(const vetch_error *error, void *ctx)
+{
+    vetch_transport *t = ctx;
+
+    vetch__transport_over(
+        t, vetch_error_wrap(error, "%s", vetch_transport_peer(t)), true);
+}
+
+static void
+scope_ended(void *ctx, size_t index, vetch_promise *end)
+{
+    vetch_transport *t = ctx;
+
+    (void)index;
+    vetch_promise_unref(end);
+    t->flags |= VETCH__T_SCOPE_ENDED;
+    vetch__transport_attend_later(t);
+    vetch_transport_unref(t);
+}
+
+/* What runs for the connection may use its protocol: `lost` has to wait until
+ * all of that has stopped. */
+static bool
+scope_is_over(vetch_transport *t)
+{
+    vetch_promise *end;
+
+    if (t->scope == NULL || t->flags & VETCH__T_SCOPE_ENDED)
+        return true;
+    if (t->flags & VETCH__T_SCOPE_ENDING)
+        return false;
+    t->flags |= VETCH__T_SCOPE_ENDING;
+    vetch_scope_cancel(t->scope);
+    end = vetch_scope_end(t->scope);
+    if (vetch__watch(t->reactor, end, scope_ended, t, 0) == NULL) {
+        vetch_promise_unref(end);
+        return true;
+    }
+    vetch_transport_ref(t);
+    return false;
+}
+
+vetch_scope *
+vetch_transport_scope(vetch_transport *t)
+{
+    if (vetch__transport_state(t) >= VETCH__T_OVER) {
+        errno = ENOTCONN;
+        return NULL;
+    }
+    if (t->scope == NULL) {
+        t->scope = vetch_scope_new();
+        if (t->scope != NULL)
+            vetch_scope_keep_errors_apart(t->scope, child_failed, t);
+    }
+    return t->scope;
+}
+
 /* What is due besides sending. Each step may change the state for the next. */
 static void
 attend(vetch_transport *t)
@@ -458,7 +520,7 @@ attend(vetch_transport *t)
     if ((t->flags & VETCH__T_READING) == 0 && vetch__transport_wants_input(t))
         t->kind->read_on(t);
     advance(t);
-    if (vetch__transport_state(t) == VETCH__T_OVER)
+    if (vetch__transport_state(t) == VETCH__T_OVER && scope_is_over(t))
         tell_lost(t);
 }
 

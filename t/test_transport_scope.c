@@ -1,0 +1,135 @@
+/* The scope of a connection: what runs for it ends with it. */
+
+#include "net_probe.h"
+#include "promise_kit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define KIND ((enum np_kind)_i)
+
+static struct probe ends[2];
+static struct pk_op op;
+
+static void
+set_up(void)
+{
+    memset(&op, 0, sizeof(op));
+}
+
+static void
+finish(void)
+{
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    np_done(&ends[0]);
+    np_done(&ends[1]);
+}
+
+/* A child on the first end's connection. */
+static void
+connect_with_child(enum np_kind kind, enum pk_cancel on_cancel)
+{
+    np_connect(kind, ends);
+    op.on_cancel = on_cancel;
+    vetch_scope_add(vetch_transport_scope(ends[0].t), pk_start(&op));
+}
+
+START_TEST(the_scope_is_one_for_each_connection)
+{
+    np_connect(KIND, ends);
+    ck_assert_ptr_nonnull(vetch_transport_scope(ends[0].t));
+    ck_assert_ptr_eq(vetch_transport_scope(ends[0].t),
+                     vetch_transport_scope(ends[0].t));
+    ck_assert_ptr_ne(vetch_transport_scope(ends[0].t),
+                     vetch_transport_scope(ends[1].t));
+    vetch_transport_close(ends[0].t);
+    finish();
+}
+END_TEST
+
+START_TEST(the_end_of_the_connection_cancels_its_children)
+{
+    connect_with_child(KIND, PK_AGREE);
+    vetch_transport_abort(ends[1].t);
+    np_until(np_has(&ends[0], NP_LOST));
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_drop(&op);
+    finish();
+}
+END_TEST
+
+START_TEST(lost_waits_until_the_children_have_stopped)
+{
+    connect_with_child(KIND, PK_NOTE);
+    vetch_transport_abort(ends[0].t);
+    np_until(np_has(&ends[1], NP_LOST));
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert(!np_has(&ends[0], NP_LOST));
+    pk_stop(&op);
+    np_until(np_has(&ends[0], NP_LOST));
+    finish();
+}
+END_TEST
+
+START_TEST(a_child_that_fails_ends_the_connection)
+{
+    connect_with_child(KIND, PK_AGREE);
+    pk_reject(&op, VETCH_EUSER);
+    np_until(np_has(&ends[0], NP_LOST));
+    ck_assert_int_eq(ends[0].lost_code, VETCH_EUSER);
+    finish();
+}
+END_TEST
+
+START_TEST(a_child_that_ends_well_changes_nothing)
+{
+    connect_with_child(KIND, PK_AGREE);
+    pk_resolve_number(&op, 1);
+    vt_run_ready();
+    ck_assert(!np_has(&ends[0], NP_LOST));
+    vetch_transport_close(ends[0].t);
+    finish();
+    ck_assert_int_eq(ends[0].lost_code, 0);
+}
+END_TEST
+
+START_TEST(a_connection_that_is_over_has_no_scope)
+{
+    np_connect(KIND, ends);
+    vetch_transport_abort(ends[0].t);
+    ck_assert_ptr_null(vetch_transport_scope(ends[0].t));
+    ck_assert_int_eq(errno, ENOTCONN);
+    finish();
+}
+END_TEST
+
+START_TEST(the_end_of_the_reactor_ends_the_scope)
+{
+    connect_with_child(KIND, PK_AGREE);
+    pk_end_reactor();
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert(np_has(&ends[0], NP_FREED));
+    pk_drop(&op);
+    np_done(&ends[0]);
+    np_done(&ends[1]);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("transport_scope");
+    TCase *tcase = pk_tcase("scope");
+
+    tcase_add_checked_fixture(tcase, set_up, NULL);
+#define ADD(test) tcase_add_loop_test(tcase, test, 0, NP_KINDS)
+    ADD(the_scope_is_one_for_each_connection);
+    ADD(the_end_of_the_connection_cancels_its_children);
+    ADD(lost_waits_until_the_children_have_stopped);
+    ADD(a_child_that_fails_ends_the_connection);
+    ADD(a_child_that_ends_well_changes_nothing);
+    ADD(a_connection_that_is_over_has_no_scope);
+    ADD(the_end_of_the_reactor_ends_the_scope);
+    suite_add_tcase(suite, tcase);
+    return vt_main(suite);
+}
