@@ -1,5 +1,5 @@
 #!/bin/sh
-# The three-stage operation does the same in both styles: when all goes well,
+# The three-stage operation does the same in all three styles: when all goes well,
 # and when any of its stages fails.
 
 . "$(dirname "$0")/demo_common.sh"
@@ -14,7 +14,7 @@ first()
     printf '%s\n' "$stages" | head -n "$1"
 }
 
-for style in callbacks promises; do
+for style in callbacks promises tasks; do
     program=$top_builddir/demos/hell/three_stages_$style
 
     run "$program"

@@ -6,7 +6,7 @@
 
 cr=$(printf '\r')
 
-for kind in thread promises; do
+for kind in thread promises task; do
     program=$top_builddir/demos/spinner/spinner_$kind
     object=${kind%s}
 

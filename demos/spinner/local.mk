@@ -2,6 +2,7 @@
 
 demo_programs += \
 	demos/spinner/spinner_promises \
+	demos/spinner/spinner_task \
 	demos/spinner/spinner_thread
 
 demos_spinner_spinner_promises_SOURCES = \
@@ -9,6 +10,12 @@ demos_spinner_spinner_promises_SOURCES = \
 	demos/spinner/frame.h \
 	demos/spinner/spinner_promises.c
 demos_spinner_spinner_promises_LDADD = $(demo_libs)
+
+demos_spinner_spinner_task_SOURCES = \
+	demos/spinner/frame.c \
+	demos/spinner/frame.h \
+	demos/spinner/spinner_task.c
+demos_spinner_spinner_task_LDADD = $(demo_libs)
 
 demos_spinner_spinner_thread_SOURCES = \
 	demos/spinner/frame.c \
