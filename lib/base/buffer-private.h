@@ -11,6 +11,12 @@ struct vetch_buffer {
     size_t scanned;    /* bytes after start known to hold no LF */
 };
 
+static inline size_t
+vetch__buffer_len(const vetch_buffer *b)
+{
+    return b->end - b->start;
+}
+
 void vetch__buffer_init(vetch_buffer *b);
 /* Give its memory back; it is empty then and may be used again. */
 void vetch__buffer_done(vetch_buffer *b);

@@ -400,12 +400,12 @@ take_request(struct vetch__http_conn *c, vetch_buffer *input)
     enum vetch__http_verdict verdict;
     size_t len;
 
-    vetch_buffer_consume(input, vetch__http_gate_skip(&c->gate,
-                                                      vetch_buffer_data(input),
-                                                      vetch_buffer_len(input)));
+    vetch_buffer_consume(
+        input, vetch__http_gate_skip(&c->gate, vetch_buffer_data(input),
+                                     vetch__buffer_len(input)));
     verdict = vetch__http_gate(&c->gate, &c->server->head_limits,
                                vetch_buffer_data(input),
-                               vetch_buffer_len(input), &len, &refusal);
+                               vetch__buffer_len(input), &len, &refusal);
     if (vetch__likely(verdict == VETCH__HTTP_DONE))
         return take_head(c, input, len);
     if (verdict == VETCH__HTTP_REFUSED)
@@ -429,7 +429,7 @@ check_output(struct vetch__http_conn *c)
 static void
 consume(struct vetch__http_conn *c, vetch_buffer *input)
 {
-    while (vetch_buffer_len(input) > 0) {
+    while (vetch__buffer_len(input) > 0) {
         if (c->reading != NULL) {
             if (!vetch__http_body_feed(c->reading, input))
                 return;
@@ -478,7 +478,7 @@ received(vetch_protocol *p, vetch_buffer *input)
     c->receiving = true;
     consume(c, input);
     c->receiving = false;
-    c->left = vetch_buffer_len(input);
+    c->left = vetch__buffer_len(input);
     if (vetch__unlikely(c->left > 0 || c->full || c->paused))
         steer_reading(c);
     vetch__http_deadline_update(c);

@@ -89,13 +89,9 @@ vetch__http_deadline_update(struct vetch__http_conn *c)
 {
     enum vetch__conn_phase phase = phase_of(c);
 
-    if (c->transport->object.state != VETCH__T_OPEN)
-        return; /* closing has a deadline of its own */
-    if (phase == VETCH__C_IDLE && c->phase == VETCH__C_IDLE) {
-        c->since = vetch__clock_now(c->server->reactor);
-        return;
-    }
-    if (phase != c->phase)
+    /* IDLE and still IDLE: answers on the spot have set `since`. Closing has a
+     * deadline of its own. */
+    if (phase != c->phase && c->transport->object.state == VETCH__T_OPEN)
         enter(c, phase, vetch__clock_now(c->server->reactor));
 }
 

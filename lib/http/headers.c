@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "http/scan-private.h"
+
 /* What a byte may be part of. */
 enum {
     TOKEN = 1, /* tchar, RFC 9110, section 5.6.2 */
@@ -50,14 +52,11 @@ vetch__http_is_token(const char *s, size_t len)
 bool
 vetch__http_is_value(const char *s, size_t len)
 {
-    size_t i;
+    size_t i = 0;
 
-    for (i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
+    while ((i = vetch__scan_control(s, i, len)) < len)
+        if (s[i++] != '\t')
             return false;
-    }
     return true;
 }
 
@@ -183,11 +182,16 @@ is_port(const char *s, size_t len)
 bool
 vetch__http_is_host(const char *s, size_t len)
 {
-    size_t end = host_end(s, len);
+    size_t end = 0;
 
-    if (end < len && !is_port(s + end + 1, len - end - 1))
-        return false;
-    return is_ip_literal(s, end) || is_reg_name(s, end);
+    while (end < len && (classes[(unsigned char)s[end]] & HOST) != 0)
+        end++;
+    if (end < len && s[end] != ':') { /* `[`, `%`, or nothing good */
+        end = host_end(s, len);
+        if (!is_ip_literal(s, end) && !is_reg_name(s, end))
+            return false;
+    }
+    return end > 0 && (end == len || is_port(s + end + 1, len - end - 1));
 }
 
 /* The length without a port that says nothing. */

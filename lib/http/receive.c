@@ -101,7 +101,7 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
 
     for (;;) {
         verdict = vetch__http_body_next(&r->body, vetch_buffer_data(input),
-                                        vetch_buffer_len(input), &piece);
+                                        vetch__buffer_len(input), &piece);
         if (verdict != VETCH__HTTP_PIECE)
             break;
         if (limit_of(r) > 0 && r->body.payload > limit_of(r)) {
@@ -148,7 +148,7 @@ collect(vetch_http_request *r, vetch_buffer *input)
 
     vetch_buffer_clear(&r->content);
     do {
-        size_t len = vetch_buffer_len(input);
+        size_t len = vetch__buffer_len(input);
 
         verdict =
             vetch__http_body_next(&r->body, vetch_buffer_data(input),
@@ -161,7 +161,7 @@ collect(vetch_http_request *r, vetch_buffer *input)
         }
         vetch_buffer_consume(input, piece.used);
     } while (verdict == VETCH__HTTP_PIECE &&
-             vetch_buffer_len(&r->content) < PIECE_MAX);
+             vetch__buffer_len(&r->content) < PIECE_MAX);
     return verdict;
 }
 
@@ -177,9 +177,9 @@ feed_stream(vetch_http_request *r, vetch_buffer *input)
     verdict = collect(r, input);
     if (r->conn == NULL) /* aborted */
         return true;
-    if (vetch_buffer_len(&r->content) > 0) {
+    if (vetch__buffer_len(&r->content) > 0) {
         bytes = vetch_bytes_new(vetch_buffer_data(&r->content),
-                                vetch_buffer_len(&r->content));
+                                vetch__buffer_len(&r->content));
         if (bytes == NULL) {
             vetch__http_body_fail(r, NULL);
             vetch__http_conn_abort(c);
@@ -218,7 +218,7 @@ static bool
 is_at_hand(const vetch_http_request *r, const vetch_buffer *input)
 {
     return r->head.framing == VETCH__HTTP_LENGTH &&
-           r->head.content_length <= vetch_buffer_len(input);
+           r->head.content_length <= vetch__buffer_len(input);
 }
 
 static void
@@ -242,7 +242,7 @@ begin_whole(vetch_http_request *r, vetch_buffer *input)
         return;
     }
     r->conn->reading = r;
-    if (!r->continued && vetch_buffer_len(input) == 0)
+    if (!r->continued && vetch__buffer_len(input) == 0)
         vetch__http_reply_continue(r);
 }
 
@@ -261,7 +261,7 @@ vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input)
         return;
     }
     r->conn->reading = r;
-    r->conn->left = vetch_buffer_len(input);
+    r->conn->left = vetch__buffer_len(input);
     vetch__http_call_handler(r);
 }
 

@@ -38,7 +38,7 @@ check_cap(const vetch_http_request *r, size_t n)
 {
     size_t cap = r->server->limits.cap_bytes;
     size_t used = is_writer(r) ? vetch_transport_buffered(r->conn->transport)
-                               : vetch_buffer_len(&r->held);
+                               : vetch__buffer_len(&r->held);
 
     if (n <= cap && used <= cap - n)
         return 0;
@@ -124,7 +124,7 @@ int
 vetch__http_reply_flush(vetch_http_request *r)
 {
     struct vetch__http_conn *c = r->conn;
-    size_t len = vetch_buffer_len(&r->held);
+    size_t len = vetch__buffer_len(&r->held);
 
     if (vetch__unlikely(len > 0)) {
         if (vetch_transport_write(c->transport, vetch_buffer_data(&r->held),
@@ -195,11 +195,13 @@ static char *
 put_fields(char *to, vetch_http_request *r, const char *type, size_t type_len)
 {
     vetch_http_server *s = r->server;
-    size_t own = vetch_buffer_len(&r->fields);
+    size_t own = vetch__buffer_len(&r->fields);
+    uint64_t now = vetch__clock_now(s->reactor);
 
+    if (vetch__likely(r->conn->phase == VETCH__C_IDLE))
+        r->conn->since = now; /* from here the idle time counts */
     if (vetch__likely(!r->own_date))
-        to = put(to, vetch__date_line(&s->date, vetch__clock_now(s->reactor)),
-                 VETCH__DATE_LINE_LEN);
+        to = put(to, vetch__date_line(&s->date, now), VETCH__DATE_LINE_LEN);
     if (type_len > 0) {
         to = PUT(to, "Content-Type: ");
         to = put(to, type, type_len);
@@ -226,7 +228,7 @@ put_framing(char *to, enum framing framing, uint64_t len)
 static size_t
 head_bound(const vetch_http_request *r, size_t type_len)
 {
-    return HEAD_MAX + type_len + vetch_buffer_len(&r->fields);
+    return HEAD_MAX + type_len + vetch__buffer_len(&r->fields);
 }
 
 static char *
@@ -538,7 +540,7 @@ is_full(const vetch_http_request *r)
     const vetch_transport *t = r->conn->transport;
 
     if (!is_writer(r))
-        return vetch_buffer_len(&r->held) > t->limits->high_bytes;
+        return vetch__buffer_len(&r->held) > t->limits->high_bytes;
     return (t->flags & VETCH__T_WRITE_PAUSED) != 0 ||
            ((t->flags & VETCH__T_BLOCKED) != 0 &&
             t->output.buffered > t->limits->high_bytes);

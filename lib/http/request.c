@@ -359,6 +359,6 @@ vetch_http_request_body(const vetch_http_request *r, size_t *ret_len)
         *ret_len = r->slice_len;
         return r->slice;
     }
-    *ret_len = r->route->stream ? 0 : vetch_buffer_len(&r->content);
+    *ret_len = r->route->stream ? 0 : vetch__buffer_len(&r->content);
     return vetch_buffer_data(&r->content);
 }
