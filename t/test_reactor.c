@@ -515,6 +515,21 @@ START_TEST(slow_callback_is_nobody_s_business_without_debug)
 }
 END_TEST
 
+/* Read when the reactor is made. */
+START_TEST(slow_callback_is_named_when_the_environment_asks)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    setenv("VETCH_DEBUG", "1", 1);
+    vt_reactor = vetch_reactor_new();
+    unsetenv("VETCH_DEBUG");
+    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
+    vetch_call_soon(hold_20_ms, NULL);
+    vetch_call_soon(stop, NULL);
+    vetch_reactor_run(vt_reactor);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "slow callback: "));
+}
+END_TEST
+
 START_TEST(slow_limit_is_a_tenth_of_a_second)
 {
     vetch_reactor_set_debug(vt_reactor, true);
@@ -929,6 +944,7 @@ add_real(TCase *tc)
     tcase_add_test(tc, slow_callback_is_named);
     tcase_add_test(tc, slow_timer_and_post_are_named);
     tcase_add_test(tc, slow_callback_is_nobody_s_business_without_debug);
+    tcase_add_test(tc, slow_callback_is_named_when_the_environment_asks);
     tcase_add_test(tc, slow_limit_is_a_tenth_of_a_second);
     tcase_add_test(tc, function_names_are_those_of_the_dynamic_linker);
 }

@@ -353,7 +353,7 @@ own_name(int code)
 static const char *
 http_name(int code)
 {
-    static __thread char name[16];
+    static __thread char name[20];
 
     snprintf(name, sizeof(name), "HTTP %d", code - VETCH_EHTTP);
     return name;
