@@ -25,6 +25,7 @@ unit_tests = \
 	t/test_http_files \
 	t/test_http_pipelining \
 	t/test_http_pool \
+	t/test_http_reentry \
 	t/test_http_server \
 	t/test_http_stop \
 	t/test_http_reuse \
@@ -73,6 +74,7 @@ thread_tests = \
 demo_tests = \
 	t/demo_embed.sh \
 	t/demo_hell.sh \
+	t/demo_http.sh \
 	t/demo_spinner.sh
 
 # The tree itself: shell scripts.
@@ -119,7 +121,8 @@ t_test_embed_LDADD = $(LDADD) $(EMBED_LIBS)
 TESTS += t/test_embed
 endif
 if DEMOS
-check_PROGRAMS += t/pty
+check_PROGRAMS += t/pty t/tcp_say
+t_tcp_say_LDADD =
 t_pty_LDADD =
 TESTS += $(demo_tests)
 endif

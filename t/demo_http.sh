@@ -1,0 +1,81 @@
+#!/bin/sh
+# echo_server answers whatever the parser knows, and stops when it is told to.
+
+. "$(dirname "$0")/demo_common.sh"
+
+server=$top_builddir/demos/http/echo_server
+
+# Starts the server; its port is in $port.
+start()
+{
+    "$server" tcp:127.0.0.1:0 >"$scratch/server" 2>"$scratch/server_err" &
+    pid=$!
+    tries=0
+    until port=$(sed -n 's/^listening on tcp:127\.0\.0\.1:\([0-9]*\)$/\1/p' \
+        "$scratch/server") && [ -n "$port" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || { fault 'the server does not start'; finish; }
+        sleep 0.05
+    done
+}
+
+# Sends the server a signal; it has to end well.
+stop()
+{
+    kill -"$1" $pid
+    status=0
+    wait $pid || status=$?
+    [ $status -eq 0 ] || fault "SIG$1: status $status"
+    grep -q '^stopped: 0 requests ended, 0 cancelled, 0 connections cut$' \
+        "$scratch/server" || fault "SIG$1: no report"
+}
+
+# Sends a request; what comes back is in $scratch/out.
+say()
+{
+    printf "$1" >"$scratch/request"
+    status=0
+    timeout -k 5 "$patience" "$top_builddir/t/tcp_say" "$port" \
+        <"$scratch/request" >"$scratch/out" 2>"$scratch/err" || status=$?
+    tr -d '\r' <"$scratch/out" >"$scratch/plain"
+    mv "$scratch/plain" "$scratch/out"
+    ran="request $1"
+    ended_with 0
+}
+
+host='Host: a\r\nConnection: close\r\n'
+
+start
+for method in GET POST PUT DELETE PATCH PROPFIND M-SEARCH OPTIONS; do
+    say "$method /any/path?x HTTP/1.1\r\n${host}Content-Length: 5\r\n\r\nhello"
+    printed_line '^HTTP/1.1 200 OK$'
+    printed_line '^hello$'
+done
+say "POST / HTTP/1.1\r\n${host}Content-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+printed_line '^Content-Type: a/b$'
+printed_line '^Content-Length: 5$'
+printed_line '^hello$'
+say "OPTIONS * HTTP/1.1\r\n$host\r\n"
+printed_line '^HTTP/1.1 200 OK$'
+say 'GET / HTTP/1.0\r\n\r\n'
+printed_line '^HTTP/1.1 200 OK$'
+say "BREW / HTTP/1.1\r\n$host\r\n"
+printed_line '^HTTP/1.1 501 Not Implemented$'
+say "POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+printed_line '^HTTP/1.1 400 Bad Request$'
+say "POST / HTTP/1.1\r\n${host}Content-Length: 1048577\r\n\r\n"
+printed_line '^HTTP/1.1 413 Content Too Large$'
+stop TERM
+
+start
+stop INT
+
+run "$server" nonsense
+ended_with 1
+complained '^echo_server: nonsense: '
+[ "$(wc -l <"$scratch/err")" -eq 1 ] || fault_of_run 'more than one line'
+run "$server" tcp:127.0.0.1:0 more
+ended_with 2
+complained '^usage: '
+
+finish 'methods, refusals, both signals, bad arguments'

@@ -1,0 +1,370 @@
+/* Calling the server from inside its own callbacks: curl 3537, 3601, 5354,
+ * 8083; libhv 424; libevent 712, 997. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_talk.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static vetch_promise *
+hello(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, "hello", 5);
+    return NULL;
+}
+
+/* ---- the server, from a handler ---- */
+
+static vetch_promise *
+stop_first(vetch_http_request *r, void *ctx)
+{
+    *(vetch_promise **)ctx = vetch_http_server_stop(ht_server, 10);
+    return hello(r, NULL);
+}
+
+START_TEST(a_handler_may_stop_the_server)
+{
+    vetch_promise *p = NULL;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", stop_first, &p);
+    ht_connect(&t);
+    ht_say(&t, GET("/"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+END_TEST
+
+static vetch_promise *
+release_first(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_promise_unref(vetch_http_server_stop(ht_server, 10));
+    ht_server = vetch_http_server_unref(ht_server);
+    return hello(r, NULL);
+}
+
+START_TEST(a_handler_may_release_the_server)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", release_first, NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/") GET("/"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+}
+END_TEST
+
+static vetch_promise *
+add_route(vetch_http_request *r, void *ctx)
+{
+    char path[32];
+    int *n = ctx;
+
+    snprintf(path, sizeof(path), "/%d", (*n)++);
+    ht_route("GET", path, hello, NULL);
+    vetch_http_reply(r, 201, NULL, vetch_http_request_path(r), 1);
+    return NULL;
+}
+
+START_TEST(a_handler_may_add_routes)
+{
+    struct talk t;
+    int n = 0, i;
+
+    ht_start(NULL);
+    ht_route("GET", "/add", add_route, &n);
+    ht_connect(&t);
+    for (i = 0; i < 50; i++) {
+        char path[32];
+
+        ht_say(&t, GET("/add"));
+        ck_assert_uint_eq(ht_hear(&t), 201);
+        snprintf(path, sizeof(path), "/%d", i);
+        ht_get(&t, path);
+        ck_assert_uint_eq(ht_hear(&t), 200);
+    }
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* ---- one request from another's callbacks ---- */
+
+struct pending {
+    vetch_http_request *request;
+    vetch_deferred *deferred;
+};
+static struct pending pending[8];
+static unsigned n_pending;
+
+static void
+resolve(unsigned i)
+{
+    vetch_deferred_resolve(pending[i].deferred, NULL, NULL);
+    pending[i].deferred = vetch_deferred_unref(pending[i].deferred);
+}
+
+/* On cancel, answer every request there is, and end all handlers. */
+static void
+answer_all(vetch_deferred *d, void *ctx)
+{
+    unsigned i;
+
+    (void)d;
+    (void)ctx;
+    for (i = 0; i < n_pending; i++) {
+        if (pending[i].deferred == NULL)
+            continue;
+        vetch_http_reply(pending[i].request, 503, NULL, NULL, 0);
+        resolve(i);
+    }
+}
+
+static vetch_promise *
+wait_for_test(vetch_http_request *r, void *ctx)
+{
+    struct pending *p = &pending[n_pending++];
+
+    (void)ctx;
+    p->request = r;
+    p->deferred = vetch_deferred_new(answer_all, NULL);
+    return vetch_deferred_promise(p->deferred);
+}
+
+static vetch_promise *
+answer_the_other(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(pending[0].request, 202, NULL, NULL, 0);
+    resolve(0);
+    return hello(r, NULL);
+}
+
+static void
+start(void)
+{
+    n_pending = 0;
+    memset(pending, 0, sizeof(pending));
+    ht_start(NULL);
+    ht_route("GET", "/wait", wait_for_test, NULL);
+    ht_route("GET", "/other", answer_the_other, NULL);
+    ht_route("GET", "/", hello, NULL);
+}
+
+START_TEST(a_handler_may_answer_another_request)
+{
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/other") GET("/"));
+    ck_assert_uint_eq(ht_hear(&t), 202);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_handler_may_answer_a_request_of_another_connection)
+{
+    struct talk a, b;
+
+    start();
+    ht_connect(&a);
+    ht_connect(&b);
+    ht_say(&a, GET("/wait"));
+    ht_say(&b, GET("/other"));
+    ck_assert_uint_eq(ht_hear(&a), 202);
+    ck_assert_uint_eq(ht_hear(&b), 200);
+    ht_hang_up(&a);
+    ht_hang_up(&b);
+    ht_end();
+}
+END_TEST
+
+/* Cancellers run while the connection's list is being emptied. */
+START_TEST(a_canceller_may_answer_all_requests)
+{
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/wait") GET("/wait") GET("/wait"));
+    ck_assert_uint_eq(n_pending, 4);
+    ht_hang_up(&t);
+    ck_assert_ptr_null(pending[0].deferred);
+    ck_assert_ptr_null(pending[3].deferred);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
+{
+    vetch_promise *p;
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/wait"));
+    p = vetch_http_server_stop(ht_server, 3);
+    vt_advance(3.1);
+    ck_assert_uint_eq(ht_hear(&t), 503);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ht_server = vetch_http_server_unref(ht_server);
+    vt_run_ready();
+}
+END_TEST
+
+/* ---- a request in its own handler ---- */
+
+static vetch_promise *
+answer_and_abort(vetch_http_request *r, void *ctx)
+{
+    vetch_http_reply(r, 200, NULL, "x", 1);
+    vetch_http_reply_abort(r);
+    vetch_http_reply_abort(r);
+    return ctx != NULL ? vetch_sleep(1) : NULL;
+}
+
+static vetch_promise *
+abort_and_answer(vetch_http_request *r, void *ctx)
+{
+    vetch_http_reply_begin(r, 200, NULL);
+    vetch_http_reply_abort(r);
+    ck_assert_int_eq(vetch_http_reply_write(r, "x", 1), -1);
+    ck_assert_int_eq(vetch_http_reply(r, 200, NULL, "x", 1), -1);
+    return ctx != NULL ? vetch_sleep(1) : NULL;
+}
+
+START_TEST(a_handler_may_abort_its_own_connection)
+{
+    static const char *const paths[] = { "/1", "/2", "/3", "/4" };
+    struct talk t;
+    size_t i;
+
+    ht_start(NULL);
+    ht_route("GET", "/1", answer_and_abort, NULL);
+    ht_route("GET", "/2", answer_and_abort, &t);
+    ht_route("GET", "/3", abort_and_answer, NULL);
+    ht_route("GET", "/4", abort_and_answer, &t);
+    for (i = 0; i < 4; i++) {
+        ht_connect(&t);
+        ht_get(&t, paths[i]);
+        vt_advance(2);
+        ht_hear_end(&t);
+        ht_hang_up(&t);
+    }
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+settled_already(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, "x", 1);
+    return vetch_resolved(r, NULL);
+}
+
+static vetch_promise *
+in_a_task(void *ctx)
+{
+    vetch_error *error = NULL;
+
+    vetch_await(vetch_sleep(0.5), &error);
+    ck_assert_ptr_null(error);
+    vetch_http_reply(ctx, 200, NULL, "task", 4);
+    return NULL;
+}
+
+static vetch_promise *
+spawn(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    return vetch_spawn(in_a_task, r);
+}
+
+START_TEST(handlers_return_promises_of_all_kinds)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/settled", settled_already, NULL);
+    ht_route("GET", "/task", spawn, NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/settled") GET("/task") GET("/settled"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    vt_advance(1);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_body_is(&t, "task"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* A promise that others hold too: the request is over when the link is, and
+ * the work goes on. */
+static vetch_promise *
+share(vetch_http_request *r, void *ctx)
+{
+    (void)r;
+    return vetch_promise_ref(*(vetch_promise **)ctx);
+}
+
+START_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
+{
+    vetch_promise *shared = vetch_sleep(10);
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", share, &shared);
+    ht_connect(&t);
+    ht_say(&t, GET("/"));
+    ht_hang_up(&t);
+    ht_end();
+    ck_assert_int_eq(vetch_promise_state(shared), VETCH_PENDING);
+    vt_advance(11);
+    ck_assert_int_eq(vetch_promise_state(shared), VETCH_FULFILLED);
+    vetch_promise_unref(shared);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_reentry");
+    TCase *tc = vt_reactor_tcase("reentry");
+
+    tcase_add_test(tc, a_handler_may_stop_the_server);
+    tcase_add_test(tc, a_handler_may_release_the_server);
+    tcase_add_test(tc, a_handler_may_add_routes);
+    tcase_add_test(tc, a_handler_may_answer_another_request);
+    tcase_add_test(tc, a_handler_may_answer_a_request_of_another_connection);
+    tcase_add_test(tc, a_canceller_may_answer_all_requests);
+    tcase_add_test(tc, a_canceller_may_answer_at_the_deadline_of_a_stop);
+    tcase_add_test(tc, a_handler_may_abort_its_own_connection);
+    tcase_add_test(tc, handlers_return_promises_of_all_kinds);
+    tcase_add_test(tc, a_shared_promise_is_left_alone_when_the_client_goes);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}
