@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/mem-private.h"
 #include "base/object-private.h"
 
 #define VETCH__NODE_SIZE ((size_t)64)
@@ -33,16 +34,10 @@ struct vetch__slab {
 struct vetch__pool *vetch__pool_new(void *owner);
 /* Free the pool once its last node has come back. */
 void vetch__pool_release(struct vetch__pool *pool);
-/* A node with undefined content but its type; NULL and ENOMEM. */
-void *vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type);
-void vetch__pool_free(void *node);
-
-/* The same from a reserve of VETCH__POOL_RESERVE nodes that was set aside when
- * the pool was made; NULL if all of them are in use. */
-#define VETCH__POOL_RESERVE 128
-void *vetch__pool_alloc_reserved(struct vetch__pool *pool,
-                                 enum vetch__type type);
-void vetch__pool_free_reserved(void *node);
+/* Make more free nodes; -1 and ENOMEM. */
+int vetch__pool_grow(struct vetch__pool *pool);
+/* The last node of a pool without owner came back. */
+void vetch__pool_destroy(struct vetch__pool *pool);
 
 static inline struct vetch__pool *
 vetch__pool_of(const void *node)
@@ -51,6 +46,44 @@ vetch__pool_of(const void *node)
 
     return ((struct vetch__slab *)slab)->pool;
 }
+
+/* A node with undefined content but its type; NULL and ENOMEM. Inline, as the
+ * one below: they are a good part of what a promise costs. */
+static inline void *
+vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type)
+{
+    struct vetch__pool_free *f;
+
+    if (vetch__fault())
+        return NULL;
+    if (vetch__unlikely(pool->free == NULL) && vetch__pool_grow(pool) < 0)
+        return NULL;
+    f = pool->free;
+    pool->free = f->next;
+    pool->live++;
+    f->object.type = (uint16_t)type;
+    return f;
+}
+
+static inline void
+vetch__pool_free(void *node)
+{
+    struct vetch__pool *pool = vetch__pool_of(node);
+    struct vetch__pool_free *f = node;
+
+    f->object.type = VETCH__FREED;
+    f->next = pool->free;
+    pool->free = f;
+    if (vetch__unlikely(--pool->live == 0) && pool->owner == NULL)
+        vetch__pool_destroy(pool);
+}
+
+/* The same from a reserve of VETCH__POOL_RESERVE nodes that was set aside when
+ * the pool was made; NULL if all of them are in use. */
+#define VETCH__POOL_RESERVE 128
+void *vetch__pool_alloc_reserved(struct vetch__pool *pool,
+                                 enum vetch__type type);
+void vetch__pool_free_reserved(void *node);
 
 /* Call fn for each node handed out; fn may free nodes and make new ones, which
  * it may or may not be shown. */

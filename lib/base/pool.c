@@ -36,8 +36,8 @@ put(struct vetch__pool_free **list, void *node)
 
 /* Nodes enter the free list from the last to the first, so that a fresh slab
  * is used in the order of its addresses. */
-static int
-grow(struct vetch__pool *pool)
+int
+vetch__pool_grow(struct vetch__pool *pool)
 {
     struct vetch__slab *slab;
 
@@ -52,8 +52,8 @@ grow(struct vetch__pool *pool)
     return 0;
 }
 
-static void
-destroy(struct vetch__pool *pool)
+void
+vetch__pool_destroy(struct vetch__pool *pool)
 {
     struct vetch__slab *slab, *next;
 
@@ -72,7 +72,7 @@ vetch__pool_new(void *owner)
     if (pool == NULL)
         return NULL;
     pool->owner = owner;
-    if (vetch__fault() || grow(pool) < 0) {
+    if (vetch__fault() || vetch__pool_grow(pool) < 0) {
         vetch__free(pool);
         return NULL;
     }
@@ -90,33 +90,7 @@ vetch__pool_release(struct vetch__pool *pool)
 {
     pool->owner = NULL;
     if (pool->live == 0)
-        destroy(pool);
-}
-
-void *
-vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type)
-{
-    struct vetch__pool_free *f;
-
-    if (vetch__fault())
-        return NULL;
-    if (vetch__unlikely(pool->free == NULL) && grow(pool) < 0)
-        return NULL;
-    f = pool->free;
-    pool->free = f->next;
-    pool->live++;
-    f->object.type = (uint16_t)type;
-    return f;
-}
-
-void
-vetch__pool_free(void *node)
-{
-    struct vetch__pool *pool = vetch__pool_of(node);
-
-    put(&pool->free, node);
-    if (vetch__unlikely(--pool->live == 0) && pool->owner == NULL)
-        destroy(pool);
+        vetch__pool_destroy(pool);
 }
 
 void *
@@ -139,7 +113,7 @@ vetch__pool_free_reserved(void *node)
 
     put(&pool->reserve, node);
     if (--pool->live == 0 && pool->owner == NULL)
-        destroy(pool);
+        vetch__pool_destroy(pool);
 }
 
 void

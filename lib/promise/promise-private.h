@@ -157,11 +157,23 @@ void vetch__promise_adopt(vetch_reactor *r, vetch_promise *p, vetch_promise *q,
                           vetch_promise *held);
 /* Free a node that nothing refers to any more. */
 void vetch__promise_dispose(vetch_promise *p);
+/* Whether freeing the node is all there is to do. */
+static inline bool
+vetch__promise_is_plain(const vetch_promise *p)
+{
+    return p->object.state == VETCH_FULFILLED && p->u.value.free == NULL &&
+           !(p->object.flags & (VETCH__FORWARD | VETCH__SITED)) &&
+           !(p->second.flags & (VETCH__EMBEDDED | VETCH__RESERVED));
+}
 static inline void
 vetch__promise_unwanted(vetch_promise *p)
 {
-    if (p->object.refs == 0 && !(p->object.flags & VETCH__ACTIVE) &&
-        !(p->second.flags & VETCH__HAS_DEFERRED && p->second.refs > 0))
+    if (p->object.refs > 0 || p->object.flags & VETCH__ACTIVE ||
+        (p->second.flags & VETCH__HAS_DEFERRED && p->second.refs > 0))
+        return;
+    if (vetch__likely(vetch__promise_is_plain(p)))
+        vetch__pool_free(p);
+    else
         vetch__promise_dispose(p);
 }
 

@@ -305,13 +305,22 @@ wake_waiters(vetch_reactor *r, vetch_promise *p)
 
 /* ---- settling ---- */
 
-/* The outcome stands in `p`. */
-static void
+/* The outcome stands in `p`. The common case is one waiter, which takes over
+ * the reference of the list. */
+static inline void
 settled(vetch_reactor *r, vetch_promise *p)
 {
-    if (p->tail != NULL)
+    vetch_promise *w = p->tail;
+
+    if (w == NULL) {
+        vetch__promise_unwanted(p);
+    } else if (vetch__likely(untag(w->next) == w)) {
+        p->tail = NULL;
+        w->object.flags ^= VETCH__WAITING;
+        queue(r, w, p);
+    } else {
         wake_waiters(r, p);
-    vetch__promise_unwanted(p);
+    }
 }
 
 void
@@ -490,26 +499,38 @@ has_handler(const vetch_reactor *r, const vetch_promise *p,
 }
 
 static vetch_promise *
-call_handler(vetch_reactor *r, vetch_promise *p, vetch_promise *source,
-             const vetch_promise *from)
+call_handler_timed(vetch_reactor *r, const vetch_promise *p,
+                   const vetch_promise *from)
 {
-    bool fulfilled = from->object.state == VETCH_FULFILLED;
-    uint64_t started = r->debug ? vetch__clock_fresh(r) : 0;
+    uint64_t started = vetch__clock_fresh(r);
     vetch_value_fn on_value = p->u.link.on_value;
     vetch_error_fn on_error = p->u.link.on_error;
     vetch_promise *q;
 
-    r->handler = source;
-    if (fulfilled)
+    if (from->object.state == VETCH_FULFILLED) {
         q = on_value(from->u.value.data, p->u.link.ctx);
-    else
+        vetch__slow_check(r, (const void *)(uintptr_t)on_value, started);
+    } else {
         q = on_error(from->u.error, p->u.link.ctx);
-    r->handler = NULL;
+        vetch__slow_check(r, (const void *)(uintptr_t)on_error, started);
+    }
+    return q;
+}
+
+static inline vetch_promise *
+call_handler(vetch_reactor *r, vetch_promise *p, vetch_promise *source,
+             const vetch_promise *from)
+{
+    vetch_promise *q;
+
+    r->handler = source;
     if (vetch__unlikely(r->debug))
-        vetch__slow_check(r,
-                          fulfilled ? (const void *)(uintptr_t)on_value
-                                    : (const void *)(uintptr_t)on_error,
-                          started);
+        q = call_handler_timed(r, p, from);
+    else if (vetch__likely(from->object.state == VETCH_FULFILLED))
+        q = p->u.link.on_value(from->u.value.data, p->u.link.ctx);
+    else
+        q = p->u.link.on_error(from->u.error, p->u.link.ctx);
+    r->handler = NULL;
     return q;
 }
 
@@ -522,11 +543,12 @@ run_link(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
         pass(r, p, source);
         return;
     }
-    p->object.flags &= (uint8_t)~VETCH__CANCELING; /* what follows counts */
-    p->object.flags |= VETCH__RUNNING;
+    /* A cancel that was asked for before counts no more. */
+    p->object.flags =
+        (uint8_t)((p->object.flags & ~VETCH__CANCELING) | VETCH__RUNNING);
     q = call_handler(r, p, source, from);
     p->object.flags &= (uint8_t)~VETCH__RUNNING;
-    if (q == NULL) {
+    if (vetch__likely(q == NULL)) {
         drop(source);
         vetch__promise_fulfil(r, p, NULL, NULL);
     } else if (q == source) { /* vetch_same() */

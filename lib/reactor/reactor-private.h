@@ -139,10 +139,21 @@ int vetch__ready_init(vetch_reactor *r);
 void vetch__ready_done(vetch_reactor *r);
 void vetch__reactor_enter(vetch_reactor *r);
 void vetch__reactor_leave(vetch_reactor *r);
-/* Put a node at the end of the ready queue; never fails. */
-void vetch__ready_push(vetch_reactor *r, struct vetch__ready *node);
 /* Make sure that a leave comes soon: for writes from foreign callbacks. */
 void vetch__ready_wake(vetch_reactor *r);
+/* Put a node at the end of the ready queue; never fails. */
+static inline void
+vetch__ready_push(vetch_reactor *r, struct vetch__ready *node)
+{
+    node->next = NULL;
+    if (r->ready_last == NULL)
+        r->ready_first = node;
+    else
+        r->ready_last->next = node;
+    r->ready_last = node;
+    if (vetch__unlikely(r->depth == 0))
+        vetch__ready_wake(r);
+}
 /* Queue f once; its fn runs when the ready queue is empty. */
 void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
 void vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f);

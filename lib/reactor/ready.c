@@ -234,19 +234,6 @@ vetch__ready_wake(vetch_reactor *r)
 }
 
 void
-vetch__ready_push(vetch_reactor *r, struct vetch__ready *node)
-{
-    node->next = NULL;
-    if (r->ready_last == NULL)
-        r->ready_first = node;
-    else
-        r->ready_last->next = node;
-    r->ready_last = node;
-    if (vetch__unlikely(r->depth == 0))
-        vetch__ready_wake(r);
-}
-
-void
 vetch__flush_later(vetch_reactor *r, struct vetch__flush *f)
 {
     if (f->next != NULL)
