@@ -138,7 +138,6 @@ EXTRA_DIST += \
 	t/exports.txt \
 	t/needs_check.sh \
 	t/tree_common.sh \
-	t/undefined.txt \
 	t/undocumented.txt
 
 # Tests run in the build folder and find what they need through these.
@@ -150,9 +149,6 @@ AM_TESTS_ENVIRONMENT = \
 	COVERAGE_CFLAGS='$(COVERAGE_CFLAGS)'; export COVERAGE_CFLAGS;
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
-
-# tree_install.sh writes to what `make install' relinks: let it be alone.
-t/tree_install.log: $(unit_tests:=.log) $(demo_tests:.sh=.log)
 
 # After a change of the interface that is meant.
 update-exports: libvetch.la

@@ -42,12 +42,6 @@ list()
     sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$1" | LC_ALL=C sort -u
 }
 
-# Whether the library still lacks functions that its headers declare.
-incomplete()
-{
-    [ -n "$(list "$top_srcdir/t/undefined.txt")" ]
-}
-
 # What the shared library exports, sorted.
 exported()
 {

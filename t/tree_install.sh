@@ -4,11 +4,6 @@
 
 . "$(dirname "$0")/tree_common.sh"
 
-if incomplete &&
-    nm -u "$top_builddir/.libs/libvetch.so" 2>/dev/null | grep -q vetch_; then
-    skip 'the library is not complete yet'
-fi
-
 make_scratch
 dest=$scratch/dest
 unset MAKEFLAGS MFLAGS MAKELEVEL
