@@ -11,6 +11,12 @@
 static int n_freed;
 
 static void
+reset(void)
+{
+    n_freed = 0;
+}
+
+static void
 count_free(void *ctx)
 {
     (void)ctx;
@@ -125,6 +131,13 @@ START_TEST(unref_releases_results)
 }
 END_TEST
 
+START_TEST(unref_releases_executors)
+{
+    vetch_unref(vetch_executor_new(NULL));
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
 START_TEST(unref_fits_as_free_function)
 {
     vetch_bytes *b = vetch_bytes_new("x", 1);
@@ -161,6 +174,7 @@ main(void)
     Suite *suite = suite_create("unref");
     TCase *basics = vt_reactor_tcase("basics");
 
+    tcase_add_checked_fixture(basics, reset, NULL);
     tcase_add_test(basics, unref_of_null_does_nothing);
     tcase_add_test(basics, unref_releases_errors_and_byte_strings);
     tcase_add_test(basics, unref_releases_timers);
@@ -168,6 +182,7 @@ main(void)
     tcase_add_test(basics, unref_releases_promises_and_deferreds);
     tcase_add_test(basics, unref_of_a_slot_gives_it_back);
     tcase_add_test(basics, unref_releases_results);
+    tcase_add_test(basics, unref_releases_executors);
     tcase_add_test(basics, unref_fits_as_free_function);
     tcase_add_test(basics, unref_releases_the_reactor);
 #ifndef VETCH_DEBUG_BUILD
