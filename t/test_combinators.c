@@ -707,6 +707,35 @@ START_TEST(rule_10_cancel_of_a_combinator_leaves_shared_children)
 }
 END_TEST
 
+/* Each child is an operation and its clean-up, which both take their time. */
+START_TEST(rule_10_second_request_reaches_the_clean_up_of_the_children)
+{
+    struct pk_op clean_up[3];
+    struct pk_link handled[3] = { { 0 } };
+    struct three t;
+    vetch_promise *p;
+
+    start_three(&t, PK_AGREE);
+    for (int i = 0; i < 3; i++) {
+        clean_up[i] = (struct pk_op){ .on_cancel = PK_AGREE };
+        handled[i].answer = pk_start(&clean_up[i]);
+        t.promise[i] = vetch_handle(t.promise[i], pk_never_value, pk_on_error,
+                                    &handled[i]);
+    }
+    p = combinators[_i](t.promise, 3);
+    vetch_promise_cancel(p);
+    pk_expect_pending(p);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(handled[i].ran, 1);
+        ck_assert_uint_eq(clean_up[i].canceled, 0);
+    }
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(clean_up[i].canceled, 1);
+}
+END_TEST
+
 static void
 add_all(Suite *suite)
 {
@@ -775,6 +804,8 @@ add_common(Suite *suite)
                         n);
     tcase_add_loop_test(
         tc, rule_10_cancel_of_a_combinator_leaves_shared_children, 0, n);
+    tcase_add_loop_test(
+        tc, rule_10_second_request_reaches_the_clean_up_of_the_children, 0, n);
     suite_add_tcase(suite, tc);
 }
 

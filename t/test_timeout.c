@@ -349,6 +349,24 @@ START_TEST(rule_10_timeout_of_a_child_is_an_error_of_the_group)
 }
 END_TEST
 
+START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    struct pk_op clean_up = { .on_cancel = PK_AGREE };
+    struct pk_link handled = { .answer = pk_start(&clean_up) };
+    vetch_promise *p = vetch_handle(pk_start(&op), pk_never_value, pk_on_error,
+                                    &handled);
+
+    p = vetch_timeout(p, 1000);
+    vetch_promise_cancel(p);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(clean_up.canceled, 0);
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    ck_assert_uint_eq(clean_up.canceled, 1);
+}
+END_TEST
+
 static void
 add_sleep(Suite *suite)
 {
@@ -398,6 +416,8 @@ add_own_cancel(Suite *suite)
     tcase_add_test(tc, rule_10_timeouts_at_the_same_moment_are_one_timeout);
     tcase_add_test(tc, rule_10_timeout_over_a_combinator_stops_all_of_it);
     tcase_add_test(tc, rule_10_timeout_of_a_child_is_an_error_of_the_group);
+    tcase_add_test(
+        tc, rule_10_second_request_reaches_the_clean_up_through_a_timeout);
     suite_add_tcase(suite, tc);
 }
 

@@ -147,7 +147,7 @@ cancel_group(vetch_deferred *d, void *ctx)
 {
     struct group *g = ctx;
 
-    (void)d;
+    vetch__deferred_hear_again(d);
     g->canceled = true;
     g->decided = true;
     cancel_children(g);

@@ -247,6 +247,13 @@ vetch__deferred_node(const vetch_deferred *d)
 {
     return vetch__container(d, vetch_promise, second);
 }
+/* For a canceller that only passes the request on: let it hear of the next one,
+ * too, which may be for the clean-up that the first one began. */
+static inline void
+vetch__deferred_hear_again(vetch_deferred *d)
+{
+    vetch__deferred_node(d)->second.flags &= (uint8_t)~VETCH__CANCEL_SENT;
+}
 
 /* A new pending promise with its producer's end, or NULL and errno. */
 vetch_deferred *vetch__deferred_start(vetch_cancel_fn cancel, void *ctx);

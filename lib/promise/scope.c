@@ -201,7 +201,7 @@ vetch_scope_spawn(vetch_scope *s, vetch_task_fn body, void *ctx)
 static void
 cancel_end(vetch_deferred *d, void *ctx)
 {
-    (void)d;
+    vetch__deferred_hear_again(d);
     vetch_scope_cancel(ctx);
 }
 
@@ -234,7 +234,7 @@ vetch_scope_keep_errors_apart(vetch_scope *s, vetch_scope_error_fn fn,
 void
 vetch_scope_cancel(vetch_scope *s)
 {
-    if (s->ended || s->canceled)
+    if (s->ended)
         return;
     s->canceled = true;
     s->object.refs++;

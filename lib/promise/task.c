@@ -192,7 +192,7 @@ cancel_task(vetch_deferred *d, void *ctx)
 {
     struct task *t = ctx;
 
-    vetch__deferred_node(d)->second.flags &= (uint8_t)~VETCH__CANCEL_SENT;
+    vetch__deferred_hear_again(d);
     if (t->awaiting)
         vetch__promise_cancel_node(vetch__reactor, &t->watch);
     else

@@ -123,7 +123,7 @@ cancel_timed(vetch_deferred *d, void *ctx)
 {
     struct timeout *t = ctx;
 
-    (void)d;
+    vetch__deferred_hear_again(d);
     vetch__promise_cancel_node(vetch__reactor, t->watch);
 }
 
@@ -224,7 +224,7 @@ cancel_repeat(vetch_deferred *d, void *ctx)
 {
     struct repeat *rep = ctx;
 
-    (void)d;
+    vetch__deferred_hear_again(d);
     if (rep->watch != NULL)
         vetch__promise_cancel_node(vetch__reactor, rep->watch);
 }
