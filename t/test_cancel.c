@@ -545,6 +545,29 @@ START_TEST(rule_09_value_is_borrowed_while_a_shared_answer_runs)
 }
 END_TEST
 
+START_TEST(rule_09_borrowed_value_does_not_keep_an_operation_from_a_cancel)
+{
+    struct pk_thing thing = { 0 };
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = pk_start(&op), *other;
+    struct pk_link link = { .answer = vetch_promise_ref(p) };
+
+    other = vetch_then(p, pk_never_value, NULL);
+    p = vetch_then(pk_value(&thing), pk_on_value, &link);
+    vt_run_ready();
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    ck_assert_uint_eq(op.canceled, 0);
+    vetch_promise_cancel(other); /* now nobody wants it any more */
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_expect_pending(other);
+    pk_assert_alive(&thing);
+    pk_stop(&op);
+    pk_expect_error(other, VETCH_ECANCELED);
+    pk_assert_freed(&thing);
+}
+END_TEST
+
 static void
 add_request(Suite *suite)
 {
@@ -603,6 +626,8 @@ add_adopted(Suite *suite)
     tcase_add_test(tc,
                    rule_09_adopted_operation_that_others_hold_is_left_alone);
     tcase_add_test(tc, rule_09_value_is_borrowed_while_a_shared_answer_runs);
+    tcase_add_test(
+        tc, rule_09_borrowed_value_does_not_keep_an_operation_from_a_cancel);
     tcase_add_test(tc, rule_09_clean_up_after_a_cancel_may_take_its_time);
     tcase_add_test(tc, rule_09_second_request_reaches_the_clean_up);
     suite_add_tcase(suite, tc);

@@ -79,8 +79,8 @@ vetch__cancel_withdraw(vetch_promise *p)
     p->second.refs--; /* the caller has one as well */
 }
 
-static void
-give_back(void *held, size_t index, vetch_promise *answer)
+void
+vetch__give_back(void *held, size_t index, vetch_promise *answer)
 {
     (void)index;
     vetch_promise_unref(answer);
@@ -98,7 +98,8 @@ keep_borrowed(vetch_reactor *r, vetch_promise *p)
     if (p->second.state != VETCH__K_FOLLOW || p->u.follow.held == NULL)
         return true;
     answer = vetch_promise_ref(vetch__promise_source(p));
-    if (vetch__watch(r, answer, give_back, p->u.follow.held, 0) == NULL) {
+    if (vetch__watch(r, answer, vetch__give_back, p->u.follow.held, 0) ==
+        NULL) {
         vetch_promise_unref(answer);
         return false;
     }

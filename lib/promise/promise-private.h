@@ -209,6 +209,8 @@ void vetch__promise_report(vetch_promise *p);
 
 /* ---- cancel.c ---- */
 void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
+/* Releases `held`, whose value was borrowed until `answer` settled. */
+void vetch__give_back(void *held, size_t index, vetch_promise *answer);
 /* Take an ASKED producer, which is about to follow, off its list. */
 void vetch__cancel_withdraw(vetch_promise *p);
 

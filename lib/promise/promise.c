@@ -254,11 +254,27 @@ vetch__promise_source(const vetch_promise *waiter)
     return untag(untag(last->next)->prev);
 }
 
+/* One who waits only to give back what a handler had borrowed. */
+static bool
+only_gives_back(const vetch_promise *waiter)
+{
+    return waiter->second.state == VETCH__K_WATCH &&
+           waiter->u.watch.fn == vetch__give_back;
+}
+
 bool
 vetch__promise_sole(const vetch_promise *waiter, const vetch_promise *source)
 {
-    return source->object.refs == 1 && source->tail == waiter &&
-           untag(waiter->next) == waiter;
+    const vetch_promise *w = source->tail;
+
+    if (source->object.refs != 1)
+        return false;
+    do {
+        if (w != waiter && !only_gives_back(w))
+            return false;
+        w = untag(w->next);
+    } while (w != source->tail);
+    return true;
 }
 
 void
