@@ -42,6 +42,7 @@ unit_tests = \
 	t/test_parser_response \
 	t/test_post \
 	t/test_promise \
+	t/test_promise_model \
 	t/test_promise_oom \
 	t/test_queue \
 	t/test_reactor \
@@ -105,8 +106,13 @@ t_libharness_la_SOURCES = \
 	t/harness.h \
 	t/net_probe.c \
 	t/net_probe.h \
+	t/promise_graph.c \
 	t/promise_kit.c \
-	t/promise_kit.h
+	t/promise_kit.h \
+	t/promise_model.c \
+	t/promise_model.h \
+	t/promise_world.c \
+	t/promise_world.h
 t_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
 check_PROGRAMS += $(unit_tests)

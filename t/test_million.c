@@ -387,7 +387,8 @@ recurse_with_values(void)
     p = vetch_then(vetch_resolved(NULL, NULL), keep_value, NULL);
     pk_expect_value(p, 7);
     for (int i = 0; i < MILLION; i++)
-        pk_assert_freed(&things[i]);
+        n_ends += things[i].freed == 1;
+    ck_assert_uint_eq(n_ends, MILLION);
 }
 
 START_TEST(rule_12_recursion_a_million_deep)
