@@ -122,8 +122,28 @@ extern vetch_promise vetch__misused;
 extern vetch_promise vetch__nothing; /* fulfilled without a value */
 
 /* ---- promise.c ---- */
-/* A pending node; NULL and ENOMEM. */
-vetch_promise *vetch__promise_new(vetch_reactor *r, enum vetch__kind kind);
+/* A pending node with one reference. */
+static inline void
+vetch__promise_init(vetch_promise *p, enum vetch__kind kind, unsigned flags)
+{
+    p->object = (struct vetch__object){ .type = VETCH__PROMISE,
+                                        .state = VETCH_PENDING,
+                                        .refs = 1 };
+    p->second = (struct vetch__object){ .type = VETCH__DEFERRED,
+                                        .state = (uint8_t)kind,
+                                        .flags = (uint8_t)flags };
+    p->tail = NULL;
+}
+/* The same from the pool; NULL and ENOMEM. */
+static inline vetch_promise *
+vetch__promise_new(vetch_reactor *r, enum vetch__kind kind)
+{
+    vetch_promise *p = vetch__pool_alloc(r->pool, VETCH__PROMISE);
+
+    if (vetch__likely(p != NULL))
+        vetch__promise_init(p, kind, 0);
+    return p;
+}
 /* The node that holds the outcome of a settled promise. */
 static inline vetch_promise *
 vetch__outcome(vetch_promise *p)

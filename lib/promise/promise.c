@@ -85,31 +85,7 @@ vetch_promise_unref(vetch_promise *p)
 
 /* ---- making and freeing nodes ---- */
 
-static void
-init(vetch_promise *p, enum vetch__kind kind, unsigned flags)
-{
-    p->object.type = VETCH__PROMISE;
-    p->object.state = VETCH_PENDING;
-    p->object.flags = 0;
-    p->object.refs = 1;
-    p->second.type = VETCH__DEFERRED;
-    p->second.state = (uint8_t)kind;
-    p->second.flags = (uint8_t)flags;
-    p->second.refs = 0;
-    p->tail = NULL;
-}
-
-vetch_promise *
-vetch__promise_new(vetch_reactor *r, enum vetch__kind kind)
-{
-    vetch_promise *p = vetch__pool_alloc(r->pool, VETCH__PROMISE);
-
-    if (p != NULL)
-        init(p, kind, 0);
-    return p;
-}
-
-/* As above, but with the reserve to fall back on. */
+/* A pending node, with the reserve to fall back on. */
 static vetch_promise *
 new_reserved(vetch_reactor *r, enum vetch__kind kind)
 {
@@ -119,7 +95,7 @@ new_reserved(vetch_reactor *r, enum vetch__kind kind)
         return p;
     p = vetch__pool_alloc_reserved(r->pool, VETCH__PROMISE);
     if (p != NULL)
-        init(p, kind, VETCH__RESERVED);
+        vetch__promise_init(p, kind, VETCH__RESERVED);
     return p;
 }
 
@@ -808,7 +784,8 @@ void
 vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
                       vetch__watch_fn fn, void *ctx)
 {
-    init(watch, VETCH__K_WATCH, VETCH__EMBEDDED | VETCH__INTERNAL);
+    vetch__promise_init(watch, VETCH__K_WATCH,
+                        VETCH__EMBEDDED | VETCH__INTERNAL);
     start_watch(r, watch, p, fn, ctx, 0);
 }
 
