@@ -54,15 +54,17 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_repeat(vetch_start_fn fn,
                                                          void *ctx);
 
 /* The outcome of `p`, or VETCH_ETIMEDOUT once `p` was cancelled after `seconds`
- * and has stopped. A cancel from elsewhere stays VETCH_ECANCELED. */
+ * and has stopped (a value that comes then is freed; another error than the
+ * cancel stays). A cancel from elsewhere stays VETCH_ECANCELED. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_timeout(vetch_promise *p,
                                                           double seconds);
 /* Fulfils, with no value, no earlier than `seconds` from now. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_sleep(double seconds);
 
 /* The next delivery of a signal to the process; deliveries between two calls
- * are kept. From the first call on the reactor owns the signal; a signal that
- * another reactor owns is rejected with EBUSY. The value is (intptr_t)signum. */
+ * are kept (1,000 of them). From the first call on, and until it ends, the
+ * reactor owns the signals of the process: for another one this rejects with
+ * EBUSY. The value is (intptr_t)signum. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_signal(int signum);
 
 /* Fulfils, with the number settled as (intptr_t), when `mode` is reached or

@@ -9,7 +9,8 @@ enum {
     VETCH_WRITABLE = 2
 };
 
-/* Runs while the descriptor is ready (level-triggered); `d` is borrowed. */
+/* Runs while the descriptor is ready (level-triggered), once for each event;
+ * `d` is borrowed. */
 typedef void (*vetch_descriptor_fn)(vetch_descriptor *d, unsigned events,
                                     void *ctx);
 

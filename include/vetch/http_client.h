@@ -66,7 +66,8 @@ vetch_http_post(vetch_http_client *c, const char *url, const char *type,
  * Ownership: single owner; _send and _stream consume it, else _free. Setters
  * return -1 and errno ENOMEM, or EINVAL for a name that is no token, a value
  * with control characters (RFC 9110, section 5.5), or a field that belongs to
- * the library (Host and the framing fields). An invalid method or URL is
+ * the library (Host, Expect and the framing fields). A field that is set again
+ * replaces the former. An invalid method (EINVAL) or URL (VETCH_EURL) is
  * reported by _send. NULL and ENOMEM if it cannot be made. */
 VETCH_EXPORT VETCH_NODISCARD vetch_http_call *
 vetch_http_call_new(vetch_http_client *c, const char *method, const char *url);
@@ -100,8 +101,8 @@ VETCH_EXPORT bool vetch_http_response_header_at(const vetch_http_response *r,
 VETCH_EXPORT const void *vetch_http_response_body(const vetch_http_response *r,
                                                   size_t *ret_len);
 /* The next piece of a streamed body: fulfils with vetch_bytes, or NULL at its
- * end. One read at a time (else VETCH_EMISUSE). What is not read is not
- * received: back-pressure to the peer. */
+ * end. One read at a time (else VETCH_EMISUSE); cancelling one ends the waiting
+ * only. What is not read is not received: back-pressure to the peer. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_response_read(vetch_http_response *r);
 /* Releasing a response whose stream was not read to its end closes its

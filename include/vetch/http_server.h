@@ -90,7 +90,8 @@ vetch_http_server_route_with(vetch_http_server *s, const char *method,
 
 /* Serve the regular files below `directory` under `prefix` ("/flags/"), with
  * sendfile, types by suffix, Last-Modified; no listing, no dot files, nothing
- * outside the directory, symbolic links included.
+ * outside the directory: symbolic links are not followed. Files are opened on
+ * the loop.
  * Errors: -1 and errno: EINVAL, ENOTDIR, ENOENT, ENOMEM, … */
 VETCH_EXPORT int vetch_http_server_files(vetch_http_server *s,
                                          const char *prefix,
@@ -98,8 +99,10 @@ VETCH_EXPORT int vetch_http_server_files(vetch_http_server *s,
 
 /* Stop: accept no more, close idle connections, let requests end (each answer
  * says `Connection: close`); after `seconds` cancel the handlers, a second later
- * abort what is left. Fulfils with a vetch_http_server_report, owned by the
- * promise, when every connection is gone. */
+ * abort what is left. Fulfils with a vetch_http_server_report when every
+ * connection is gone; free(3) frees one that is handed over. Cancelling the
+ * promise cancels and aborts at once. A second call can bring the end forward.
+ */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_server_stop(vetch_http_server *s, double seconds);
 
@@ -127,7 +130,8 @@ VETCH_EXPORT const char *vetch_http_request_peer(const vetch_http_request *r);
 VETCH_EXPORT const void *vetch_http_request_body(const vetch_http_request *r,
                                                  size_t *ret_len);
 /* On a streaming route: the next piece (vetch_bytes), NULL at the end.
- * `100 Continue` is sent when the first read finds nothing yet. */
+ * `100 Continue` is sent when the first read finds nothing yet. One read at a
+ * time (else VETCH_EMISUSE); cancelling one ends the waiting only. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_request_read(vetch_http_request *r);
 

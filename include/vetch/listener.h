@@ -46,7 +46,8 @@ VETCH_EXPORT void vetch_listener_set_error_fn(vetch_listener *l,
 
 /* Stop accepting at once, let connections end, abort the rest after `seconds`.
  * Fulfils with the number that was cut, as (intptr_t), when all are gone. A
- * second call gives the same end, with the earlier deadline. */
+ * second call gives the same end, with the earlier deadline. Cancelling the
+ * promise aborts what is left at once. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_listener_stop(vetch_listener *l, double seconds);
 

@@ -30,7 +30,9 @@ VETCH_EXPORT vetch_reactor *vetch_reactor_current(void);
 /* Take or release a reference. Releasing the last one ends the reactor: new
  * operations are rejected with VETCH_ECLOSED, what is pending is cancelled,
  * the ready queue drains, running jobs are awaited (5 s at most), and what is
- * left is named in the log. Objects the caller still holds stay valid. */
+ * left is named in the log. Objects the caller still holds stay valid. Inside a
+ * callback this waits until it has returned. In a forked child nothing ends:
+ * the thread merely lets go of the parent's reactor. */
 VETCH_EXPORT vetch_reactor *vetch_reactor_ref(vetch_reactor *r);
 VETCH_EXPORT vetch_reactor *vetch_reactor_unref(vetch_reactor *r);
 
@@ -42,8 +44,8 @@ VETCH_EXPORT struct event_base *vetch_reactor_event_base(vetch_reactor *r);
  *         or the loop's. Thread: reactor. */
 VETCH_EXPORT int vetch_reactor_run(vetch_reactor *r);
 
-/* Make the current (or else the next) vetch_reactor_run() return.
- * Thread: any, while the reactor lives. */
+/* Make the current (or else the next) vetch_reactor_run() return; vetch_run()
+ * is not concerned. Thread: any, while the reactor lives. */
 VETCH_EXPORT void vetch_reactor_stop(vetch_reactor *r);
 
 /* Run `fn` on the reactor's thread, in the order posted.

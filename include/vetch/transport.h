@@ -46,7 +46,10 @@ VETCH_BEGIN_DECLS
 /* Connect to an endpoint: `tcp:HOST:PORT`, `tcp:[::1]:PORT`, `unix:PATH`. Names
  * are resolved without blocking; the addresses are raced as RFC 8305 says.
  * Fulfils with a vetch_transport that reads nothing until a protocol is
- * attached; freed without one, it is aborted. */
+ * attached; freed without one, it is aborted.
+ * Errors: VETCH_EENDPOINT; those of vetch_resolve(); of the system: where
+ * several addresses failed, the code is that of the first which says more than
+ * that there is no way, and each error is a suppressed one. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_connect(const char *endpoint);
 
 /* Give a transport its protocol; `connected` is called from the ready queue.
