@@ -71,6 +71,11 @@ thread_tests = \
 	t/test_post \
 	t/test_version
 
+# Too long for valgrind; the sanitizers run them.
+long_tests = \
+	t/test_million \
+	t/test_promise_model
+
 # Whole programs, run end to end: shell scripts.
 demo_tests = \
 	t/demo_embed.sh \
