@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
-#include <string.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vetch/testing.h>
@@ -172,6 +173,53 @@ START_TEST(signals_are_free_again_when_their_reactor_has_ended)
     pthread_create(&thread, NULL, ask_on_another_thread, &code);
     pthread_join(thread, NULL);
     ck_assert_int_eq(code, 0);
+}
+END_TEST
+
+/* The child's own reactor gets the signal, the parent's does not. */
+static int
+use_in_child(void)
+{
+    struct outcome o = { 0 };
+
+    vetch_reactor_unref(vt_reactor);
+    if (vetch_reactor_new() == NULL)
+        return 1;
+    vetch_callback(vetch_signal(SIGUSR1), done, &o);
+    raise(SIGUSR1);
+    vt_run_ready();
+    return o.settled == 1 && o.signum == SIGUSR1 ? 0 : 2;
+}
+
+/* Thread libuv PR #846: delivered to both. (LESSONS 12) */
+START_TEST(signals_of_a_forked_child_are_its_own)
+{
+    struct outcome o = { 0 };
+    vetch_promise *p = vetch_signal(SIGUSR1);
+    int result = -1, results[2];
+    pid_t pid;
+
+    vetch_callback(vetch_promise_ref(p), done, &o);
+    ck_assert_int_eq(pipe(results), 0);
+    pid = fork();
+    if (pid == 0) {
+        result = use_in_child();
+        if (write(results[1], &result, sizeof(result)) < 0)
+            abort();
+        kill(getpid(), SIGKILL); /* a leak checker would find what it left */
+    }
+    close(results[1]);
+    ck_assert_int_eq((int)read(results[0], &result, sizeof(result)),
+                     (int)sizeof(result));
+    close(results[0]);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_int_eq(result, 0);
+    vt_run_ready();
+    ck_assert_int_eq(o.settled, 0);
+    raise(SIGUSR1);
+    vt_run_ready();
+    ck_assert_int_eq(o.settled, 1);
+    vetch_promise_unref(p);
 }
 END_TEST
 
@@ -344,6 +392,7 @@ main(void)
     tcase_add_test(errors, signal_must_be_one_that_can_be_caught);
     tcase_add_test(errors, signals_belong_to_one_reactor);
     tcase_add_test(errors, signals_are_free_again_when_their_reactor_has_ended);
+    tcase_add_test(errors, signals_of_a_forked_child_are_its_own);
     tcase_add_test(cancel, signal_cancelled_leaves_nothing);
     tcase_add_test(cancel, signal_in_a_race_that_it_loses_leaves_nothing);
     tcase_add_test(cancel, signal_in_a_race_that_it_wins_cancels_the_work);

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vetch/combinators.h>
 #include <vetch/error.h>
@@ -172,8 +173,10 @@ signals_done(vetch_reactor *r)
     vetch__free(r->signals);
     r->signals = NULL;
     atomic_store(&owner, NULL);
-    while (atomic_load(&n_handling) > 0)
-        sched_yield(); /* on another thread one still holds the reactor */
+    /* On another thread one may still hold the reactor. A forked child has no
+     * other threads, only the count. */
+    while (r->pid == getpid() && atomic_load(&n_handling) > 0)
+        sched_yield();
 }
 
 static int

@@ -394,7 +394,7 @@ name_what_is_left(vetch_reactor *r, struct vetch__list *ended)
 /* In a child process the loop is shared with the parent: taking it down would
  * take the parent's descriptors out of it. */
 static bool
-forked(const vetch_reactor *r)
+forked(vetch_reactor *r)
 {
     if (r->pid == getpid())
         return false;
@@ -402,6 +402,8 @@ forked(const vetch_reactor *r)
               "a reactor is left alone in process %d: it "
               "belongs to process %d",
               (int)getpid(), (int)r->pid);
+    if (r->signals_done != NULL) /* handlers are the child's own */
+        r->signals_done(r);
     vetch__reactor = NULL;
     return true;
 }
