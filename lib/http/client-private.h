@@ -63,7 +63,6 @@ struct vetch_http_call {
     bool idempotent;
     bool to_head;
     bool stream;
-    bool retried;
     bool own_coding; /* the user asks for codings, and undoes them */
     bool own_authorization;
     char text[]; /* the method, then the URL, each with a NUL */

@@ -162,17 +162,17 @@ send_request(struct vetch__client_conn *c)
 
 /* ---- the beginning and the end ---- */
 
-/* Whether the call may be tried on another connection: this one was used
- * before, and died before it said anything, as happens when a server closes an
- * idle connection while our request is on its way. */
+/* Whether the call may be tried once more, on a fresh connection: this one was
+ * used before, and died before it said anything, as happens when a server
+ * closes an idle connection while our request is on its way. */
 static bool
 may_retry(const struct vetch__client_conn *c)
 {
     const vetch_http_call *call = c->call;
 
     return c->why == NULL && c->state == VETCH__CLIENT_HEAD && !c->heard &&
-           c->uses > 1 && call->idempotent && !call->retried &&
-           c->client->options.retry && !c->client->ended;
+           c->uses > 1 && call->idempotent && c->client->options.retry &&
+           !c->client->ended;
 }
 
 static vetch_error *
@@ -240,7 +240,6 @@ conn_gone(struct vetch__client_conn *c, const vetch_error *reason)
 
         c->call = NULL;
         call->conn = NULL;
-        call->retried = true;
         c->state = VETCH__CLIENT_OVER;
         vetch__http_pool_replace(&client->pool, &c->slot, &call->waiter);
     } else {
