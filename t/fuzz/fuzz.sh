@@ -1,4 +1,6 @@
 #!/bin/sh
 # Replays the corpus of every fuzz target, with mutations of each input.
 set -eu
-"$top_builddir/t/fuzz/fuzz_http" "$top_srcdir/t/fuzz/http"
+for target in http url inflate; do
+    "$top_builddir/t/fuzz/fuzz_$target" "$top_srcdir/t/fuzz/$target"
+done

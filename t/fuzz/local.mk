@@ -9,6 +9,18 @@ t_fuzz_fuzz_http_SOURCES = \
 t_fuzz_fuzz_http_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t
 t_fuzz_fuzz_http_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
 
+check_PROGRAMS += t/fuzz/fuzz_inflate
+t_fuzz_fuzz_inflate_SOURCES = \
+	t/fuzz/fuzz_inflate.c \
+	t/fuzz/replay.c
+t_fuzz_fuzz_inflate_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
+
+check_PROGRAMS += t/fuzz/fuzz_url
+t_fuzz_fuzz_url_SOURCES = \
+	t/fuzz/fuzz_url.c \
+	t/fuzz/replay.c
+t_fuzz_fuzz_url_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
+
 TESTS += t/fuzz/fuzz.sh
 EXTRA_DIST += \
 	t/fuzz/fuzz.sh \
@@ -23,4 +35,17 @@ EXTRA_DIST += \
 	t/fuzz/http/response_close \
 	t/fuzz/http/response_head \
 	t/fuzz/http/response_informational \
-	t/fuzz/http/smuggle
+	t/fuzz/http/smuggle \
+	t/fuzz/inflate/chain \
+	t/fuzz/inflate/chain_other \
+	t/fuzz/inflate/expands \
+	t/fuzz/inflate/gzip \
+	t/fuzz/inflate/members \
+	t/fuzz/inflate/raw \
+	t/fuzz/inflate/stored \
+	t/fuzz/inflate/zlib \
+	t/fuzz/url/address \
+	t/fuzz/url/bare \
+	t/fuzz/url/credentials \
+	t/fuzz/url/plain \
+	t/fuzz/url/port
