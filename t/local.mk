@@ -25,6 +25,7 @@ unit_tests = \
 	t/test_http_files \
 	t/test_http_pipelining \
 	t/test_http_pool \
+	t/test_http_random \
 	t/test_http_reentry \
 	t/test_http_server \
 	t/test_http_stop \

@@ -287,6 +287,31 @@ START_TEST(tiny_chunks_come_together)
 }
 END_TEST
 
+START_TEST(the_end_of_a_stream_may_come_late)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 1);
+    read_piece(&s);
+    ht_say(&t, "0\r\nX: y\r\n");
+    ck_assert(!s.over);
+    ht_say(&t, "\r\n");
+    ck_assert(s.over);
+    read_piece(&s); /* and it stays the end */
+    ck_assert_int_eq(s.error, 0);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
 /* node 10487, libevent 483: the handler starts at the end of the head, and
  * the client is told to go on when it first reads. */
 START_TEST(continue_is_said_at_the_first_read)
@@ -448,6 +473,53 @@ START_TEST(one_read_at_a_time)
 }
 END_TEST
 
+static int misused;
+
+static vetch_promise *
+read_without_stream(vetch_http_request *r, void *ctx)
+{
+    vetch_promise *p = vetch_http_request_read(r);
+
+    (void)ctx;
+    misused = vetch_error_code(vetch_promise_error(p));
+    vetch_promise_unref(p);
+    vetch_http_reply(r, 200, NULL, NULL, 0);
+    return NULL;
+}
+
+START_TEST(whole_bodies_are_not_read_in_pieces)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("POST", "/", read_without_stream, NULL);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 1\r\n\r\na");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_int_eq(misused, VETCH_EMISUSE);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(nothing_is_read_after_the_client_has_gone)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 2\r\n\r\n");
+    vetch_http_reply(s.request, 200, NULL, NULL, 0); /* it goes on */
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    read_piece(&s);
+    ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
+    end_stream(&s);
+    ht_end();
+}
+END_TEST
+
 /* ---- answers in pieces ---- */
 
 static vetch_promise *
@@ -568,6 +640,67 @@ START_TEST(drain_waits_for_the_client)
 }
 END_TEST
 
+/* Two answers at once: the second is held until the first has ended. */
+static struct stream answers[2];
+
+static vetch_promise *
+take_next(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    return take_stream(r, &answers[answers[0].request == NULL ? 0 : 1]);
+}
+
+static int
+code_of(vetch_promise *p)
+{
+    int code = vetch_promise_state(p) == VETCH_REJECTED
+                   ? vetch_error_code(vetch_promise_error(p))
+                   : 0;
+
+    vetch_promise_unref(p);
+    return code;
+}
+
+START_TEST(drain_waits_while_an_answer_is_held)
+{
+    static const char block[70000];
+    struct talk t;
+    vetch_promise *p;
+
+    memset(answers, 0, sizeof(answers));
+    ht_start(NULL);
+    ht_route("GET", "/", take_next, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ht_get(&t, "/");
+    ck_assert_int_eq(vetch_http_reply_begin(answers[1].request, 200, NULL), 0);
+    ck_assert_int_eq(code_of(vetch_http_reply_drain(answers[1].request)), 0);
+    vetch_http_reply_write(answers[1].request, block, sizeof(block));
+    p = vetch_http_reply_drain(answers[1].request);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    ck_assert_int_eq(code_of(vetch_http_reply_drain(answers[1].request)),
+                     VETCH_EMISUSE);
+    vetch_promise_cancel(p);
+    vt_run_ready();
+    ck_assert_int_eq(code_of(p), VETCH_ECANCELED);
+    p = vetch_http_reply_drain(answers[1].request);
+    vetch_http_reply(answers[0].request, 200, NULL, "first", 5);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_body_is(&t, "first"));
+    vetch_http_reply_write(answers[1].request, "x", 1);
+    vetch_http_reply_end(answers[1].request);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, sizeof(block) + 1);
+    end_stream(&answers[0]);
+    end_stream(&answers[1]);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
 START_TEST(drain_ends_when_the_client_goes)
 {
     struct flood f = { .left = 200 };
@@ -632,6 +765,7 @@ main(void)
     tc = vt_reactor_tcase("streams");
     tcase_add_test(tc, a_stream_is_read_piece_by_piece);
     tcase_add_test(tc, tiny_chunks_come_together);
+    tcase_add_test(tc, the_end_of_a_stream_may_come_late);
     tcase_add_test(tc, continue_is_said_at_the_first_read);
     tcase_add_test(tc, an_early_answer_closes_but_arrives);
     tcase_add_test(tc, what_is_not_read_is_not_received);
@@ -639,11 +773,14 @@ main(void)
     tcase_add_test(tc, a_malformed_stream_rejects_the_read_and_is_400);
     tcase_add_test(tc, reads_may_be_cancelled_and_repeated);
     tcase_add_test(tc, one_read_at_a_time);
+    tcase_add_test(tc, whole_bodies_are_not_read_in_pieces);
+    tcase_add_test(tc, nothing_is_read_after_the_client_has_gone);
     suite_add_tcase(s, tc);
     tc = vt_reactor_tcase("answers");
     tcase_add_test(tc, answers_in_pieces_are_chunked);
     tcase_add_test(tc, an_answer_that_was_not_ended_is_cut_off);
     tcase_add_test(tc, drain_waits_for_the_client);
+    tcase_add_test(tc, drain_waits_while_an_answer_is_held);
     tcase_add_test(tc, drain_ends_when_the_client_goes);
     tcase_add_test(tc, writing_without_drain_meets_the_hard_cap);
     suite_add_tcase(s, tc);

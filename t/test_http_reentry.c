@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "http_talk.h"
 
@@ -349,6 +351,99 @@ START_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
 }
 END_TEST
 
+/* ---- what a call of the user's may not set off at once ---- */
+
+struct canceled {
+    vetch_http_request *request;
+    vetch_deferred *deferred;
+    bool in_call;
+    unsigned n;
+};
+
+static void
+not_in_a_call(vetch_deferred *d, void *ctx)
+{
+    struct canceled *c = ctx;
+
+    ck_assert(!c->in_call);
+    c->n++;
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+static vetch_promise *
+wait_for_cancel(vetch_http_request *r, void *ctx)
+{
+    struct canceled *c = ctx;
+
+    c->request = r;
+    c->deferred = vetch_deferred_new(not_in_a_call, c);
+    return vetch_deferred_promise(c->deferred);
+}
+
+/* The reset is on its way, but the server has not looked yet. */
+static void
+reset_unnoticed(struct talk *t)
+{
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(t->fd);
+    free(t->in);
+}
+
+START_TEST(a_write_that_fails_does_not_call_the_canceller)
+{
+    static char block[1000000];
+    struct canceled c = { 0 };
+    struct talk t;
+    int i;
+
+    ht_start_tcp(NULL);
+    ht_route("GET", "/", wait_for_cancel, &c);
+    ht_connect(&t);
+    ht_say(&t, GET("/"));
+    while (c.request == NULL)
+        vt_run_ready();
+    vetch_http_reply_begin(c.request, 200, NULL);
+    vt_run_ready();
+    reset_unnoticed(&t);
+    c.in_call = true;
+    for (i = 0; i < 10; i++)
+        ck_assert_int_eq(
+            vetch_http_reply_write(c.request, block, sizeof(block)), 0);
+    c.in_call = false;
+    while (c.n == 0)
+        vt_run_ready();
+    vetch_deferred_unref(c.deferred);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+read_and_forget(vetch_http_request *r, void *ctx)
+{
+    *(vetch_promise **)ctx = vetch_http_request_read(r);
+    vetch_http_reply(r, 200, NULL, NULL, 0);
+    return NULL;
+}
+
+START_TEST(a_read_that_was_forgotten_ends_with_its_request)
+{
+    vetch_promise *p = NULL;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_stream_route("POST", "/", read_and_forget, &p);
+    ht_connect(&t);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
+    vetch_promise_unref(p);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -365,6 +460,8 @@ main(void)
     tcase_add_test(tc, a_handler_may_abort_its_own_connection);
     tcase_add_test(tc, handlers_return_promises_of_all_kinds);
     tcase_add_test(tc, a_shared_promise_is_left_alone_when_the_client_goes);
+    tcase_add_test(tc, a_write_that_fails_does_not_call_the_canceller);
+    tcase_add_test(tc, a_read_that_was_forgotten_ends_with_its_request);
     suite_add_tcase(s, tc);
     return vt_main(s);
 }

@@ -203,6 +203,7 @@ START_TEST(the_form_of_the_target_fits_the_method)
         { "GET http://a?q HTTP/1.1\r\n" H "\r\n", "GET /?q keep []\n" },
         { "GET http://a/b?q HTTP/1.1\r\n" H "\r\n", "GET /b?q keep []\n" },
         { "GET HTTP://A:80/b HTTP/1.1\r\n" H "\r\n", "GET /b keep []\n" },
+        { "GET https://a/b HTTP/1.1\r\n" H "\r\n", "GET /b keep []\n" },
         { "GET http://a/b HTTP/1.0\r\n\r\n", "GET /b close []\n" }, );
 }
 END_TEST

@@ -176,6 +176,16 @@ START_TEST(a_method_may_be_found_on_a_less_exact_route)
 }
 END_TEST
 
+START_TEST(without_routes_nothing_is_found)
+{
+    struct vetch__router r = { NULL };
+
+    ck_assert_str_eq(find(&r, "GET", "/"), "404");
+    ck_assert_str_eq(find(&r, "OPTIONS", "*"), "404");
+    vetch__router_done(&r);
+}
+END_TEST
+
 START_TEST(malformed_patterns_are_refused)
 {
     static const char *const patterns[] = {
@@ -362,6 +372,7 @@ main(void)
     tcase_add_test(tc, paths_are_decoded_and_normalised);
     suite_add_tcase(s, tc);
     tc = vt_tcase("errors");
+    tcase_add_test(tc, without_routes_nothing_is_found);
     tcase_add_test(tc, malformed_patterns_are_refused);
     tcase_add_test(tc, a_route_is_added_once);
     tcase_add_test(tc, the_context_is_freed_once_or_left_alone);

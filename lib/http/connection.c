@@ -70,6 +70,23 @@ unlink_request(vetch_http_request *r)
     r->conn = NULL;
 }
 
+/* Handlers are cancelled at the end of the dispatch, because the client may
+ * have gone in the middle of a call of the user's. */
+void
+vetch__http_cancel_orphans(struct vetch__flush *f)
+{
+    vetch_http_server *s = vetch__container(f, vetch_http_server, orphan_flush);
+
+    vetch_http_server_ref(s);
+    while (!vetch__list_empty(&s->orphans)) {
+        vetch_http_request *r = request_of(s->orphans.next);
+
+        vetch__list_remove(&r->link);
+        vetch__http_request_cancel(r);
+    }
+    vetch_http_server_unref(s);
+}
+
 /* The client has gone, or its connection is closing: nothing that r answers
  * can reach it. */
 static void
@@ -83,10 +100,12 @@ orphan(vetch_http_request *r, const vetch_error *reason)
                    : vetch_error_new(VETCH_ETRUNCATED,
                                      "the client ended the connection"));
     vetch__http_reply_drained(r);
-    if (r->watching)
-        vetch__http_request_cancel(r);
-    else if (!r->running)
+    if (r->watching) {
+        vetch__list_append(&r->server->orphans, &r->link);
+        vetch__flush_later(r->server->reactor, &r->server->orphan_flush);
+    } else if (!r->running) {
         vetch__http_request_give(r);
+    }
 }
 
 /* Those whose answer was sent keep the connection, until it is lost. */
@@ -104,6 +123,8 @@ retire(vetch_http_request *r)
 {
     if (r->conn != NULL)
         unlink_request(r);
+    else
+        vetch__list_remove(&r->link); /* perhaps of an orphan */
     vetch__http_request_give(r);
 }
 

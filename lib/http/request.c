@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <vetch/error.h>
+
 #include "base/check-private.h"
 #include "base/mem-private.h"
 
@@ -113,6 +115,12 @@ vetch__http_request_give(vetch_http_request *r)
 {
     vetch_http_server *s = r->server;
 
+    /* What a handler began to wait for, and then forgot. */
+    if (vetch__unlikely(r->reader != NULL))
+        vetch__http_body_fail(
+            r, vetch_error_new(VETCH_ECANCELED, "the request has ended"));
+    if (vetch__unlikely(r->drainer != NULL))
+        vetch__http_reply_drained(r);
     if (vetch__unlikely(r->held_fd >= 0))
         close(r->held_fd);
     r->transport = vetch_transport_unref(r->transport);

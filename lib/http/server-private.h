@@ -50,6 +50,8 @@ struct vetch_http_server {
 
     struct vetch__list connections;
     size_t n_connections;
+    struct vetch__list orphans; /* requests whose handlers will be cancelled */
+    struct vetch__flush orphan_flush;
     vetch_http_request *spare; /* recycled, linked by `next_spare` */
     unsigned n_spare;
 
@@ -154,7 +156,7 @@ vetch_protocol *vetch__http_conn_new(void *server);
 void vetch__http_conn_settle(struct vetch__http_conn *c);
 /* All of r's answer was given: let the next one write, or close. */
 void vetch__http_answer_ended(vetch_http_request *r);
-/* Flush, then close; requests that were not answered are cancelled. */
+/* Flush, then close; requests that were not answered will be cancelled. */
 void vetch__http_conn_close(struct vetch__http_conn *c);
 void vetch__http_conn_abort(struct vetch__http_conn *c);
 /* Answer nothing but this error, after what is due before it, and close. */
@@ -162,6 +164,7 @@ void vetch__http_conn_refuse(struct vetch__http_conn *c, unsigned status,
                              const char *why);
 /* The first request whose answer was not sent, or NULL. */
 vetch_http_request *vetch__http_writer(const struct vetch__http_conn *c);
+void vetch__http_cancel_orphans(struct vetch__flush *f);
 /* Ask the handler to stop. */
 void vetch__http_request_cancel(vetch_http_request *r);
 /* Call the handler and see to what follows; r may be gone afterwards. */

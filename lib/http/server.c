@@ -120,6 +120,8 @@ server_new(const vetch_http_server_options *options)
                                         .refs = 1 };
     s->reactor = vetch__reactor;
     vetch__list_init(&s->connections);
+    vetch__list_init(&s->orphans);
+    s->orphan_flush.fn = vetch__http_cancel_orphans;
     set_options(s, options);
     return s;
 }
