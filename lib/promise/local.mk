@@ -1,5 +1,6 @@
 libvetch_private_la_SOURCES += \
 	lib/promise/cancel.c \
+	lib/promise/chain.c \
 	lib/promise/combinators.c \
 	lib/promise/context-private.h \
 	lib/promise/context.c \
@@ -25,5 +26,6 @@ libvetch_private_la_SOURCES += \
 	lib/promise/task.c \
 	lib/promise/time.c \
 	lib/promise/wait.c \
+	lib/promise/watch.c \
 	lib/promise/waiters-private.h \
 	lib/promise/waiters.c

@@ -197,6 +197,47 @@ vetch__promise_unwanted(vetch_promise *p)
         vetch__promise_dispose(p);
 }
 
+static inline bool
+vetch__promise_is_immortal(const vetch_promise *p)
+{
+    return p->object.refs == VETCH__IMMORTAL;
+}
+
+static inline vetch_promise *
+vetch__promise_hold(vetch_promise *p)
+{
+    if (!vetch__promise_is_immortal(p))
+        p->object.refs++;
+    return p;
+}
+
+static inline void
+vetch__promise_drop(vetch_promise *p)
+{
+    if (vetch__promise_is_immortal(p))
+        return;
+    assert(p->object.refs > 0);
+    if (--p->object.refs == 0)
+        vetch__promise_unwanted(p);
+}
+
+/* Whether the one reference that the caller has is the only one. */
+static inline bool
+vetch__promise_is_ours(const vetch_promise *p)
+{
+    return p->object.refs == 1 &&
+           !(p->second.flags & VETCH__HAS_DEFERRED && p->second.refs > 0);
+}
+
+/* A pending node, with the reserve to fall back on. */
+vetch_promise *vetch__promise_new_reserved(vetch_reactor *r,
+                                           enum vetch__kind kind);
+void vetch__promise_free_node(vetch_promise *p);
+
+/* ---- chain.c ---- */
+/* Rule 13: there is no memory for a link to `p`. What runs is stopped; what is
+ * returned stands for the link, and ends as VETCH_ENOMEM. Consumes `p`. */
+vetch_promise *vetch__promise_stop(vetch_reactor *r, vetch_promise *p);
 /* What depends on these promises could not be made, for the reason `errnum`:
  * cancel them all. For ENOMEM return a promise that ends as VETCH_ENOMEM once
  * they have settled (at once, if even the reserve is used up); else as

@@ -37,57 +37,24 @@ vetch_promise vetch__nothing = IMMORTAL(VETCH_FULFILLED, .value = { 0 });
 
 /* ---- references ---- */
 
-static bool
-immortal(const vetch_promise *p)
-{
-    return p->object.refs == VETCH__IMMORTAL;
-}
-
-static vetch_promise *
-hold(vetch_promise *p)
-{
-    if (!immortal(p))
-        p->object.refs++;
-    return p;
-}
-
-static void
-drop(vetch_promise *p)
-{
-    if (immortal(p))
-        return;
-    assert(p->object.refs > 0);
-    if (--p->object.refs == 0)
-        vetch__promise_unwanted(p);
-}
-
-/* Whether the one reference that the caller has is the only one. */
-static bool
-only_reference(const vetch_promise *p)
-{
-    return p->object.refs == 1 &&
-           !(p->second.flags & VETCH__HAS_DEFERRED && p->second.refs > 0);
-}
-
 vetch_promise *
 vetch_promise_ref(vetch_promise *p)
 {
-    return p == NULL ? NULL : hold(p);
+    return p == NULL ? NULL : vetch__promise_hold(p);
 }
 
 vetch_promise *
 vetch_promise_unref(vetch_promise *p)
 {
     if (p != NULL)
-        drop(p);
+        vetch__promise_drop(p);
     return NULL;
 }
 
 /* ---- making and freeing nodes ---- */
 
-/* A pending node, with the reserve to fall back on. */
-static vetch_promise *
-new_reserved(vetch_reactor *r, enum vetch__kind kind)
+vetch_promise *
+vetch__promise_new_reserved(vetch_reactor *r, enum vetch__kind kind)
 {
     vetch_promise *p = vetch__promise_new(r, kind);
 
@@ -99,8 +66,8 @@ new_reserved(vetch_reactor *r, enum vetch__kind kind)
     return p;
 }
 
-static void
-free_node(vetch_promise *p)
+void
+vetch__promise_free_node(vetch_promise *p)
 {
     if (vetch__unlikely(p->object.flags & VETCH__SITED))
         vetch__site_forget(p);
@@ -136,9 +103,10 @@ destroy(vetch_promise *p)
     if (old.object.state == VETCH_REJECTED &&
         !(old.object.flags & VETCH__OBSERVED))
         vetch__promise_report(p);
-    free_node(p); /* first, so that the functions below may do anything */
+    vetch__promise_free_node(
+        p); /* first, so that the functions below may do anything */
     if (old.object.flags & VETCH__FORWARD)
-        drop(old.u.forward);
+        vetch__promise_drop(old.u.forward);
     else if (old.object.state == VETCH_REJECTED)
         vetch_error_unref(old.u.error);
     else if (old.object.state == VETCH_FULFILLED && old.u.value.free != NULL)
@@ -199,7 +167,7 @@ vetch__promise_attach(vetch_reactor *r, vetch_promise *link,
 {
     vetch_promise *last = source->tail;
 
-    if (!immortal(source))
+    if (!vetch__promise_is_immortal(source))
         source->object.flags |= VETCH__OBSERVED;
     if (vetch__settled(source)) {
         queue(r, link, source);
@@ -263,7 +231,7 @@ vetch__promise_detach(vetch_promise *waiter)
     if (is_first && is_last) {
         source = untag(waiter->prev);
         source->tail = NULL;
-        drop(source);
+        vetch__promise_drop(source);
     } else if (is_first) {
         source = untag(waiter->prev);
         waiter->next->prev = waiter->prev;
@@ -351,20 +319,20 @@ pass(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
     vetch_promise *from = vetch__outcome(source);
 
     if (from != source) {
-        hold(from);
-        drop(source);
+        vetch__promise_hold(from);
+        vetch__promise_drop(source);
     }
     if (vetch__unlikely(p->object.flags & VETCH__NO_MEMORY)) {
-        drop(from);
+        vetch__promise_drop(from);
         vetch__promise_reject(r, p, NULL);
         return;
     }
     p->object.state = from->object.state;
-    if (only_reference(from)) {
+    if (vetch__promise_is_ours(from)) {
         p->u = from->u;
         from->object.state = VETCH_FULFILLED;
         from->u.value.free = NULL;
-        drop(from);
+        vetch__promise_drop(from);
     } else {
         p->object.flags |= VETCH__FORWARD;
         p->u.forward = from;
@@ -425,10 +393,10 @@ skip_steps(vetch_promise *q)
     while (q->second.state == VETCH__K_FOLLOW && q->tail == NULL &&
            q->object.flags & VETCH__WAITING && is_mere_step(q) &&
            q->u.follow.held == NULL) {
-        vetch_promise *inner = hold(vetch__promise_source(q));
+        vetch_promise *inner = vetch__promise_hold(vetch__promise_source(q));
 
         vetch__promise_detach(q);
-        drop(q);
+        vetch__promise_drop(q);
         q = inner;
     }
     return q;
@@ -460,14 +428,14 @@ vetch__promise_adopt(vetch_reactor *r, vetch_promise *p, vetch_promise *q,
 {
     if (vetch__settled(q)) {
         if (held != NULL)
-            drop(held);
-        if (!immortal(q))
+            vetch__promise_drop(held);
+        if (!vetch__promise_is_immortal(q))
             q->object.flags |= VETCH__OBSERVED;
         pass(r, p, q);
     } else if (waits_for(q, p)) {
-        drop(q);
+        vetch__promise_drop(q);
         if (held != NULL)
-            drop(held);
+            vetch__promise_drop(held);
         vetch__promise_reject(
             r, p, vetch_error_new(VETCH_ECYCLE, "a promise waits for itself"));
     } else {
@@ -541,16 +509,16 @@ run_link(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
     q = call_handler(r, p, source, from);
     p->object.flags &= (uint8_t)~VETCH__RUNNING;
     if (vetch__likely(q == NULL)) {
-        drop(source);
+        vetch__promise_drop(source);
         vetch__promise_fulfil(r, p, NULL, NULL);
     } else if (q == source) { /* vetch_same() */
-        drop(q);
+        vetch__promise_drop(q);
         pass(r, p, source);
     } else if (!vetch__settled(q) && from->object.state == VETCH_FULFILLED &&
                from->u.value.free != NULL) {
         vetch__promise_adopt(r, p, q, source);
     } else {
-        drop(source);
+        vetch__promise_drop(source);
         vetch__promise_adopt(r, p, q, NULL);
     }
 }
@@ -578,9 +546,9 @@ run_watch(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
     size_t index = p->u.watch.index;
     bool skip = r->finishing && !(p->second.flags & VETCH__INTERNAL);
 
-    free_node(p);
+    vetch__promise_free_node(p);
     if (skip)
-        drop(source);
+        vetch__promise_drop(source);
     else
         fn(ctx, index, source);
 }
@@ -592,7 +560,7 @@ run_follow(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
 
     pass(r, p, source);
     if (held != NULL)
-        drop(held);
+        vetch__promise_drop(held);
 }
 
 void
@@ -603,7 +571,7 @@ vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
     p->object.flags &= (uint8_t)~VETCH__QUEUED;
     if (vetch__unlikely(p->object.flags & VETCH__CANCELING) &&
         source->object.state == VETCH_FULFILLED) {
-        drop(source); /* the value that came all the same */
+        vetch__promise_drop(source); /* the value that came all the same */
         source = &vetch__canceled;
     }
     switch ((enum vetch__kind)p->second.state) {
@@ -624,305 +592,6 @@ vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
         pass(r, p, source);
         break;
     }
-}
-
-/* ---- attaching ---- */
-
-/* Rule 13: no memory for a link. What runs is stopped, and `p` itself stands
- * for the link: it ends as VETCH_ENOMEM. */
-static vetch_promise *
-stop_without_link(vetch_reactor *r, vetch_promise *p)
-{
-    if (p->object.refs > 1 || p->tail != NULL) { /* others want it */
-        drop(p);
-        return &vetch__no_memory;
-    }
-    if (!vetch__settled(p)) {
-        p->object.flags |= VETCH__NO_MEMORY;
-        vetch__promise_cancel_node(r, p);
-        return p;
-    }
-    drop(p);
-    return &vetch__no_memory;
-}
-
-/* The step from one stopped promise to the next. */
-static vetch_promise *
-next_value(void *value, void *next)
-{
-    (void)value;
-    return next;
-}
-
-static vetch_promise *
-next_error(const vetch_error *error, void *next)
-{
-    (void)error;
-    return next;
-}
-
-vetch_promise *
-vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
-{
-    vetch_reactor *r = vetch__reactor;
-    vetch_promise *all = NULL;
-
-    for (size_t i = n; i-- > 0;) {
-        vetch_promise *p = promises[i], *link;
-
-        vetch_promise_cancel(p);
-        link = errnum == ENOMEM && r != NULL ? new_reserved(r, VETCH__K_LINK)
-                                             : NULL;
-        if (link == NULL) {
-            drop(p);
-            continue;
-        }
-        link->u.link.on_value = all == NULL ? NULL : next_value;
-        link->u.link.on_error = all == NULL ? NULL : next_error;
-        link->u.link.ctx = all;
-        link->second.flags |= VETCH__INTERNAL; /* owns its ctx */
-        vetch__promise_attach(r, link, p);
-        all = link;
-    }
-    if (all == NULL)
-        return vetch__failed(errnum, "promise");
-    all->object.flags |= VETCH__NO_MEMORY;
-    return all;
-}
-
-static vetch_promise *
-attach_link(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
-            void *ctx, unsigned flags)
-{
-    vetch_reactor *r = vetch__reactor;
-    vetch_promise *link;
-
-    if (vetch__unlikely(r == NULL)) {
-        drop(p);
-        return &vetch__closed;
-    }
-    link = vetch__promise_new(r, VETCH__K_LINK);
-    if (vetch__unlikely(link == NULL))
-        return stop_without_link(r, p);
-    link->second.flags = (uint8_t)flags;
-    link->u.link.on_value = on_value;
-    link->u.link.on_error = on_error;
-    link->u.link.ctx = ctx;
-    vetch__promise_attach(r, link, p);
-    return link;
-}
-
-vetch_promise *
-vetch_then(vetch_promise *p, vetch_value_fn on_value, void *ctx)
-{
-    return attach_link(p, on_value, NULL, ctx, 0);
-}
-
-vetch_promise *
-vetch_catch(vetch_promise *p, vetch_error_fn on_error, void *ctx)
-{
-    return attach_link(p, NULL, on_error, ctx, VETCH__CATCH);
-}
-
-vetch_promise *
-vetch_handle(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
-             void *ctx)
-{
-    return attach_link(p, on_value, on_error, ctx, 0);
-}
-
-vetch_promise *
-vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx)
-{
-    vetch_reactor *r = vetch__reactor;
-    vetch_promise *link;
-
-    if (vetch__unlikely(r == NULL)) { /* its reactor has ended: all stands */
-        drop(p);
-        if (fn != NULL)
-            fn(ctx);
-        return &vetch__closed;
-    }
-    link = new_reserved(r, VETCH__K_FINALLY);
-    if (vetch__unlikely(link == NULL)) {
-        vetch_log(VETCH_LOG_ERROR, "out of memory: a finally is leaked");
-        return stop_without_link(r, p);
-    }
-    link->u.finally.fn = fn;
-    link->u.finally.ctx = ctx;
-    vetch__promise_attach(r, link, p);
-    return link;
-}
-
-/* ---- watching: how the library itself waits ---- */
-
-static void
-start_watch(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
-            vetch__watch_fn fn, void *ctx, size_t index)
-{
-    w->object.refs = 0; /* nobody's promise: it lives until it is called */
-    w->u.watch.fn = fn;
-    w->u.watch.ctx = ctx;
-    w->u.watch.index = index;
-    vetch__promise_attach(r, w, p);
-}
-
-vetch_promise *
-vetch__watch(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
-             size_t index)
-{
-    vetch_promise *w = new_reserved(r, VETCH__K_WATCH);
-
-    if (w == NULL)
-        return NULL;
-    w->second.flags |= VETCH__INTERNAL;
-    start_watch(r, w, p, fn, ctx, index);
-    return w;
-}
-
-void
-vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
-                      vetch__watch_fn fn, void *ctx)
-{
-    vetch__promise_init(watch, VETCH__K_WATCH,
-                        VETCH__EMBEDDED | VETCH__INTERNAL);
-    start_watch(r, watch, p, fn, ctx, 0);
-}
-
-void
-vetch__watch_forget(vetch_promise *watch)
-{
-    if (watch->object.flags & VETCH__WAITING) {
-        vetch__promise_detach(watch);
-        free_node(watch);
-    } else {
-        watch->u.watch.ctx = NULL;
-    }
-}
-
-bool
-vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
-{
-    vetch_promise *from = vetch__outcome(p);
-    bool ours = true;
-
-    *ret_value = NULL;
-    *ret_error = NULL;
-    if (!immortal(p))
-        p->object.flags |= VETCH__OBSERVED;
-    if (p->object.state == VETCH_REJECTED) {
-        *ret_error = vetch_error_ref(from->u.error);
-    } else if (from->u.value.free == NULL) {
-        *ret_value = from->u.value.data;
-    } else if (only_reference(p) && (from == p || only_reference(from))) {
-        *ret_value = from->u.value.data;
-        from->u.value.free = NULL;
-    } else {
-        ours = false;
-    }
-    drop(p);
-    return ours;
-}
-
-/* ---- the ends of a chain ---- */
-
-static void
-call_done(void *ctx, size_t index, vetch_promise *source)
-{
-    vetch_done_fn done = (vetch_done_fn)index;
-    vetch_error *error;
-    void *value;
-
-    if (!vetch__promise_take(source, &value, &error))
-        error = vetch_error_ref(&vetch__error_shared);
-    done(error, value, ctx);
-    vetch_error_unref(error);
-}
-
-void
-vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
-{
-    vetch_reactor *r = vetch__reactor;
-    vetch_promise *w;
-
-    if (r == NULL) {
-        drop(p);
-        return;
-    }
-    w = new_reserved(r, VETCH__K_WATCH);
-    if (w == NULL) {
-        vetch_log(VETCH_LOG_ERROR, "out of memory: a callback is leaked");
-        vetch__promise_cancel_node(r, p);
-        drop(p);
-        return;
-    }
-    if (w->second.flags & VETCH__RESERVED)
-        p = stop_without_link(r, p);
-    start_watch(r, w, p, call_done, ctx, (size_t)done);
-}
-
-struct run {
-    vetch_promise watch;
-    vetch_promise *outcome;
-    bool done;
-};
-
-static void
-run_done(void *ctx, size_t index, vetch_promise *source)
-{
-    struct run *run = ctx;
-
-    (void)index;
-    run->outcome = source;
-    run->done = true;
-}
-
-/* The loop could not run: take the watch, which is on the stack, back. */
-static void
-abandon_run(vetch_reactor *r, struct run *run)
-{
-    vetch__reactor_enter(r);
-    if (run->watch.object.flags & VETCH__WAITING)
-        vetch__promise_detach(&run->watch);
-    while (run->watch.object.flags & VETCH__QUEUED)
-        vetch__ready_drain(r, 1);
-    vetch__reactor_leave(r);
-    if (run->done)
-        vetch_promise_unref(run->outcome);
-}
-
-static void *
-run_refused(vetch_promise *p, vetch_error **ret_error)
-{
-    drop(p);
-    if (ret_error != NULL)
-        *ret_error = vetch_error_new(
-            VETCH_EMISUSE, "vetch_run() needs a reactor that is not running");
-    return NULL;
-}
-
-void *
-vetch_run(vetch_promise *p, vetch_error **ret_error)
-{
-    vetch_reactor *r = vetch__reactor;
-    struct run run = { .done = false };
-    vetch_error *error = NULL;
-    void *value = NULL;
-
-    if (r == NULL || r->depth > 0 || r->running_loop)
-        return run_refused(p, ret_error);
-    vetch__watch_embedded(r, &run.watch, p, run_done, &run);
-    if (vetch__reactor_run_until(r, &run.done) < 0) {
-        error = vetch_error_from_errno(errno, "run");
-        abandon_run(r, &run);
-    } else if (!vetch__promise_take(run.outcome, &value, &error)) {
-        error = vetch_error_ref(&vetch__error_shared);
-    }
-    if (ret_error != NULL)
-        *ret_error = error;
-    else
-        vetch_error_unref(error);
-    return value;
 }
 
 /* ---- looking, and ready-made outcomes ---- */
@@ -952,7 +621,7 @@ vetch_promise_error(vetch_promise *p)
         errno = EINVAL;
         return NULL;
     }
-    if (!immortal(p))
+    if (!vetch__promise_is_immortal(p))
         p->object.flags |= VETCH__OBSERVED;
     return vetch__outcome(p)->u.error;
 }
@@ -1002,5 +671,5 @@ vetch_same(void)
 
     if (r == NULL || r->handler == NULL)
         return &vetch__misused;
-    return hold(r->handler);
+    return vetch__promise_hold(r->handler);
 }

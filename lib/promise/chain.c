@@ -1,0 +1,136 @@
+/* Chains: attaching links, and what becomes of a chain that cannot get one. */
+#include "promise/promise-private.h"
+
+#include <errno.h>
+
+#include <vetch/error.h>
+#include <vetch/log.h>
+
+#include "base/error-private.h"
+
+/* Rule 13: no memory for a link. What runs is stopped, and `p` itself stands
+ * for the link: it ends as VETCH_ENOMEM. */
+vetch_promise *
+vetch__promise_stop(vetch_reactor *r, vetch_promise *p)
+{
+    if (p->object.refs > 1 || p->tail != NULL) { /* others want it */
+        vetch__promise_drop(p);
+        return &vetch__no_memory;
+    }
+    if (!vetch__settled(p)) {
+        p->object.flags |= VETCH__NO_MEMORY;
+        vetch__promise_cancel_node(r, p);
+        return p;
+    }
+    vetch__promise_drop(p);
+    return &vetch__no_memory;
+}
+
+/* The step from one stopped promise to the next. */
+static vetch_promise *
+next_value(void *value, void *next)
+{
+    (void)value;
+    return next;
+}
+
+static vetch_promise *
+next_error(const vetch_error *error, void *next)
+{
+    (void)error;
+    return next;
+}
+
+vetch_promise *
+vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *all = NULL;
+
+    for (size_t i = n; i-- > 0;) {
+        vetch_promise *p = promises[i], *link;
+
+        vetch_promise_cancel(p);
+        link = errnum == ENOMEM && r != NULL
+                   ? vetch__promise_new_reserved(r, VETCH__K_LINK)
+                   : NULL;
+        if (link == NULL) {
+            vetch__promise_drop(p);
+            continue;
+        }
+        link->u.link.on_value = all == NULL ? NULL : next_value;
+        link->u.link.on_error = all == NULL ? NULL : next_error;
+        link->u.link.ctx = all;
+        link->second.flags |= VETCH__INTERNAL; /* owns its ctx */
+        vetch__promise_attach(r, link, p);
+        all = link;
+    }
+    if (all == NULL)
+        return vetch__failed(errnum, "promise");
+    all->object.flags |= VETCH__NO_MEMORY;
+    return all;
+}
+
+static vetch_promise *
+attach_link(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
+            void *ctx, unsigned flags)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *link;
+
+    if (vetch__unlikely(r == NULL)) {
+        vetch__promise_drop(p);
+        return &vetch__closed;
+    }
+    link = vetch__promise_new(r, VETCH__K_LINK);
+    if (vetch__unlikely(link == NULL))
+        return vetch__promise_stop(r, p);
+    link->second.flags = (uint8_t)flags;
+    link->u.link.on_value = on_value;
+    link->u.link.on_error = on_error;
+    link->u.link.ctx = ctx;
+    vetch__promise_attach(r, link, p);
+    return link;
+}
+
+vetch_promise *
+vetch_then(vetch_promise *p, vetch_value_fn on_value, void *ctx)
+{
+    return attach_link(p, on_value, NULL, ctx, 0);
+}
+
+vetch_promise *
+vetch_catch(vetch_promise *p, vetch_error_fn on_error, void *ctx)
+{
+    return attach_link(p, NULL, on_error, ctx, VETCH__CATCH);
+}
+
+vetch_promise *
+vetch_handle(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
+             void *ctx)
+{
+    return attach_link(p, on_value, on_error, ctx, 0);
+}
+
+vetch_promise *
+vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *link;
+
+    if (vetch__unlikely(r == NULL)) { /* its reactor has ended: all stands */
+        vetch__promise_drop(p);
+        if (fn != NULL)
+            fn(ctx);
+        return &vetch__closed;
+    }
+    link = vetch__promise_new_reserved(r, VETCH__K_FINALLY);
+    if (vetch__unlikely(link == NULL)) {
+        vetch_log(VETCH_LOG_ERROR, "out of memory: a finally is leaked");
+        return vetch__promise_stop(r, p);
+    }
+    link->u.finally.fn = fn;
+    link->u.finally.ctx = ctx;
+    vetch__promise_attach(r, link, p);
+    return link;
+}

@@ -1,0 +1,180 @@
+/* How the library itself waits for a promise, and the ends of a chain that
+ * stand on that: vetch_callback() and vetch_run(). */
+#include "promise/promise-private.h"
+
+#include <errno.h>
+
+#include <vetch/error.h>
+#include <vetch/log.h>
+
+#include "base/error-private.h"
+
+static void
+start_watch(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
+            vetch__watch_fn fn, void *ctx, size_t index)
+{
+    w->object.refs = 0; /* nobody's promise: it lives until it is called */
+    w->u.watch.fn = fn;
+    w->u.watch.ctx = ctx;
+    w->u.watch.index = index;
+    vetch__promise_attach(r, w, p);
+}
+
+vetch_promise *
+vetch__watch(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
+             size_t index)
+{
+    vetch_promise *w = vetch__promise_new_reserved(r, VETCH__K_WATCH);
+
+    if (w == NULL)
+        return NULL;
+    w->second.flags |= VETCH__INTERNAL;
+    start_watch(r, w, p, fn, ctx, index);
+    return w;
+}
+
+void
+vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
+                      vetch__watch_fn fn, void *ctx)
+{
+    vetch__promise_init(watch, VETCH__K_WATCH,
+                        VETCH__EMBEDDED | VETCH__INTERNAL);
+    start_watch(r, watch, p, fn, ctx, 0);
+}
+
+void
+vetch__watch_forget(vetch_promise *watch)
+{
+    if (watch->object.flags & VETCH__WAITING) {
+        vetch__promise_detach(watch);
+        vetch__promise_free_node(watch);
+    } else {
+        watch->u.watch.ctx = NULL;
+    }
+}
+
+bool
+vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
+{
+    vetch_promise *from = vetch__outcome(p);
+    bool ours = true;
+
+    *ret_value = NULL;
+    *ret_error = NULL;
+    if (!vetch__promise_is_immortal(p))
+        p->object.flags |= VETCH__OBSERVED;
+    if (p->object.state == VETCH_REJECTED) {
+        *ret_error = vetch_error_ref(from->u.error);
+    } else if (from->u.value.free == NULL) {
+        *ret_value = from->u.value.data;
+    } else if (vetch__promise_is_ours(p) &&
+               (from == p || vetch__promise_is_ours(from))) {
+        *ret_value = from->u.value.data;
+        from->u.value.free = NULL;
+    } else {
+        ours = false;
+    }
+    vetch__promise_drop(p);
+    return ours;
+}
+
+/* ---- the ends of a chain ---- */
+
+static void
+call_done(void *ctx, size_t index, vetch_promise *source)
+{
+    vetch_done_fn done = (vetch_done_fn)index;
+    vetch_error *error;
+    void *value;
+
+    if (!vetch__promise_take(source, &value, &error))
+        error = vetch_error_ref(&vetch__error_shared);
+    done(error, value, ctx);
+    vetch_error_unref(error);
+}
+
+void
+vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *w;
+
+    if (r == NULL) {
+        vetch__promise_drop(p);
+        return;
+    }
+    w = vetch__promise_new_reserved(r, VETCH__K_WATCH);
+    if (w == NULL) {
+        vetch_log(VETCH_LOG_ERROR, "out of memory: a callback is leaked");
+        vetch__promise_cancel_node(r, p);
+        vetch__promise_drop(p);
+        return;
+    }
+    if (w->second.flags & VETCH__RESERVED)
+        p = vetch__promise_stop(r, p);
+    start_watch(r, w, p, call_done, ctx, (size_t)done);
+}
+
+struct run {
+    vetch_promise watch;
+    vetch_promise *outcome;
+    bool done;
+};
+
+static void
+run_done(void *ctx, size_t index, vetch_promise *source)
+{
+    struct run *run = ctx;
+
+    (void)index;
+    run->outcome = source;
+    run->done = true;
+}
+
+/* The loop could not run: take the watch, which is on the stack, back. */
+static void
+abandon_run(vetch_reactor *r, struct run *run)
+{
+    vetch__reactor_enter(r);
+    if (run->watch.object.flags & VETCH__WAITING)
+        vetch__promise_detach(&run->watch);
+    while (run->watch.object.flags & VETCH__QUEUED)
+        vetch__ready_drain(r, 1);
+    vetch__reactor_leave(r);
+    if (run->done)
+        vetch_promise_unref(run->outcome);
+}
+
+static void *
+run_refused(vetch_promise *p, vetch_error **ret_error)
+{
+    vetch__promise_drop(p);
+    if (ret_error != NULL)
+        *ret_error = vetch_error_new(
+            VETCH_EMISUSE, "vetch_run() needs a reactor that is not running");
+    return NULL;
+}
+
+void *
+vetch_run(vetch_promise *p, vetch_error **ret_error)
+{
+    vetch_reactor *r = vetch__reactor;
+    struct run run = { .done = false };
+    vetch_error *error = NULL;
+    void *value = NULL;
+
+    if (r == NULL || r->depth > 0 || r->running_loop)
+        return run_refused(p, ret_error);
+    vetch__watch_embedded(r, &run.watch, p, run_done, &run);
+    if (vetch__reactor_run_until(r, &run.done) < 0) {
+        error = vetch_error_from_errno(errno, "run");
+        abandon_run(r, &run);
+    } else if (!vetch__promise_take(run.outcome, &value, &error)) {
+        error = vetch_error_ref(&vetch__error_shared);
+    }
+    if (ret_error != NULL)
+        *ret_error = error;
+    else
+        vetch_error_unref(error);
+    return value;
+}
