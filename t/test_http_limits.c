@@ -109,8 +109,8 @@ START_TEST(more_than_100_fields_are_431)
 }
 END_TEST
 
-/* CVE-2025-69228 class: what is kept in memory is bounded while it comes. */
-START_TEST(a_body_of_more_than_1_mib_is_413)
+/* What is kept in memory is bounded while it comes. */
+START_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
 
@@ -578,7 +578,7 @@ main(void)
     tcase_add_test(tc, a_request_line_of_8_kib_is_414);
     tcase_add_test(tc, a_header_block_of_16_kib_is_431);
     tcase_add_test(tc, more_than_100_fields_are_431);
-    tcase_add_test(tc, a_body_of_more_than_1_mib_is_413);
+    tcase_add_test(tc, cve_2025_69228_bodies_of_more_than_1_mib_are_413);
     tcase_add_test(tc, a_chunked_body_is_counted_as_it_comes);
     tcase_add_test(tc, a_route_may_have_a_limit_of_its_own);
     tcase_add_test(tc, extensions_and_trailers_are_bounded);

@@ -8,7 +8,9 @@
 /* Answers a request: at once with vetch_http_reply(), or returns a promise by
  * whose end it has done so. Fulfilled without a reply: 500; rejected: 500 and a
  * log line. `request` is borrowed until that promise settles; if the client
- * goes, the promise is cancelled and a late reply does nothing. */
+ * goes (or half-closes: the two look alike), the promise is cancelled and a
+ * late reply does nothing. Requests of one connection run side by side only if
+ * all are GET, HEAD, OPTIONS or TRACE without a body. */
 typedef vetch_promise *(*vetch_http_handler_fn)(vetch_http_request *request,
                                                 void *ctx);
 
@@ -16,17 +18,17 @@ typedef vetch_promise *(*vetch_http_handler_fn)(vetch_http_request *request,
 typedef struct vetch_http_server_options {
     size_t size; /* set by VETCH_HTTP_SERVER_OPTIONS_INIT */
     size_t max_connections;
-    size_t max_request_line; /* 414 */
-    size_t max_head_bytes;   /* 431 */
-    size_t max_fields;       /* 431 */
-    size_t max_body_bytes;   /* 413, unless a route says otherwise */
-    size_t max_pipelined;    /* held before reading pauses */
-    size_t max_requests;     /* per connection, then it closes */
-    double head_seconds;     /* a whole head, from its first byte: 408 */
-    double idle_seconds;     /* between requests */
-    double rate_grace_seconds; /* before the minimum rate applies */
+    size_t max_request_line;     /* 414 */
+    size_t max_head_bytes;       /* 431 */
+    size_t max_fields;           /* 431 */
+    size_t max_body_bytes;       /* 413, unless a route says otherwise */
+    size_t max_pipelined;        /* held before reading pauses */
+    size_t max_requests;         /* per connection, then it closes */
+    double head_seconds;         /* a whole head, from its first byte: 408 */
+    double idle_seconds;         /* between requests */
+    double rate_grace_seconds;   /* before the minimum rate applies */
     double min_bytes_per_second; /* bodies in and answers out; 0: no minimum */
-    double linger_seconds;   /* reading on after an early answer */
+    double linger_seconds;       /* reading on after an early answer */
     size_t linger_bytes;
 } vetch_http_server_options;
 #define VETCH_HTTP_SERVER_OPTIONS_INIT                                         \
@@ -64,15 +66,14 @@ vetch_http_server_new(const char *endpoint);
 VETCH_EXPORT VETCH_NODISCARD vetch_http_server *
 vetch_http_server_new_with(const char *endpoint,
                            const vetch_http_server_options *options);
-VETCH_EXPORT const char *
-vetch_http_server_endpoint(const vetch_http_server *s);
+VETCH_EXPORT const char *vetch_http_server_endpoint(const vetch_http_server *s);
 VETCH_EXPORT unsigned vetch_http_server_port(const vetch_http_server *s);
 
 /* Call `handler` for `method` ("*": any) and `path`. In a path a segment
- * `:name` matches one segment, and `*name` at the end matches the rest; both are
- * read with vetch_http_request_param(). Literal segments win over `:name`, that
- * over `*name`. HEAD falls back to GET's route, without body. No route: 404;
- * none for the method: 405 with Allow.
+ * `:name` matches one segment, and `*name` at the end matches the rest; both
+ * are read with vetch_http_request_param(). Literal segments win over `:name`,
+ * that over `*name`. HEAD falls back to GET's route, without body. No route:
+ * 404; none for the method: 405 with Allow.
  *
  * Ownership: copies strings; borrows `ctx` until the server is gone; `_with`
  *            takes options and hands `ctx` over to `free_ctx` (both may be
@@ -98,8 +99,8 @@ VETCH_EXPORT int vetch_http_server_files(vetch_http_server *s,
                                          const char *directory);
 
 /* Stop: accept no more, close idle connections, let requests end (each answer
- * says `Connection: close`); after `seconds` cancel the handlers, a second later
- * abort what is left. Fulfils with a vetch_http_server_report when every
+ * says `Connection: close`); after `seconds` cancel the handlers, a second
+ * later abort what is left. Fulfils with a vetch_http_server_report when every
  * connection is gone; free(3) frees one that is handed over. Cancelling the
  * promise cancels and aborts at once. A second call can bring the end forward.
  */
@@ -111,8 +112,7 @@ VETCH_EXPORT vetch_http_server *vetch_http_server_unref(vetch_http_server *s);
 
 /* ---- the request: borrowed results live as long as the request ---- */
 
-VETCH_EXPORT const char *
-vetch_http_request_method(const vetch_http_request *r);
+VETCH_EXPORT const char *vetch_http_request_method(const vetch_http_request *r);
 /* The path, percent-decoded and normalised; and the raw query without `?`, ""
  * if there is none. */
 VETCH_EXPORT const char *vetch_http_request_path(const vetch_http_request *r);
@@ -144,18 +144,19 @@ VETCH_EXPORT int vetch_http_reply_set_header(vetch_http_request *r,
                                              const char *value);
 /* The whole answer. `body` is copied; `type` may be NULL. A HEAD request gets
  * the head alone.
- * Errors: -1 and errno: EALREADY, there was a reply; EINVAL; ENOMEM (then the
- *         connection is closed). If the client has gone: 0, and nothing. */
+ * Errors: -1 and errno: EALREADY, there was a reply; EINVAL; ENOBUFS, the hard
+ *         cap of the connection would be crossed; ENOMEM (then the connection
+ *         is closed). If the client has gone: 0, and nothing. */
 VETCH_EXPORT int vetch_http_reply(vetch_http_request *r, unsigned status,
                                   const char *type, const void *body,
                                   size_t len);
 /* An answer in pieces (chunked, or to the end of the connection for HTTP/1.0):
  * begin, write…, end. `drain` is pending only while what waits to be sent is
- * above the high mark. Errors as above; ENOBUFS past the hard cap. */
+ * above the high mark; one at a time (else VETCH_EMISUSE). Errors as above. */
 VETCH_EXPORT int vetch_http_reply_begin(vetch_http_request *r, unsigned status,
                                         const char *type);
-VETCH_EXPORT int vetch_http_reply_write(vetch_http_request *r,
-                                        const void *data, size_t len);
+VETCH_EXPORT int vetch_http_reply_write(vetch_http_request *r, const void *data,
+                                        size_t len);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_reply_drain(vetch_http_request *r);
 VETCH_EXPORT int vetch_http_reply_end(vetch_http_request *r);
