@@ -1,0 +1,93 @@
+/* The frame of the programs that have a loop. */
+
+#include "flags.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+open_loop(struct run *run)
+{
+    vetch_http_client_options options = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    options.max_connections = run->max_req;
+    options.max_per_host = run->max_req;
+    options.total_seconds = run->timeout; /* and nothing shorter in between */
+    options.connect_seconds = 0;
+    options.head_seconds = 0;
+    options.body_idle_seconds = 0;
+
+    run->reactor = vetch_reactor_new();
+    if (run->reactor != NULL)
+        run->client = vetch_http_client_new_with(&options);
+    if (run->client != NULL)
+        run->slots = vetch_semaphore_new(run->max_req);
+    if (run->slots != NULL) {
+        run->interruption = vetch_race(
+            (vetch_promise *[]){ vetch_signal(SIGINT), vetch_signal(SIGTERM) },
+            2);
+        let_signals_in();
+        return;
+    }
+    run->error = vetch_error_from_errno(errno, "the loop");
+    close_loop(run);
+    exit(end_run(run));
+}
+
+vetch_promise *
+take_interruption(struct run *run)
+{
+    vetch_promise *p = run->interruption;
+
+    run->interruption = NULL;
+    return p;
+}
+
+static vetch_promise *
+note_signal(void *signum, void *ctx)
+{
+    struct run *run = ctx;
+
+    run->interrupted = (int)(intptr_t)signum;
+    return NULL;
+}
+
+void
+run_loop(struct run *run, vetch_promise *downloads)
+{
+    vetch_promise *first[] = {
+        downloads,
+        vetch_then(take_interruption(run), note_signal, run),
+    };
+
+    /* A signal wins the race: the downloads are cancelled, and have stopped,
+     * before this returns. */
+    vetch_results_unref(vetch_run(vetch_race(first, 2), &run->error));
+}
+
+vetch_promise *
+count_ok(void *value, void *ctx)
+{
+    (void)value;
+    count(ctx, NULL);
+    return NULL;
+}
+
+vetch_promise *
+count_failure(const vetch_error *error, void *ctx)
+{
+    count(ctx, error);
+    return NULL;
+}
+
+void
+close_loop(struct run *run)
+{
+    run->interruption = vetch_promise_unref(run->interruption);
+    run->client = vetch_http_client_unref(run->client);
+    run->slots = vetch_semaphore_unref(run->slots);
+    run->reactor = vetch_reactor_unref(run->reactor);
+}
