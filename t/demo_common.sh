@@ -8,6 +8,9 @@
 . "$(dirname "$0")/tree_common.sh"
 
 : "${patience:=120}"
+# What a sanitizer finds has a status that no program has.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}exitcode=99
+export ASAN_OPTIONS
 make_scratch
 
 # Runs a command; its output in $scratch/out and $scratch/err, its status in

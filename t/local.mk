@@ -80,6 +80,10 @@ long_tests = \
 # Whole programs, run end to end: shell scripts.
 demo_tests = \
 	t/demo_embed.sh \
+	t/demo_flags.sh \
+	t/demo_flags_hostile.sh \
+	t/demo_flags_terminal.sh \
+	t/demo_flags_trouble.sh \
 	t/demo_hell.sh \
 	t/demo_http.sh \
 	t/demo_spinner.sh
@@ -133,9 +137,15 @@ t_test_embed_LDADD = $(LDADD) $(EMBED_LIBS)
 TESTS += t/test_embed
 endif
 if DEMOS
-check_PROGRAMS += t/pty t/tcp_say
-t_tcp_say_LDADD =
+check_PROGRAMS += \
+	t/hostile_server \
+	t/pty \
+	t/signal_after \
+	t/tcp_say
+t_hostile_server_LDADD = $(ZLIB_LIBS) $(PTHREAD_LIBS)
 t_pty_LDADD =
+t_signal_after_LDADD =
+t_tcp_say_LDADD =
 TESTS += $(demo_tests)
 endif
 TESTS += $(tree_tests)
@@ -147,6 +157,7 @@ EXTRA_DIST += \
 	t/count_results.sh \
 	t/coverage.sh \
 	t/demo_common.sh \
+	t/demo_flags_common.sh \
 	t/exports.txt \
 	t/needs_check.sh \
 	t/tree_common.sh \
@@ -190,4 +201,5 @@ clean-aplus:
 .PHONY: clean-aplus
 
 include t/bench/local.mk
+include t/flags/local.mk
 include t/fuzz/local.mk

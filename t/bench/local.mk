@@ -18,3 +18,5 @@ t_bench_pool_LDADD = $(bench_libs)
 
 noinst_PROGRAMS += t/bench/timers
 t_bench_timers_LDADD = $(bench_libs)
+
+EXTRA_DIST += t/bench/flags_speedup.sh
