@@ -227,17 +227,15 @@ begin(struct model_node *n)
     n->done = false; /* at the end, it gets something else than foretold */
 }
 
+/* (While the reactor ends nothing is foretold: all is cancelled at once.) */
 static bool
 acceptable(struct model_node *n, struct model_outcome given)
 {
     struct model_outcome due = coming(n);
 
-    if (due.state != VETCH_PENDING && model_same(due, given))
+    if (model.ending || (n->loose && model_is(given, VETCH_ECANCELED)))
         return true;
-    if (n->loose && model_is(given, VETCH_ECANCELED))
-        return true;
-    return model.ending &&
-           (model_is(given, VETCH_ECANCELED) || model_is(given, VETCH_ECLOSED));
+    return due.state != VETCH_PENDING && model_same(due, given);
 }
 
 void
