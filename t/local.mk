@@ -160,8 +160,7 @@ EXTRA_DIST += \
 	t/demo_flags_common.sh \
 	t/exports.txt \
 	t/needs_check.sh \
-	t/tree_common.sh \
-	t/undocumented.txt
+	t/tree_common.sh
 
 # Tests run in the build folder and find what they need through these.
 AM_TESTS_ENVIRONMENT = \
