@@ -23,6 +23,13 @@ run()
     ran=$*
 }
 
+# Bare containers and change-rooted trees may have no pseudo terminals.
+need_terminal()
+{
+    "$top_builddir/t/pty" 80 true 2>/dev/null ||
+        skip 'this machine gives no pseudo terminal'
+}
+
 fault_of_run()
 {
     fault "$ran: $*"

@@ -4,6 +4,7 @@
 
 . "$(dirname "$0")/demo_flags_common.sh"
 
+need_terminal
 make_site
 start_flagserver --delay 0.05
 cr=$(printf '\r')

@@ -4,6 +4,7 @@
 
 . "$(dirname "$0")/demo_common.sh"
 
+need_terminal
 cr=$(printf '\r')
 
 for kind in thread promises task; do
