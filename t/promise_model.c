@@ -503,6 +503,8 @@ model_depends(const struct model_node *n, const struct model_node *other)
         return false;
     if (n == other)
         return true;
+    if (n->kind == M_ACQUIRE)
+        return true; /* on those that have a slot, whoever that will be */
     for (unsigned i = 0; i < n->n_children; i++)
         if (model_depends(n->children[i], other))
             return true;

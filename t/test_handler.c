@@ -465,6 +465,19 @@ START_TEST(rule_05_handle_sees_a_cancel)
 }
 END_TEST
 
+START_TEST(rule_04_same_is_misuse_again_after_a_handler)
+{
+    vetch_promise *p = NULL, *q;
+
+    q = vetch_then(vetch_resolved(pk_int(1), NULL), pk_pass_value,
+                   pk_word("ran"));
+    ck_assert_int_eq(vetch_call_soon(keep_same, &p), 0);
+    pk_expect_trace("ran");
+    pk_expect_value(q, 1);
+    pk_expect_error(p, VETCH_EMISUSE);
+}
+END_TEST
+
 static void
 add_rules_4_and_5(Suite *suite)
 {
@@ -481,6 +494,7 @@ add_rules_4_and_5(Suite *suite)
     tcase_add_test(answers, rule_04_same_may_be_dropped);
     tcase_add_test(answers, rule_04_same_outside_a_handler_is_misuse);
     tcase_add_test(answers, rule_04_same_in_a_plain_callback_is_misuse);
+    tcase_add_test(answers, rule_04_same_is_misuse_again_after_a_handler);
     tcase_add_test(answers, rule_04_pending_answer_is_adopted);
     tcase_add_test(answers, rule_04_pending_answer_may_reject);
     tcase_add_test(answers, rule_04_error_handler_may_answer_with_an_operation);

@@ -354,8 +354,8 @@ START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_op clean_up = { .on_cancel = PK_AGREE };
     struct pk_link handled = { .answer = pk_start(&clean_up) };
-    vetch_promise *p = vetch_handle(pk_start(&op), pk_never_value, pk_on_error,
-                                    &handled);
+    vetch_promise *p =
+        vetch_handle(pk_start(&op), pk_never_value, pk_on_error, &handled);
 
     p = vetch_timeout(p, 1000);
     vetch_promise_cancel(p);
