@@ -86,10 +86,18 @@ for file in "$scratch"/3.promises/*; do
     esac
 done
 
+# ---- the README's table is counted, not claimed ----
+
+"$top_srcdir/demos/flags/count_styles" >"$scratch/rows"
+while read -r row; do
+    grep -qxF "$row" "$top_srcdir/demos/flags/README.md" ||
+        fault "README.md does not say: $row"
+done <"$scratch/rows"
+
 # ---- the command line, in each program ----
 
 for program in flags2_sequential flags2_threadpool flags2_promises \
-    flags2_executor flags3_callbacks flags3_promises; do
+    flags2_executor flags3_callbacks flags3_promises flags3_tasks; do
     # Codes in any order and case; up to ten are listed.
     run "$flags/$program" -v -b "$local_url" -d "$scratch/few" us br US Fr
     ended_with 0
@@ -145,7 +153,7 @@ done
 # ---- nobody there ----
 
 for program in flags2_sequential flags2_threadpool flags2_promises \
-    flags2_executor flags3_callbacks flags3_promises; do
+    flags2_executor flags3_callbacks flags3_promises flags3_tasks; do
     run "$flags/$program" -v -b "$local_url" -d "$scratch/dead" A
     ended_with 1
     adds_up 26 "$scratch/dead"

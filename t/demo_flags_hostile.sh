@@ -56,7 +56,7 @@ metadata_causes()
 }
 
 for program in flags2_sequential flags2_threadpool flags2_promises \
-    flags2_executor flags3_callbacks flags3_promises; do
+    flags2_executor flags3_callbacks flags3_promises flags3_tasks; do
     for at_once in 1 7 100; do
         dest=$scratch/$program.$at_once/inner
         mkdir -p "$dest"

@@ -17,7 +17,7 @@ longest()
 }
 
 for program in flags2_sequential flags2_threadpool flags2_promises \
-    flags2_executor flags3_callbacks flags3_promises; do
+    flags2_executor flags3_callbacks flags3_promises flags3_tasks; do
     run "$top_builddir/t/pty" 100 "$flags/$program" -s DELAY \
         -b "$delay_url" -d "$scratch/flags" A
     ended_with 0

@@ -7,7 +7,7 @@
 
 make_site
 programs='flags2_sequential flags2_threadpool flags2_promises flags2_executor
-    flags3_callbacks flags3_promises'
+    flags3_callbacks flags3_promises flags3_tasks'
 
 # Every file in $1 is one of the site's.
 all_whole()

@@ -77,6 +77,20 @@ START_TEST(callbacks_survive_all_allocations_failing_from_any_on)
 }
 END_TEST
 
+START_TEST(tasks_survive_each_failed_allocation)
+{
+    sweep((struct child){ .name = "flags3_tasks", .main = flags3_tasks_main });
+}
+END_TEST
+
+START_TEST(tasks_survive_all_allocations_failing_from_any_on)
+{
+    sweep((struct child){ .name = "flags3_tasks",
+                          .main = flags3_tasks_main,
+                          .fail_after = true });
+}
+END_TEST
+
 int
 main(void)
 {
@@ -88,6 +102,8 @@ main(void)
     tcase_add_test(tc, promises_survive_all_allocations_failing_from_any_on);
     tcase_add_test(tc, callbacks_survive_each_failed_allocation);
     tcase_add_test(tc, callbacks_survive_all_allocations_failing_from_any_on);
+    tcase_add_test(tc, tasks_survive_each_failed_allocation);
+    tcase_add_test(tc, tasks_survive_all_allocations_failing_from_any_on);
     suite_add_tcase(suite, tc);
     return vt_main(suite);
 }

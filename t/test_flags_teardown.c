@@ -80,6 +80,13 @@ START_TEST(third_series_with_callbacks_ends_at_every_step)
 }
 END_TEST
 
+START_TEST(third_series_with_tasks_ends_at_every_step)
+{
+    end_at_every_step(
+        (struct child){ .name = "flags3_tasks", .main = flags3_tasks_main });
+}
+END_TEST
+
 int
 main(void)
 {
@@ -92,6 +99,7 @@ main(void)
     tcase_add_test(tc, second_series_with_executor_ends_at_every_step);
     tcase_add_test(tc, third_series_with_promises_ends_at_every_step);
     tcase_add_test(tc, third_series_with_callbacks_ends_at_every_step);
+    tcase_add_test(tc, third_series_with_tasks_ends_at_every_step);
     suite_add_tcase(suite, tc);
     return vt_main(suite);
 }

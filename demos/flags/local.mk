@@ -7,6 +7,7 @@ demo_programs += \
 	demos/flags/flags2_threadpool \
 	demos/flags/flags3_callbacks \
 	demos/flags/flags3_promises \
+	demos/flags/flags3_tasks \
 	demos/flags/flags_promises \
 	demos/flags/flags_sequential \
 	demos/flags/flags_threadpool \
@@ -47,6 +48,7 @@ demos_flags_flags2_sequential_LDADD = $(flags_libs)
 demos_flags_flags2_threadpool_LDADD = $(flags_libs)
 demos_flags_flags3_callbacks_LDADD = $(flags_libs)
 demos_flags_flags3_promises_LDADD = $(flags_libs)
+demos_flags_flags3_tasks_LDADD = $(flags_libs)
 demos_flags_flags_promises_LDADD = $(flags_libs)
 demos_flags_flags_sequential_LDADD = $(flags_libs)
 demos_flags_flags_threadpool_LDADD = $(flags_libs)
@@ -60,5 +62,6 @@ demos_flags_flagserver_LDADD = $(flags_libs)
 
 EXTRA_DIST += \
 	demos/flags/README.md \
+	demos/flags/count_styles \
 	demos/flags/country_codes.txt \
 	demos/flags/run_demo

@@ -15,6 +15,7 @@ int flags2_promises_main(int argc, char **argv);
 int flags2_executor_main(int argc, char **argv);
 int flags3_promises_main(int argc, char **argv);
 int flags3_callbacks_main(int argc, char **argv);
+int flags3_tasks_main(int argc, char **argv);
 
 /* What they call instead of vetch_run() and vetch_reactor_run(). */
 void *child_run(vetch_promise *p, vetch_error **ret_error);

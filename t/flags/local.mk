@@ -20,6 +20,7 @@ t_flags_libflagstest_la_SOURCES = \
 	t/flags/flags2_promises.c \
 	t/flags/flags3_callbacks.c \
 	t/flags/flags3_promises.c \
+	t/flags/flags3_tasks.c \
 	t/flags/flags_child.c \
 	t/flags/flags_child.h \
 	t/flags/flags_promises.c \
