@@ -8,9 +8,14 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef HAVE_VALGRIND_VALGRIND_H
+#include <valgrind/valgrind.h>
+#endif
 
 #include <vetch/testing.h>
 
@@ -40,6 +45,16 @@ count_entries(const char *path)
         n++;
     closedir(dir);
     return n;
+}
+
+bool
+vt_on_valgrind(void)
+{
+#ifdef HAVE_VALGRIND_VALGRIND_H
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
 }
 
 unsigned
@@ -218,6 +233,19 @@ vt_real_reactor_tcase(const char *name)
 
     tcase_add_checked_fixture(tc, set_up_real_reactor, take_down_reactor);
     return tc;
+}
+
+void
+vt_add_misuse_test(TCase *tc, const TTest *test)
+{
+#ifdef VETCH_DEBUG_BUILD
+    const char *fork = getenv("CK_FORK");
+
+    if (fork == NULL || strcmp(fork, "no") != 0)
+        tcase_add_test_raise_signal(tc, test, SIGABRT);
+#else
+    tcase_add_test(tc, test);
+#endif
 }
 
 void

@@ -22,8 +22,15 @@ TCase *vt_reactor_tcase(const char *name);
 /* The same on the real clock. */
 TCase *vt_real_reactor_tcase(const char *name);
 
+/* Add a test that calls the library as it must not be called: a debug build
+ * aborts there, and the test can expect that only in a process of its own. */
+void vt_add_misuse_test(TCase *tc, const TTest *test);
+
 /* Run the suite; the result is for main to return. */
 int vt_main(Suite *suite);
+
+/* Whether valgrind runs this program. */
+bool vt_on_valgrind(void);
 
 /* What is open or running now, from the kernel. */
 unsigned vt_open_fds(void);

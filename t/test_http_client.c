@@ -870,7 +870,7 @@ main(void)
     tcase_add_test(errors, an_invalid_url_is_a_rejection);
     tcase_add_test(errors, a_call_that_could_not_be_made_is_a_rejection);
     tcase_add_test(errors, credentials_stay_out_of_messages);
-    tcase_add_test(errors, options_that_make_no_sense_are_refused);
+    vt_add_misuse_test(errors, options_that_make_no_sense_are_refused);
     tcase_add_test(errors, a_refused_connection_names_everything);
     tcase_add_loop_test(errors, an_early_end_is_an_error, 0,
                         sizeof(truncations) / sizeof(truncations[0]));

@@ -827,7 +827,7 @@ main(void)
     tc = vt_reactor_tcase("lifetime");
     tcase_add_test(tc, the_context_of_a_route_is_freed_with_the_server);
     tcase_add_test(tc, a_server_that_was_released_serves_on);
-    tcase_add_test(tc, bad_options_and_endpoints_are_refused);
+    vt_add_misuse_test(tc, bad_options_and_endpoints_are_refused);
     suite_add_tcase(s, tc);
     return vt_main(s);
 }

@@ -234,7 +234,7 @@ main(void)
     tcase_add_test(faults, fail_connect_fails_the_nth_and_no_other);
     tcase_add_test(faults, fail_connect_with_zero_takes_it_back);
     tcase_add_test(faults, short_writes_lose_nothing);
-    tcase_add_test(faults, the_kit_needs_a_reactor);
+    vt_add_misuse_test(faults, the_kit_needs_a_reactor);
     suite_add_tcase(suite, order);
     suite_add_tcase(suite, faults);
     return vt_main(suite);

@@ -194,12 +194,17 @@ owner_of_watch(const vetch_promise *p)
     return d;
 }
 
-/* What it is, without name and site. */
+/* What it is, without name and site. Once it has settled, the outcome stands
+ * where its function stood. */
 static void
 describe_kind(const vetch_promise *p, char *to, size_t size)
 {
     char fn[VETCH__FUNCTION_NAME];
 
+    if (vetch__settled(p)) {
+        snprintf(to, size, "a promise");
+        return;
+    }
     switch ((enum vetch__kind)p->second.state) {
     case VETCH__K_LINK:
         snprintf(to, size, "%s %s", link_word(p),

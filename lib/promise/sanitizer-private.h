@@ -41,9 +41,14 @@
 #include <valgrind/valgrind.h>
 #define VETCH__STACK_REGISTER(low, top) VALGRIND_STACK_REGISTER(low, top)
 #define VETCH__STACK_DEREGISTER(id)     VALGRIND_STACK_DEREGISTER(id)
+/* Around a look below the stack pointer, where nobody else may. */
+#define VETCH__PEEK_BEGIN() VALGRIND_DISABLE_ERROR_REPORTING
+#define VETCH__PEEK_END()   VALGRIND_ENABLE_ERROR_REPORTING
 #else
 #define VETCH__STACK_REGISTER(low, top) 0
 #define VETCH__STACK_DEREGISTER(id)     ((void)(id))
+#define VETCH__PEEK_BEGIN()             ((void)0)
+#define VETCH__PEEK_END()               ((void)0)
 #endif
 
 /* A stack, as the address or the thread sanitizer sees it. */

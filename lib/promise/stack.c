@@ -211,7 +211,9 @@ vetch__stack_used(const struct vetch__stack *stack)
     const uint64_t *at = (const uint64_t *)(const void *)stack->low;
     const uint64_t *end = (const uint64_t *)(const void *)stack;
 
+    VETCH__PEEK_BEGIN();
     while (at < end && *at == 0)
         at++;
+    VETCH__PEEK_END();
     return (size_t)((const char *)end - (const char *)at);
 }
