@@ -57,19 +57,6 @@ vetch_now(void)
     return (double)now / 1e9;
 }
 
-/* Rounded up, because a timer must not be early. */
-uint64_t
-vetch__seconds(double seconds)
-{
-    double ns = seconds * 1e9;
-    uint64_t whole;
-
-    if (ns >= 9e18)
-        return UINT64_C(9000000000000000000);
-    whole = (uint64_t)(int64_t)ns;
-    return (double)(int64_t)whole < ns ? whole + 1 : whole;
-}
-
 void
 vetch_reactor_set_slow_limit(vetch_reactor *r, double seconds)
 {

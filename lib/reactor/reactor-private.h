@@ -177,7 +177,13 @@ void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
                        void (*end)(struct vetch__member *self));
 void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
 /* With debugging on, log a call from a wrong thread; true if it was right. */
-bool vetch__reactor_check_thread(const vetch_reactor *r);
+bool vetch__reactor_look_at_thread(const vetch_reactor *r);
+static inline bool
+vetch__reactor_check_thread(const vetch_reactor *r)
+{
+    return vetch__likely(vetch__reactor == r && !r->debug) ||
+           vetch__reactor_look_at_thread(r);
+}
 
 /* ---- post.c ---- */
 int vetch__mailbox_init(vetch_reactor *r);
@@ -220,7 +226,18 @@ vetch__timer_active(const struct vetch__timer *t)
 {
     return t->lane != NULL;
 }
-/* Seconds to ns, saturating; -1.0 < 0 and NaN are the caller's to refuse. */
-uint64_t vetch__seconds(double seconds);
+/* Seconds to ns, saturating, rounded up, because a timer must not be early;
+ * what is negative or NaN is the caller's to refuse. */
+static inline uint64_t
+vetch__seconds(double seconds)
+{
+    double ns = seconds * 1e9;
+    int64_t whole;
+
+    if (ns >= 9e18)
+        return UINT64_C(9000000000000000000);
+    whole = (int64_t)ns;
+    return (uint64_t)whole + ((double)whole < ns);
+}
 
 #endif

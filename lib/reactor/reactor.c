@@ -202,7 +202,7 @@ vetch_reactor_set_rejection_hook(vetch_reactor *r, vetch_rejection_fn fn,
 /* ---- whose it is ---- */
 
 bool
-vetch__reactor_check_thread(const vetch_reactor *r)
+vetch__reactor_look_at_thread(const vetch_reactor *r)
 {
     if (vetch__reactor != r) {
         if (r->debug)

@@ -33,37 +33,15 @@
 
 #define BATCH         256
 #define FIRST_ENTRIES ((size_t)64)
-#define TABLE_BITS    6 /* sets of two candidates */
 #define VOTES_MAX     16
 #define NEVER         UINT64_MAX
 
-struct entry {
-    uint64_t deadline;
-    uintptr_t who; /* a timer, or a lane with the lowest bit set */
-};
-
-struct candidate {
-    uint64_t delay;
-    unsigned votes;
-    struct vetch__lane *lane; /* or NULL */
-};
-
 struct vetch__lane {
     struct vetch__list timers;
-    struct candidate *candidate; /* NULL when it lost its place there */
+    struct vetch__timer_delay
+        *candidate; /* NULL when it lost its place there */
     size_t index;
     bool in_heap;
-};
-
-struct vetch__timers {
-    vetch_reactor *reactor; /* NULL when it has ended */
-    size_t n_objects;       /* public timers, which keep this alive */
-    struct entry *heap;
-    size_t n, capacity;
-    struct vetch__list due;
-    uint64_t armed; /* for what deadline; NEVER if it is not */
-    struct event event;
-    struct candidate table[1 << TABLE_BITS][2];
 };
 
 /* Where a timer waits, if not in a lane. */
@@ -71,27 +49,27 @@ static struct vetch__lane in_heap, in_due;
 
 /* ---- the heap ---- */
 
-static struct entry
+static struct vetch__timer_entry
 timer_entry(struct vetch__timer *t)
 {
-    return (struct entry){ t->deadline, (uintptr_t)t };
+    return (struct vetch__timer_entry){ t->deadline, (uintptr_t)t };
 }
 
-static struct entry
+static struct vetch__timer_entry
 lane_entry(struct vetch__lane *lane, uint64_t deadline)
 {
-    return (struct entry){ deadline, (uintptr_t)lane | 1 };
+    return (struct vetch__timer_entry){ deadline, (uintptr_t)lane | 1 };
 }
 
 static struct vetch__lane *
-entry_lane(const struct entry *e)
+entry_lane(const struct vetch__timer_entry *e)
 {
     return (e->who & 1) != 0 ? (struct vetch__lane *)(e->who & ~(uintptr_t)1)
                              : NULL;
 }
 
 static void
-place(struct vetch__timers *ts, size_t i, struct entry e)
+place(struct vetch__timers *ts, size_t i, struct vetch__timer_entry e)
 {
     struct vetch__lane *lane = entry_lane(&e);
 
@@ -103,7 +81,7 @@ place(struct vetch__timers *ts, size_t i, struct entry e)
 }
 
 static void
-sift_up(struct vetch__timers *ts, size_t i, struct entry e)
+sift_up(struct vetch__timers *ts, size_t i, struct vetch__timer_entry e)
 {
     while (i > 0) {
         size_t parent = (i - 1) / 4;
@@ -130,7 +108,7 @@ earliest_child(const struct vetch__timers *ts, size_t i)
 }
 
 static void
-sift_down(struct vetch__timers *ts, size_t i, struct entry e)
+sift_down(struct vetch__timers *ts, size_t i, struct vetch__timer_entry e)
 {
     while (4 * i + 1 < ts->n) {
         size_t child = earliest_child(ts, i);
@@ -145,7 +123,7 @@ sift_down(struct vetch__timers *ts, size_t i, struct entry e)
 
 /* Put e where the entry at i was. */
 static void
-replace(struct vetch__timers *ts, size_t i, struct entry e)
+replace(struct vetch__timers *ts, size_t i, struct vetch__timer_entry e)
 {
     if (i > 0 && e.deadline < ts->heap[(i - 1) / 4].deadline)
         sift_up(ts, i, e);
@@ -156,7 +134,7 @@ replace(struct vetch__timers *ts, size_t i, struct entry e)
 static void
 heap_remove(struct vetch__timers *ts, size_t i)
 {
-    struct entry last = ts->heap[--ts->n];
+    struct vetch__timer_entry last = ts->heap[--ts->n];
 
     if (i < ts->n)
         replace(ts, i, last);
@@ -165,8 +143,8 @@ heap_remove(struct vetch__timers *ts, size_t i)
 static int
 resize(struct vetch__timers *ts, size_t capacity)
 {
-    struct entry *heap =
-        vetch__realloc(ts->heap, capacity * sizeof(struct entry));
+    struct vetch__timer_entry *heap =
+        vetch__realloc(ts->heap, capacity * sizeof(struct vetch__timer_entry));
 
     if (heap == NULL)
         return -1;
@@ -175,12 +153,9 @@ resize(struct vetch__timers *ts, size_t capacity)
     return 0;
 }
 
-/* Room for one more, so that nothing can fail half-way. */
-static int
-reserve(struct vetch__timers *ts)
+int
+vetch__timer_grow(struct vetch__timers *ts)
 {
-    if (vetch__likely(ts->n < ts->capacity))
-        return 0;
     return resize(ts, ts->capacity > 0 ? ts->capacity * 2 : FIRST_ENTRIES);
 }
 
@@ -206,7 +181,7 @@ lane_first(const struct vetch__lane *lane)
 }
 
 static struct vetch__lane *
-make_lane(struct candidate *c)
+make_lane(struct vetch__timer_delay *c)
 {
     int saved = errno;
     struct vetch__lane *lane = vetch__calloc(1, sizeof(*lane));
@@ -230,7 +205,7 @@ free_unused_lane(struct vetch__lane *lane)
 }
 
 static void
-forget_lane(struct candidate *c)
+forget_lane(struct vetch__timer_delay *c)
 {
     struct vetch__lane *lane = c->lane;
 
@@ -242,7 +217,7 @@ forget_lane(struct candidate *c)
 }
 
 static struct vetch__lane *
-vote_for(struct candidate *c)
+vote_for(struct vetch__timer_delay *c)
 {
     if (c->votes < VOTES_MAX)
         c->votes++;
@@ -250,7 +225,7 @@ vote_for(struct candidate *c)
 }
 
 static void
-vote_against(struct candidate *c, uint64_t newcomer)
+vote_against(struct vetch__timer_delay *c, uint64_t newcomer)
 {
     if (c->votes > 1) {
         c->votes--;
@@ -266,12 +241,12 @@ static struct vetch__lane *
 vote(struct vetch__timers *ts, uint64_t delay)
 {
     uint64_t hash = delay * UINT64_C(0x9e3779b97f4a7c15);
-    struct candidate *set = ts->table[hash >> (64 - TABLE_BITS)];
+    struct vetch__timer_delay *set = ts->table[hash >> (64 - TABLE_BITS)];
 
-    if (set[0].delay == delay && set[0].votes > 0)
-        return vote_for(&set[0]);
-    if (set[1].delay == delay && set[1].votes > 0)
-        return vote_for(&set[1]);
+    for (int i = 0; i < 2; i++) {
+        if (set[i].delay == delay && set[i].votes > 0)
+            return vote_for(&set[i]);
+    }
     vote_against(&set[set[1].votes < set[0].votes], delay);
     return NULL;
 }
@@ -387,7 +362,7 @@ start(vetch_reactor *r, struct vetch__timer *t, uint64_t now, uint64_t delay,
 
     if (t->lane != NULL)
         detach(ts, t);
-    if (reserve(ts) < 0)
+    if (vetch__timer_reserve(ts) < 0)
         return -1;
     t->fn = fn;
     t->deadline = delay < NEVER - now ? now + delay : NEVER - 1;
@@ -412,12 +387,6 @@ vetch__timer_start_coarse(vetch_reactor *r, struct vetch__timer *t,
                           uint64_t delay, void (*fn)(struct vetch__timer *self))
 {
     return start(r, t, vetch__clock_now(r), delay, fn);
-}
-
-int
-vetch__timer_reserve(vetch_reactor *r)
-{
-    return reserve(r->timers);
 }
 
 void
@@ -571,12 +540,6 @@ size_t
 vetch__timers_live(const vetch_reactor *r)
 {
     return r->timers->n_objects;
-}
-
-vetch_reactor *
-vetch__timers_reactor(const struct vetch__timers *ts)
-{
-    return ts->reactor;
 }
 
 struct vetch__timers *

@@ -46,7 +46,7 @@ next_expiry(const vetch_timer *t, uint64_t now)
 static void
 fire_again(vetch_reactor *r, vetch_timer *t, uint64_t now)
 {
-    if (vetch__timer_reserve(r) < 0) {
+    if (vetch__timer_reserve(r->timers) < 0) {
         vetch_log(VETCH_LOG_ERROR, "a periodic timer stops: out of memory");
         return;
     }
@@ -58,7 +58,7 @@ static void
 fire(struct vetch__timer *timer)
 {
     vetch_timer *t = object_of(timer);
-    vetch_reactor *r = vetch__timers_reactor(t->timers);
+    vetch_reactor *r = t->timers->reactor;
     const void *fn = (const void *)(uintptr_t)t->fn;
     uint64_t now = vetch__clock_fresh(r);
 
@@ -147,7 +147,7 @@ vetch_timer_restart(vetch_timer *t, double seconds)
     int wrong;
 
     VETCH_CHECK(t != NULL, EINVAL, -1);
-    r = vetch__timers_reactor(t->timers);
+    r = t->timers->reactor;
     wrong = r == NULL ? ECANCELED : check_start(r, seconds);
     if (wrong == 0 && t->interval > 0 && seconds == 0)
         wrong = EINVAL;
@@ -155,7 +155,7 @@ vetch_timer_restart(vetch_timer *t, double seconds)
         errno = wrong;
         return -1;
     }
-    if (vetch__timer_reserve(r) < 0)
+    if (vetch__timer_reserve(r->timers) < 0)
         return -1;
     if (!vetch__timer_active(&t->timer))
         vetch_timer_ref(t);
@@ -171,7 +171,7 @@ vetch_timer_cancel(vetch_timer *t)
 
     if (t == NULL || !vetch__timer_active(&t->timer))
         return;
-    r = vetch__timers_reactor(t->timers);
+    r = t->timers->reactor;
     if (!vetch__reactor_check_thread(r))
         return;
     vetch__timer_stop(r, &t->timer);

@@ -1,11 +1,14 @@
-/* Timers: 1,000,000 of them started, then cancelled, with random delays and
- * with one delay for all, from inside a callback.  They exist beforehand, as
- * an embedded event would: what is measured is arming.  Lines "test value
- * unit". */
+/* Timers: 1,000,000 of them started, restarted and cancelled, with random
+ * delays and with one delay for all, from inside a callback.  They exist
+ * beforehand, as an embedded event would: what is measured is arming.  Lines
+ * "test value unit".  With the argument `libevent` the same by its events. */
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <vetch.h>
@@ -48,51 +51,134 @@ make(void)
            (double)(after.uordblks - before.uordblks) / N);
 }
 
+/* What is compared: each sets or stops the i-th timer. */
+struct way {
+    void (*arm)(int i, int delay_ms);
+    void (*cancel)(int i);
+};
+
 static void
-run(const char *name, int range_ms)
+arm(int i, int delay_ms)
 {
-    double start, armed;
-    int i;
-
-    srand(1);
-    start = now();
-    for (i = 0; i < N; i++) {
-        double delay =
-            range_ms > 0 ? (1000 + rand() % range_ms) / 1000.0 : 61.0;
-
-        if (vetch_timer_restart(all[i], delay) < 0)
-            abort();
-    }
-    armed = now();
-    for (i = 0; i < N; i++)
-        vetch_timer_cancel(all[i]);
-    if (name != NULL)
-        printf("timer_%s_insert %.2f ns\ntimer_%s_cancel %.2f ns\n", name,
-               (armed - start) / N, name, (now() - armed) / N);
+    if (vetch_timer_restart(all[i], delay_ms / 1000.0) < 0)
+        abort();
 }
 
 static void
-measure(void *ctx)
+cancel(int i)
 {
-    (void)ctx;
+    vetch_timer_cancel(all[i]);
+}
+
+static const struct way ours = { arm, cancel };
+
+static struct event *events;
+
+static void
+arm_event(int i, int delay_ms)
+{
+    struct timeval tv = { delay_ms / 1000, delay_ms % 1000 * 1000 };
+
+    if (event_add(&events[i], &tv) < 0)
+        abort();
+}
+
+static void
+cancel_event(int i)
+{
+    event_del(&events[i]);
+}
+
+static const struct way libevents = { arm_event, cancel_event };
+
+/* ns for each to be armed, in a random or the same delay */
+static double
+arm_all(const struct way *way, int range_ms)
+{
+    double start = now();
+
+    for (int i = 0; i < N; i++)
+        way->arm(i, range_ms > 0 ? 1000 + rand() % range_ms : 61000);
+    return (now() - start) / N;
+}
+
+static double
+cancel_all(const struct way *way)
+{
+    double start = now();
+
+    for (int i = 0; i < N; i++)
+        way->cancel(i);
+    return (now() - start) / N;
+}
+
+static void
+run(const struct way *way, const char *name, int range_ms)
+{
+    double insert, again, stop;
+
+    srand(1);
+    insert = arm_all(way, range_ms);
+    again = arm_all(way, range_ms);
+    stop = cancel_all(way);
+    if (name != NULL)
+        printf("timer_%s_insert %.2f ns\ntimer_%s_rearm %.2f ns\n"
+               "timer_%s_cancel %.2f ns\n",
+               name, insert, name, again, name, stop);
+}
+
+static void
+measure(const struct way *way)
+{
+    run(way, NULL, 60000); /* warms the heap */
+    run(way, "random", 60000);
+    run(way, "same", 0);
+}
+
+static void
+measure_ours(void *ctx)
+{
     make();
-    run(NULL, 60000); /* warms the heap */
-    run("random", 60000);
-    run("same", 0);
-    vetch_reactor_stop(vetch_reactor_current());
+    measure(&ours);
+    for (int i = 0; i < N; i++)
+        vetch_timer_unref(all[i]);
+    vetch_reactor_stop(ctx);
+}
+
+static void
+never_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    abort();
+}
+
+static void
+measure_events(void *ctx)
+{
+    struct event_base *base = vetch_reactor_event_base(ctx);
+
+    events = malloc(N * sizeof(*events));
+    if (events == NULL)
+        abort();
+    for (int i = 0; i < N; i++)
+        evtimer_assign(&events[i], base, never_event, NULL);
+    measure(&libevents);
+    free(events);
+    vetch_reactor_stop(ctx);
 }
 
 int
-main(void)
+main(int argc, char *argv[])
 {
+    bool of_libevent = argc > 1 && strcmp(argv[1], "libevent") == 0;
     vetch_reactor *r = vetch_reactor_new();
-    int i;
 
-    if (r == NULL || vetch_call_soon(measure, NULL) < 0)
+    if (r == NULL ||
+        vetch_call_soon(of_libevent ? measure_events : measure_ours, r) < 0)
         return EXIT_FAILURE;
     vetch_reactor_run(r);
-    for (i = 0; i < N; i++)
-        vetch_timer_unref(all[i]);
     vetch_reactor_unref(r);
     return EXIT_SUCCESS;
 }
