@@ -562,6 +562,26 @@ START_TEST(executor_running_job_settles_when_it_has_ended)
 }
 END_TEST
 
+/* Which of them have begun is the threads' to say, and asking is no race. */
+START_TEST(executor_jobs_may_be_cancelled_while_others_begin)
+{
+    vetch_executor *e = make_executor(2, 500);
+    vetch_promise *p[500];
+
+    for (intptr_t i = 0; i < 500; i++)
+        p[i] = vetch_executor_submit(e, add_one, (void *)i, NULL);
+    vt_run_ready();
+    for (int i = 0; i < 500; i++)
+        vetch_promise_cancel(p[i]);
+    for (int i = 0; i < 500; i++) {
+        struct outcome o = outcome_of(p[i]);
+
+        ck_assert(o.code == 0 || o.code == VETCH_ECANCELED);
+    }
+    vetch_executor_unref(e);
+}
+END_TEST
+
 START_TEST(executor_running_job_that_is_cancelled_loses_its_result)
 {
     int arg;
@@ -908,6 +928,7 @@ add_stopping(TCase *tc)
 {
     tcase_add_test(tc, executor_queued_job_is_cancelled_at_once);
     tcase_add_test(tc, executor_running_job_settles_when_it_has_ended);
+    tcase_add_test(tc, executor_jobs_may_be_cancelled_while_others_begin);
     tcase_add_test(tc, executor_running_job_that_is_cancelled_loses_its_result);
     tcase_add_test(tc, executor_stuck_job_can_be_given_up_with_a_shield);
     tcase_add_test(tc, executor_close_lets_jobs_end_and_ends_the_threads);

@@ -50,8 +50,10 @@ int vetch__crew_fd(const struct vetch__crew *crew);
 int vetch__crew_start(struct vetch__crew *crew);
 /* Hand over all jobs of the list, which is empty then. */
 void vetch__crew_give(struct vetch__crew *crew, struct vetch__jobs *jobs);
-/* Take a job back that has not begun; false: it has. */
-bool vetch__crew_withdraw(struct vetch__crew *crew, struct vetch__job *job);
+/* Take a job back that has not begun, from the crew or from those that still
+ * wait for it; false: it has begun. */
+bool vetch__crew_withdraw(struct vetch__crew *crew, struct vetch__jobs *waiting,
+                          struct vetch__job *job);
 /* The same for all of them. */
 struct vetch__jobs vetch__crew_withdraw_all(struct vetch__crew *crew);
 /* The jobs that have ended, in that order, as a list through `next`. */

@@ -275,16 +275,19 @@ vetch__crew_give(struct vetch__crew *crew, struct vetch__jobs *jobs)
 }
 
 bool
-vetch__crew_withdraw(struct vetch__crew *crew, struct vetch__job *job)
+vetch__crew_withdraw(struct vetch__crew *crew, struct vetch__jobs *waiting,
+                     struct vetch__job *job)
 {
-    bool queued;
+    bool begun;
 
-    pthread_mutex_lock(&crew->lock);
-    queued = job->object.state == VETCH__JOB_QUEUED;
-    if (queued)
-        vetch__jobs_remove(&crew->queue, job);
+    pthread_mutex_lock(&crew->lock); /* a thread may be about to begin it */
+    begun = job->object.state == VETCH__JOB_BEGUN;
+    if (!begun)
+        vetch__jobs_remove(
+            job->object.state == VETCH__JOB_WAITING ? waiting : &crew->queue,
+            job);
     pthread_mutex_unlock(&crew->lock);
-    return queued;
+    return !begun;
 }
 
 struct vetch__jobs

@@ -205,9 +205,7 @@ cancel_job(vetch_deferred *d, void *ctx)
     vetch_executor *e = job->executor;
 
     (void)d;
-    if (job->object.state == VETCH__JOB_WAITING)
-        vetch__jobs_remove(&e->waiting, job);
-    else if (!vetch__crew_withdraw(e->crew, job))
+    if (!vetch__crew_withdraw(e->crew, &e->waiting, job))
         return; /* it has begun, and settles when it has ended */
     reject_canceled(job);
     finish_if_done(e);
