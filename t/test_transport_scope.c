@@ -103,6 +103,25 @@ START_TEST(a_connection_that_is_over_has_no_scope)
 }
 END_TEST
 
+/* As the connection of vetch_connect() that nobody takes. */
+START_TEST(a_connection_that_nobody_takes_waits_for_its_children)
+{
+    vetch_transport *pair[2];
+
+    np_pair(KIND, pair);
+    op.on_cancel = PK_NOTE;
+    vetch_scope_add(vetch_transport_scope(pair[0]), pk_start(&op));
+    vetch_transport_unref(pair[0]);
+    vetch_transport_unref(pair[1]);
+    vt_run_ready();
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert_uint_gt(vt_live_objects(), 0);
+    pk_stop(&op);
+    vt_run_ready();
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
 START_TEST(the_end_of_the_reactor_ends_the_scope)
 {
     connect_with_child(KIND, PK_AGREE);
@@ -129,6 +148,7 @@ main(void)
     ADD(a_child_that_fails_ends_the_connection);
     ADD(a_child_that_ends_well_changes_nothing);
     ADD(a_connection_that_is_over_has_no_scope);
+    ADD(a_connection_that_nobody_takes_waits_for_its_children);
     ADD(the_end_of_the_reactor_ends_the_scope);
     suite_add_tcase(suite, tcase);
     return vt_main(suite);

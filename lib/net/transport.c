@@ -496,6 +496,9 @@ scope_is_over(vetch_transport *t)
 vetch_scope *
 vetch_transport_scope(vetch_transport *t)
 {
+    VETCH_CHECK(t != NULL, EINVAL, NULL);
+    if (!vetch__transport_right_thread(t))
+        return NULL;
     if (vetch__transport_state(t) >= VETCH__T_OVER) {
         errno = ENOTCONN;
         return NULL;
@@ -630,7 +633,8 @@ vetch_transport_ref(vetch_transport *t)
     return t;
 }
 
-/* Nobody holds it: what has no protocol is aborted. */
+/* Nobody holds it: what has no protocol is aborted. With a scope it ends like
+ * one that has a protocol: what runs there may use it until it has stopped. */
 static void
 free_transport(vetch_transport *t)
 {
@@ -639,6 +643,10 @@ free_transport(vetch_transport *t)
     if (r != NULL) {
         t->object.refs = 1; /* free functions of queued bytes may look at it */
         vetch__transport_over(t, NULL, true);
+        if (t->scope != NULL) {
+            t->flags |= VETCH__T_ACTIVE;
+            return;
+        }
         vetch__flush_cancel(r, &t->turn);
         vetch__member_remove(r, &t->member);
     }
