@@ -823,6 +823,43 @@ serve_once(bool unharmed)
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
 
+/* A high number, for which libevent's table has to grow. */
+static int
+high_listening_descriptor(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), high;
+
+    ck_assert_int_eq(listen(fd, 5), 0);
+    high = fcntl(fd, F_DUPFD, 500);
+    close(fd);
+    return high;
+}
+
+static void
+take_descriptor(bool unharmed)
+{
+    int fd = high_listening_descriptor();
+    vetch_listener *l;
+    char text[32];
+
+    snprintf(text, sizeof(text), "fd:%d", fd);
+    l = vetch_listener_new(text, make, NULL);
+    ck_assert(!unharmed || l != NULL);
+    if (l == NULL) {
+        ck_assert_int_eq(close(fd), 0);
+        return;
+    }
+    vetch_promise_unref(vetch_listener_stop(l, 0));
+    vetch_listener_unref(l);
+    ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+}
+
+START_TEST(out_of_memory_a_descriptor_stays_the_caller_s)
+{
+    vt_sweep_allocations(take_descriptor);
+}
+END_TEST
+
 START_TEST(no_failing_allocation_leaks_or_crashes)
 {
     vt_sweep_allocations(serve_once);
@@ -883,6 +920,7 @@ main(void)
     tcase_add_test(tc, an_owned_ctx_is_freed_once_when_it_has_ended);
     tcase_add_test(tc, the_end_of_the_reactor_ends_it);
     tcase_add_test(tc, without_a_reactor_there_is_none);
+    tcase_add_test(tc, out_of_memory_a_descriptor_stays_the_caller_s);
     tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
     suite_add_tcase(s, tc);
     return vt_main(s);

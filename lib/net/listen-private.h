@@ -2,10 +2,12 @@
 #ifndef VETCH_LISTEN_PRIVATE_H
 #define VETCH_LISTEN_PRIVATE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct vetch__listen_socket {
     int fd;         /* -1: none */
+    bool lent;      /* and it still belongs to whoever opened it */
     char *endpoint; /* where it listens; NULL: not opened */
     unsigned port;  /* TCP */
     char *path;     /* of a Unix socket's file, which is ours to remove */
@@ -13,7 +15,8 @@ struct vetch__listen_socket {
     ino_t ino;
 };
 
-/* Open what `endpoint` says; -1 and errno, and then nothing was taken. */
+/* Open what `endpoint` says; -1 and errno. A descriptor that somebody else
+ * opened is `lent` until that is cleared, when nothing can fail any more. */
 int vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint);
 /* Close it, and remove the file if it is still the same. The text stays. */
 void vetch__listen_close(struct vetch__listen_socket *s);

@@ -213,14 +213,13 @@ vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint)
         break;
     case VETCH__ENDPOINT_FD:
         s->fd = take_fd(e.fd);
+        s->lent = true;
         break;
     }
     if (s->fd < 0)
         return -1;
     if (name_it(s) == 0)
         return 0;
-    if (e.kind == VETCH__ENDPOINT_FD)
-        s->fd = -1; /* it stays the caller's */
     vetch__listen_done(s);
     return -1;
 }
@@ -236,7 +235,7 @@ vetch__listen_close(struct vetch__listen_socket *s)
         unlink(s->path);
     vetch__free(s->path);
     s->path = NULL;
-    if (s->fd >= 0)
+    if (s->fd >= 0 && !s->lent)
         close(s->fd);
     s->fd = -1;
     errno = saved;

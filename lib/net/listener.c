@@ -463,6 +463,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
                  on_acceptable, l);
     if (event_add(&l->event, NULL) < 0)
         goto fail;
+    l->socket.lent = false;
     l->watching = true;
     l->object = (struct vetch__object){ .type = VETCH__LISTENER, .refs = 2 };
     l->reactor = r;
