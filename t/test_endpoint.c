@@ -81,6 +81,7 @@ START_TEST(malformed_endpoints_are_refused)
         "tcp:[127.0.0.1]:80",
         "tcp:[example]:80",
         "tcp:[::1]80",
+        "tcp:[fe80::1%99999999999]:80",
         "tcp:127.1:80",
         "tcp:1.2.3.4.5:80",
         "tcp:0x7f000001:80",

@@ -32,9 +32,11 @@ parse_number(const char *text, unsigned max, unsigned *ret)
     if (!is_digit(*text))
         return NULL;
     for (; is_digit(*text); text++) {
-        value = value * 10 + (unsigned)(*text - '0');
-        if (value > max)
+        unsigned digit = (unsigned)(*text - '0');
+
+        if (digit > max || value > (max - digit) / 10)
             return NULL;
+        value = value * 10 + digit;
     }
     *ret = value;
     return text;
