@@ -36,7 +36,9 @@ VETCH_EXPORT vetch_reactor *vetch_reactor_current(void);
 VETCH_EXPORT vetch_reactor *vetch_reactor_ref(vetch_reactor *r);
 VETCH_EXPORT vetch_reactor *vetch_reactor_unref(vetch_reactor *r);
 
-/* The loop below, borrowed: for libraries that have libevent adapters. */
+/* The loop below, borrowed: for libraries that have libevent adapters. One of
+ * vetch_reactor_new() is to be run by vetch_reactor_run() and vetch_run() only;
+ * who wants to run it himself makes it himself and lets it be adopted. */
 VETCH_EXPORT struct event_base *vetch_reactor_event_base(vetch_reactor *r);
 
 /* Run until vetch_reactor_stop().
