@@ -14,6 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/net-private.h"
+#include "reactor/reactor-private.h"
+
 #define MANY 32
 
 /* A server for a test: its listener and the connections it has seen. */
@@ -506,6 +509,22 @@ START_TEST(it_goes_on_as_soon_as_a_connection_ends)
 }
 END_TEST
 
+START_TEST(a_descriptor_to_spare_does_not_lift_the_limit)
+{
+    struct shortage sh;
+
+    run_short(&sh);
+    vetch_listener_set_limit(sh.s.l, 1);
+    set_descriptors(sh.before);
+    vetch__net_descriptor_closed(vt_reactor->net); /* that of another one */
+    vt_advance(1);
+    ck_assert_uint_eq(vetch_listener_connections(sh.s.l), 1);
+    vetch_transport_abort(sh.s.probes[0].t);
+    np_until(count(&sh.s, NP_CONNECTED) == 2);
+    end_shortage(&sh);
+}
+END_TEST
+
 START_TEST(after_a_second_in_vain_those_who_wait_are_refused)
 {
     struct shortage sh;
@@ -873,6 +892,7 @@ shortage_tcase(void)
 
     tcase_add_test(tc, without_descriptors_it_looks_away_for_longer_and_longer);
     tcase_add_test(tc, it_goes_on_as_soon_as_a_connection_ends);
+    tcase_add_test(tc, a_descriptor_to_spare_does_not_lift_the_limit);
     tcase_add_test(tc, after_a_second_in_vain_those_who_wait_are_refused);
     tcase_add_test(tc, by_default_the_log_hears_of_it_once_a_second);
     tcase_add_test(tc, a_starved_listener_can_be_stopped);

@@ -116,17 +116,22 @@ end_of_backoff(struct vetch__timer *timer)
     watch(l);
 }
 
+/* Each of them once: one that cannot go on joins the list again. */
 static void
 wake_starved(struct vetch__net *net)
 {
-    while (!vetch__list_empty(&net->starved)) {
+    struct vetch__list woken;
+
+    vetch__list_init(&woken);
+    vetch__list_append(&net->starved, &woken);
+    vetch__list_remove(&net->starved); /* its elements stay with the other */
+    while (!vetch__list_empty(&woken)) {
         vetch_listener *l =
-            vetch__container(net->starved.next, vetch_listener, starved);
+            vetch__container(woken.next, vetch_listener, starved);
 
         vetch__list_remove(&l->starved);
         vetch__timer_stop(l->reactor, &l->backoff_timer);
-        if (event_add(&l->event, NULL) == 0)
-            l->watching = true;
+        watch(l);
     }
 }
 
