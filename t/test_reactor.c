@@ -376,20 +376,27 @@ count_io(vetch_descriptor *d, unsigned events, void *ctx)
         vetch_descriptor_cancel(d);
 }
 
-static struct chain
-run_chain(int length)
+static void
+run_beside_a_descriptor(struct chain *c)
 {
-    struct chain c = { .left = length };
     vetch_descriptor *d;
     int fds[2];
 
     ck_assert_int_eq(pipe(fds), 0);
-    d = vetch_descriptor_new(fds[1], VETCH_WRITABLE, count_io, &c);
-    vetch_call_soon(chain_on, &c);
+    d = vetch_descriptor_new(fds[1], VETCH_WRITABLE, count_io, c);
     vt_run_ready();
     vetch_descriptor_unref(d);
     close(fds[0]);
     close(fds[1]);
+}
+
+static struct chain
+run_chain(int length)
+{
+    struct chain c = { .left = length };
+
+    vetch_call_soon(chain_on, &c);
+    run_beside_a_descriptor(&c);
     return c;
 }
 
@@ -399,6 +406,44 @@ START_TEST(call_soon_chain_does_not_starve_descriptors)
 
     ck_assert_int_le(c.left, 0);
     ck_assert_int_ge(c.io_calls_at_end, 10);
+}
+END_TEST
+
+/* A hundred calls, then a flush, which makes the next hundred, and so on. */
+struct relay {
+    struct vetch__flush flush;
+    struct chain chain;
+    int in_round;
+};
+
+static void
+relay_on(void *ctx)
+{
+    struct relay *relay = ctx;
+
+    if (--relay->chain.left == 0)
+        relay->chain.io_calls_at_end = relay->chain.io_calls;
+    if (--relay->in_round == 0 && relay->chain.left > 0)
+        vetch__flush_later(vt_reactor, &relay->flush);
+}
+
+static void
+relay_round(struct vetch__flush *flush)
+{
+    struct relay *relay = vetch__container(flush, struct relay, flush);
+
+    for (relay->in_round = 0; relay->in_round < 100; relay->in_round++)
+        vetch_call_soon(relay_on, relay);
+}
+
+START_TEST(flushes_that_make_calls_do_not_starve_descriptors)
+{
+    struct relay relay = { .flush.fn = relay_round, .chain.left = 100000 };
+
+    vetch__flush_later(vt_reactor, &relay.flush);
+    run_beside_a_descriptor(&relay.chain);
+    ck_assert_int_eq(relay.chain.left, 0);
+    ck_assert_int_ge(relay.chain.io_calls_at_end, 10);
 }
 END_TEST
 
@@ -921,6 +966,7 @@ add_virtual(TCase *tc)
     tcase_add_test(tc, call_soon_owned_ctx_is_freed_after_the_call);
     tcase_add_test(tc, callbacks_never_nest);
     tcase_add_test(tc, call_soon_chain_does_not_starve_descriptors);
+    tcase_add_test(tc, flushes_that_make_calls_do_not_starve_descriptors);
     tcase_add_test(tc, call_soon_below_the_bound_costs_no_poll);
     tcase_add_test(tc, clock_can_be_virtual);
     tcase_add_test(tc, reactor_in_a_forked_child_is_refused);

@@ -157,10 +157,10 @@ vetch__ready_push(vetch_reactor *r, struct vetch__ready *node)
 /* Queue f once; its fn runs when the ready queue is empty. */
 void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
 void vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f);
-/* Run at most `limit` entries now; true if the queue is empty. */
-bool vetch__ready_drain(vetch_reactor *r, size_t limit);
-/* The same, with the flushes as well, of which there is no end but their own.
- */
+/* Run at most `limit` entries now, and return what is left of that. */
+size_t vetch__ready_drain(vetch_reactor *r, size_t limit);
+/* The same, with the flushes as well, of which there is no end but their own;
+ * true if nothing is ready any more. */
 bool vetch__ready_settle(vetch_reactor *r, size_t limit);
 /* Run one entry of a kind that the reactor does not know: promise.c's. */
 void vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node);

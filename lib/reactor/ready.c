@@ -7,7 +7,7 @@
  *     an adopted loop) activates one event, which drains in the same turn.
  *   - One drain runs at most DRAIN_BOUND entries (and FLUSH_BOUND flushes: two
  *     ends of a pair in memory can talk for ever). What is left waits behind
- * the I/O: it is resumed by a timer of zero delay and not by an activation,
+ *     the I/O: it is resumed by a timer of zero delay and not by an activation,
  *     because libevent polls only when nothing is active.
  *   - When the queue is empty, the flush list runs: transports send what was
  *     written meanwhile, all of it with one system call each. A flush may make
@@ -112,22 +112,21 @@ pop(vetch_reactor *r)
     return node;
 }
 
-/* True if all have run. */
-static bool
+/* What is left of the limit; the list is empty if that is not 0. */
+static size_t
 run_flushes(vetch_reactor *r, size_t limit)
 {
     struct vetch__flush *f;
 
-    while ((f = r->flush_first) != NULL) {
-        if (limit-- == 0)
-            return false;
+    while ((f = r->flush_first) != NULL && limit > 0) {
+        limit--;
         r->flush_first = f->next == f ? NULL : f->next;
         if (r->flush_first == NULL)
             r->flush_last = NULL;
         f->next = NULL;
         f->fn(f);
     }
-    return true;
+    return limit;
 }
 
 static bool
@@ -136,21 +135,19 @@ idle(const vetch_reactor *r)
     return r->ready_first == NULL && r->flush_first == NULL;
 }
 
-bool
+size_t
 vetch__ready_drain(vetch_reactor *r, size_t limit)
 {
-    while (r->ready_first != NULL) {
-        struct vetch__ready *node;
+    while (r->ready_first != NULL && limit > 0) {
+        struct vetch__ready *node = pop(r);
 
-        if (limit-- == 0)
-            return false;
-        node = pop(r);
+        limit--;
         if (node->object.type == VETCH__CALL)
             run_call(r, (struct call *)node);
         else
             vetch__promise_dispatch(r, node);
     }
-    return true;
+    return limit;
 }
 
 /* Go on behind the I/O that is waiting. Should the timer not be had, an
@@ -168,14 +165,12 @@ continue_later(vetch_reactor *r)
 static void
 drain(vetch_reactor *r)
 {
-    size_t rounds = DRAIN_BOUND;
+    size_t entries = r->drain_bound, flushes = FLUSH_BOUND;
 
     do {
-        bool drained = vetch__ready_drain(r, r->drain_bound);
-
-        if (!run_flushes(r, FLUSH_BOUND) || !drained)
-            break;
-    } while (!idle(r) && --rounds > 0);
+        entries = vetch__ready_drain(r, entries);
+        flushes = run_flushes(r, flushes);
+    } while (!idle(r) && entries > 0 && flushes > 0);
     if (!idle(r))
         continue_later(r);
 }
@@ -184,13 +179,10 @@ bool
 vetch__ready_settle(vetch_reactor *r, size_t limit)
 {
     do {
-        bool drained = vetch__ready_drain(r, limit);
-
+        limit = vetch__ready_drain(r, limit);
         run_flushes(r, SIZE_MAX);
-        if (!drained)
-            return false;
-    } while (!idle(r));
-    return true;
+    } while (!idle(r) && limit > 0);
+    return idle(r);
 }
 
 void
