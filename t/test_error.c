@@ -129,6 +129,33 @@ START_TEST(error_control_characters_become_spaces)
 }
 END_TEST
 
+START_TEST(error_control_characters_of_utf_8_become_spaces)
+{
+    vetch_error *e = vetch_error_new(1, "a\302\233"
+                                        "31mb\302\205c \303\237\302");
+
+    ck_assert_str_eq(vetch_error_message(e), "a  31mb  c \303\237\302");
+    vetch_error_unref(e);
+}
+END_TEST
+
+START_TEST(error_message_is_not_cut_inside_a_character)
+{
+    char words[4001];
+    vetch_error *e;
+
+    for (size_t i = 0; i < 4000; i += 4) /* a face */
+        memcpy(words + i, "\360\237\230\200", 5);
+    for (size_t n = 0; n < 4; n++) {
+        e = vetch_error_new(1, "%.*s%s", (int)n, "xxx", words);
+        ck_assert_uint_eq((strlen(vetch_error_message(e)) - n - 3) % 4, 0);
+        ck_assert_uint_gt(strlen(vetch_error_message(e)), 2044);
+        ck_assert_uint_le(strlen(vetch_error_message(e)), 2048);
+        vetch_error_unref(e);
+    }
+}
+END_TEST
+
 START_TEST(error_message_of_2048_bytes_is_whole)
 {
     char words[2049];
@@ -364,6 +391,8 @@ main(void)
     tcase_add_test(basics, error_of_errno_without_words_is_the_system_s);
     tcase_add_test(basics, error_null_reads_as_no_error);
     tcase_add_test(basics, error_control_characters_become_spaces);
+    tcase_add_test(basics, error_control_characters_of_utf_8_become_spaces);
+    tcase_add_test(basics, error_message_is_not_cut_inside_a_character);
     tcase_add_test(basics, error_message_of_2048_bytes_is_whole);
     tcase_add_test(basics, error_message_of_a_megabyte_is_cut);
     tcase_add_test(basics, error_keeps_errno);
