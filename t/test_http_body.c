@@ -425,6 +425,89 @@ START_TEST(a_malformed_stream_rejects_the_read_and_is_400)
 }
 END_TEST
 
+/* What a first piece hides must not slip through with the next: the verdict on
+ * a body is final. */
+START_TEST(a_malformed_stream_stays_malformed)
+{
+    static const char *const bodies[] = {
+        "1\r\na\r\n00000000000000001\r\nb\r\n0\r\n\r\n", /* 17 digits */
+        "1\r\na\r\ng\r\nb\r\n0\r\n\r\n",
+        "1\r\na\r\n1\nb\r\n0\r\n\r\n",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct stream s;
+        struct talk t;
+
+        start_stream(&s);
+        ht_connect(&t);
+        ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n");
+        ht_say(&t, bodies[i]);
+        read_piece(&s);
+        ck_assert_uint_eq(s.len, 1);
+        read_piece(&s);
+        ck_assert_uint_eq(s.len, 1);
+        ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
+        ck_assert_uint_eq(ht_hear(&t), 400);
+        ck_assert(ht_hear_end(&t));
+        ht_hang_up(&t);
+        free(s.data);
+        vetch_deferred_unref(s.end);
+        ht_end();
+    }
+}
+END_TEST
+
+START_TEST(chunks_that_are_too_small_end_a_stream_for_good)
+{
+    char *body = malloc(64 * 1024);
+    size_t len = 0;
+    struct stream s;
+    struct talk t;
+
+    while (len < 60 * 1024) /* 20 bytes of framing for each of content */
+        len += (size_t)sprintf(body + len, "0000000000000001\r\nx\r\n");
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n");
+    ht_say_bytes(&t, body, len);
+    while (s.error == 0 && s.len < 60 * 1024 / 21)
+        read_piece(&s);
+    ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
+    ck_assert_uint_eq(strspn(s.data, "x"), s.len);
+    ck_assert_uint_eq(ht_hear(&t), 400);
+    ht_hang_up(&t);
+    free(body);
+    free(s.data);
+    vetch_deferred_unref(s.end);
+    ht_end();
+}
+END_TEST
+
+/* A 100 behind the head of the answer would be part of its body. */
+START_TEST(continue_is_not_said_once_the_answer_has_begun)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    ck_assert_int_eq(vetch_http_reply_begin(s.request, 200, NULL), 0);
+    read_piece(&s);
+    ht_say(&t, "ab");
+    ck_assert_uint_eq(s.len, 2);
+    ck_assert_int_eq(vetch_http_reply_write(s.request, s.data, s.len), 0);
+    ck_assert_int_eq(vetch_http_reply_end(s.request), 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_body_is(&t, "ab"));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
 START_TEST(reads_may_be_cancelled_and_repeated)
 {
     struct stream s;
@@ -771,6 +854,9 @@ main(void)
     tcase_add_test(tc, what_is_not_read_is_not_received);
     tcase_add_test(tc, a_truncated_stream_rejects_the_read);
     tcase_add_test(tc, a_malformed_stream_rejects_the_read_and_is_400);
+    tcase_add_test(tc, a_malformed_stream_stays_malformed);
+    tcase_add_test(tc, chunks_that_are_too_small_end_a_stream_for_good);
+    tcase_add_test(tc, continue_is_not_said_once_the_answer_has_begun);
     tcase_add_test(tc, reads_may_be_cancelled_and_repeated);
     tcase_add_test(tc, one_read_at_a_time);
     tcase_add_test(tc, whole_bodies_are_not_read_in_pieces);

@@ -241,6 +241,9 @@ vetch__http_body_next(struct vetch__http_body *b, const char *data, size_t len,
                       struct vetch__http_piece *ret)
 {
     *ret = (struct vetch__http_piece){ 0, NULL, 0 };
+    /* A byte that was refused has left its marks on the state. */
+    if (b->refusal.why != NULL)
+        return VETCH__HTTP_REFUSED;
     switch (b->framing) {
     case VETCH__HTTP_LENGTH:
         if (b->left == 0)

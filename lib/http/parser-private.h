@@ -161,7 +161,8 @@ void vetch__http_body_init(struct vetch__http_body *b,
 /* Take the next bytes of a body. In each case consume ret->used bytes first.
  * PIECE: content; call again with what follows. MORE: with more bytes. DONE:
  * the body (trailers included: they are checked and dropped) has ended.
- * REFUSED: see b->refusal; the connection must not be used again. */
+ * REFUSED: see b->refusal; that is final, and the connection must not be used
+ * again. */
 enum vetch__http_verdict vetch__http_body_next(struct vetch__http_body *b,
                                                const char *data, size_t len,
                                                struct vetch__http_piece *ret);

@@ -455,6 +455,7 @@ vetch_http_reply_begin(vetch_http_request *r, unsigned status, const char *type)
     if (check_answer(r, status, type, 0) < 0)
         return -1;
     r->answer = VETCH__A_BEGUN;
+    r->continued = true; /* a 100 would stand in the middle of the answer */
     framing = framing_of(r, status, BY_CHUNKS);
     r->chunked = framing == BY_CHUNKS;
     r->bodiless = has_no_body(r, status);
