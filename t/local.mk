@@ -20,6 +20,7 @@ unit_tests = \
 	t/test_http_client \
 	t/test_http_faults \
 	t/test_http_body \
+	t/test_http_pieces \
 	t/test_http_lifetime \
 	t/test_http_limits \
 	t/test_http_files \

@@ -11,7 +11,7 @@
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(path, len, body)                                                  \
     "POST " path " HTTP/1.1\r\nHost: a\r\nContent-Length: " len "\r\n\r"       \
-                                                                "\n" body
+    "\n" body
 
 /* Handlers that wait, in the order in which they were called. */
 struct waiting {
