@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <vetch/testing.h>
+
 #include "http_talk.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -195,6 +197,93 @@ START_TEST(a_handler_may_answer_a_request_of_another_connection)
     ck_assert_uint_eq(ht_hear(&b), 200);
     ht_hang_up(&a);
     ht_hang_up(&b);
+    ht_end();
+}
+END_TEST
+
+static void
+ignore_cancel(vetch_deferred *d, void *ctx)
+{
+    (void)d;
+    (void)ctx;
+}
+
+/* Ends its own connection, by the answer to the request before it, and goes
+ * on. */
+static vetch_promise *
+outlive_the_connection(vetch_http_request *r, void *ctx)
+{
+    struct pending *p = &pending[n_pending++];
+
+    *(vetch_promise **)ctx = vetch_http_server_stop(ht_server, 10);
+    vetch_http_reply(pending[0].request, 202, NULL, NULL, 0);
+    resolve(0);
+    p->request = r;
+    p->deferred = vetch_deferred_new(ignore_cancel, NULL);
+    return vetch_deferred_promise(p->deferred);
+}
+
+/* libevent 712, 997: what a request says stays, whenever its client goes. */
+START_TEST(a_handler_that_outlives_its_connection_keeps_its_request)
+{
+    vetch_promise *stopped = NULL;
+    struct talk t, other;
+    char noise[512];
+
+    memset(noise, 'z', sizeof(noise));
+    start();
+    ht_route("GET", "/outlive", outlive_the_connection, &stopped);
+    ht_connect(&other);
+    ht_say(&other, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/outlive?query"));
+    ck_assert_uint_eq(n_pending, 2);
+    ht_say_bytes(&other, noise, sizeof(noise)); /* where the head was */
+    ck_assert_str_eq(vetch_http_request_path(pending[1].request), "/outlive");
+    ck_assert_str_eq(vetch_http_request_query(pending[1].request), "query");
+    ck_assert_str_eq(vetch_http_request_header(pending[1].request, "host"),
+                     "a");
+    ck_assert_uint_eq(ht_hear(&t), 202);
+    ck_assert(ht_hear_end(&t));
+    resolve(1);
+    ht_hang_up(&t);
+    ht_hang_up(&other);
+    while (vetch_promise_state(stopped) == VETCH_PENDING)
+        vt_run_ready();
+    vetch_promise_unref(stopped);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+END_TEST
+
+/* From here on nothing can be copied. */
+static vetch_promise *
+take_all_memory(vetch_http_request *r, void *ctx)
+{
+    struct pending *p = &pending[n_pending++];
+
+    (void)ctx;
+    p->request = r;
+    p->deferred = vetch_deferred_new(ignore_cancel, NULL);
+    vetch_testing_fail_allocation(1, true);
+    return vetch_deferred_promise(p->deferred);
+}
+
+START_TEST(a_request_that_was_not_kept_says_nothing)
+{
+    struct talk t;
+
+    start();
+    ht_route("GET", "/memory/:name", take_all_memory, NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/memory/none?query"));
+    vetch_testing_fail_allocation(0, false);
+    ck_assert_uint_eq(n_pending, 1);
+    ck_assert_str_eq(vetch_http_request_path(pending[0].request), "");
+    ck_assert_str_eq(vetch_http_request_query(pending[0].request), "");
+    ck_assert_ptr_null(vetch_http_request_header(pending[0].request, "host"));
+    ck_assert_ptr_null(vetch_http_request_param(pending[0].request, "name"));
+    resolve(0);
+    ht_hang_up(&t);
     ht_end();
 }
 END_TEST
@@ -455,6 +544,9 @@ main(void)
     tcase_add_test(tc, a_handler_may_add_routes);
     tcase_add_test(tc, a_handler_may_answer_another_request);
     tcase_add_test(tc, a_handler_may_answer_a_request_of_another_connection);
+    tcase_add_test(tc,
+                   a_handler_that_outlives_its_connection_keeps_its_request);
+    tcase_add_test(tc, a_request_that_was_not_kept_says_nothing);
     tcase_add_test(tc, a_canceller_may_answer_all_requests);
     tcase_add_test(tc, a_canceller_may_answer_at_the_deadline_of_a_stop);
     tcase_add_test(tc, a_handler_may_abort_its_own_connection);

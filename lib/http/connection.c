@@ -264,9 +264,11 @@ vetch__http_call_handler(vetch_http_request *r)
         end_request(r);
         return;
     }
-    if (r->conn != NULL && vetch__http_request_keep(r) < 0) {
+    /* Also if the client has gone: its handler may still ask. */
+    if (vetch__http_request_keep(r) < 0) {
         vetch_promise_cancel(p);
-        vetch__http_conn_abort(r->conn);
+        if (r->conn != NULL)
+            vetch__http_conn_abort(r->conn);
     }
     r->running = false;
     r->watching = true;

@@ -211,11 +211,27 @@ keep_body(vetch_http_request *r)
     return 0;
 }
 
+/* What could not be copied is going away: have nothing that points there. */
+static void
+forget(vetch_http_request *r)
+{
+    r->slice = NULL;
+    if (r->kept)
+        return;
+    r->base = r->path = "";
+    r->head_len = r->path_len = 0;
+    r->head.fields.n = 0;
+    r->head.path.len = r->head.query.len = 0;
+    r->match.n_params = 0;
+}
+
 int
 vetch__http_request_keep(vetch_http_request *r)
 {
-    if (keep_head(r) < 0 || keep_body(r) < 0)
+    if (keep_head(r) < 0 || keep_body(r) < 0) {
+        forget(r);
         return -1;
+    }
     if (r->transport == NULL && r->conn != NULL)
         r->transport = vetch_transport_ref(r->conn->transport);
     return 0;
@@ -313,7 +329,7 @@ vetch_http_request_param(const vetch_http_request *r, const char *name)
 
     VETCH_CHECK(r != NULL && name != NULL, EINVAL, NULL);
     i = vetch__route_param(r->route, name);
-    if (i < 0 || own(r) == NULL)
+    if (i < 0 || own(r) == NULL || i >= r->match.n_params)
         return NULL;
     for (text = r->param_text; i > 0; i--)
         text += strlen(text) + 1;

@@ -192,7 +192,8 @@ void vetch__http_request_free_spare(vetch_http_server *s);
  * to refuse it with. */
 unsigned vetch__http_request_locate(vetch_http_request *r, const char *data,
                                     size_t len);
-/* Copy what the user may ask for, before the input goes away; -1 and ENOMEM. */
+/* Copy what the user may ask for, before the input goes away; -1 and ENOMEM,
+ * and it has nothing to say any more. */
 int vetch__http_request_keep(vetch_http_request *r);
 
 /* ---- receive.c ---- */
