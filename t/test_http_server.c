@@ -784,6 +784,10 @@ START_TEST(bad_options_and_endpoints_are_refused)
     o.idle_seconds = -1;
     ck_assert_ptr_null(vetch_http_server_new_with("tcp:127.0.0.1:0", &o));
     ck_assert_int_eq(errno, EINVAL);
+    memset(&o, 0, sizeof(o)); /* without _INIT it says nothing of itself */
+    errno = 0;
+    ck_assert_ptr_null(vetch_http_server_new_with("tcp:127.0.0.1:0", &o));
+    ck_assert_int_eq(errno, EINVAL);
     vt_log_take();
 }
 END_TEST

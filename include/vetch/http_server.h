@@ -26,9 +26,9 @@ typedef struct vetch_http_server_options {
     size_t max_requests;         /* per connection, then it closes */
     double head_seconds;         /* a whole head, from its first byte: 408 */
     double idle_seconds;         /* between requests */
-    double rate_grace_seconds;   /* before the minimum rate applies */
+    double rate_grace_seconds;   /* between two looks at the rate; 0: none */
     double min_bytes_per_second; /* bodies in and answers out; 0: no minimum */
-    double linger_seconds;       /* reading on after an early answer */
+    double linger_seconds;       /* reading on after an early answer; 0: not */
     size_t linger_bytes;
 } vetch_http_server_options;
 #define VETCH_HTTP_SERVER_OPTIONS_INIT                                         \

@@ -12,5 +12,6 @@ libvetch_private_la_SOURCES += \
 	lib/base/list-private.h \
 	lib/base/mem-private.h \
 	lib/base/object-private.h \
+	lib/base/options-private.h \
 	lib/base/pool-private.h \
 	lib/base/text-private.h

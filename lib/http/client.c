@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check-private.h"
+#include "base/options-private.h"
 
 enum {
     STATUS_LINE_BYTES = 8192,
@@ -82,12 +83,11 @@ end_with_reactor(struct vetch__member *m)
 vetch_http_client *
 vetch_http_client_new_with(const vetch_http_client_options *options)
 {
-    const vetch_http_client_options defaults = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_reactor *reactor = vetch__reactor;
     vetch_http_client *c;
 
-    VETCH_CHECK(options == NULL ||
-                    (options->size == sizeof(*options) && are_valid(options)),
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) && are_valid(&o),
                 EINVAL, NULL);
     if (reactor == NULL || reactor->ending) {
         errno = reactor == NULL ? EPERM : ECANCELED;
@@ -98,7 +98,7 @@ vetch_http_client_new_with(const vetch_http_client_options *options)
         return NULL;
     c->object = (struct vetch__object){ .type = VETCH__HTTP_CLIENT, .refs = 1 };
     c->reactor = reactor;
-    c->options = options != NULL ? *options : defaults;
+    c->options = o;
     set_limits(c);
     vetch__http_pool_init(&c->pool, &vetch__http_pool_class,
                           limit_of(c->options.max_connections),

@@ -20,6 +20,7 @@
 #include "base/check-private.h"
 #include "base/error-private.h"
 #include "base/mem-private.h"
+#include "base/options-private.h"
 
 /* From cancelling to aborting. */
 #define LAST_SECONDS 1.0
@@ -134,10 +135,9 @@ vetch_http_server_new_with(const char *endpoint,
     vetch_http_server *s;
 
     VETCH_CHECK(endpoint != NULL, EINVAL, NULL);
-    if (options != NULL)
-        memcpy(&o, options,
-               options->size < sizeof(o) ? options->size : sizeof(o));
-    VETCH_CHECK(o.size > 0 && check_options(&o), EINVAL, NULL);
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
+                    check_options(&o),
+                EINVAL, NULL);
     s = server_new(&o);
     if (s == NULL)
         return NULL;
@@ -187,9 +187,7 @@ vetch_http_server_route_with(vetch_http_server *s, const char *method,
 
     VETCH_CHECK(s != NULL && method != NULL && path != NULL && handler != NULL,
                 EINVAL, -1);
-    if (options != NULL)
-        memcpy(&o, options,
-               options->size < sizeof(o) ? options->size : sizeof(o));
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options), EINVAL, -1);
     route = (struct vetch__route){
         .handler = handler,
         .ctx = ctx,
