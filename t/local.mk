@@ -17,6 +17,7 @@ unit_tests = \
 	t/test_event \
 	t/test_handler \
 	t/test_http_chance \
+	t/test_http_answers \
 	t/test_http_client \
 	t/test_http_faults \
 	t/test_http_body \
