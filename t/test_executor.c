@@ -509,7 +509,8 @@ END_TEST
 
 /* ---- cancelling ---- */
 
-/* Threads cpython #82448, #111358: what has not begun can be taken back.
+/* Threads cpython #82448 #111358, joyent/libuv #630: what has not begun can be
+ * taken back.
  * (LESSONS 24) */
 START_TEST(executor_queued_job_is_cancelled_at_once)
 {

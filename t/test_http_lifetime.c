@@ -139,7 +139,8 @@ hear_all(struct talk *t)
 
 /* ---- the client goes ---- */
 
-/* libevent 689, 1289, 1808: use after free in the HTTP layer. */
+/* libevent #689 #712 #997 #1289 #1808, PR #77 #182 #218: use after free in the
+ * HTTP layer. (LESSONS 2) */
 START_TEST(a_client_may_go_after_each_byte)
 {
     size_t i, n;

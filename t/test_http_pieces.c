@@ -229,7 +229,8 @@ write_without_end(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-/* libuv 1169, cpython 74116: a hard cap that fails the write. */
+/* libuv #1169, libevent #1350 #1466, cpython #74116 #116279, node help #2350: a
+ * hard cap that fails the write. (LESSONS 4) */
 START_TEST(writing_without_drain_meets_the_hard_cap)
 {
     unsigned n = 0;

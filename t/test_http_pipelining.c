@@ -235,7 +235,8 @@ START_TEST(reading_pauses_while_the_limit_is_reached)
 }
 END_TEST
 
-/* A client that asks and does not listen: mongoose 2574, libuv 1169. */
+/* A client that asks and does not listen: mongoose #2574 #3077, libuv #1169.
+ * (LESSONS 4) */
 START_TEST(a_client_that_does_not_listen_is_not_served_on)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;

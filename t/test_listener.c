@@ -473,8 +473,9 @@ end_shortage(struct shortage *sh)
     stop(&sh->s);
 }
 
-/* libevent #71, joyent/libuv #315 #690, node #45242, bun #32705: accepting
- * either took all the CPU or stopped for good. */
+/* libevent #71 #1089; joyent/libuv #315 #690 #1189; node #45242; bun #32705;
+ * libmill #182: accepting either took all the CPU or stopped for good.
+ * (LESSONS 10) */
 START_TEST(without_descriptors_it_looks_away_for_longer_and_longer)
 {
     static const double times[] = { 0.1, 0.2, 0.4, 0.8 };

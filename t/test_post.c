@@ -230,8 +230,8 @@ post_many(void *arg)
     return NULL;
 }
 
-/* Threads libuv #1595, libwebsockets #314: the one door that is safe, with
- * back-pressure. (LESSONS 14) */
+/* Threads libuv #1595, libwebsockets #314, libhv #679: the one door that is
+ * safe, with back-pressure. (LESSONS 14) */
 START_TEST(post_from_four_threads_loses_nothing)
 {
     pthread_t threads[THREADS];

@@ -105,8 +105,9 @@ use_foreign_reactor(void *arg)
     return NULL;
 }
 
-/* Threads libuv #4907, mongoose #2532: said at once, not by a crash far away.
- * (LESSONS 14) */
+/* Threads libuv #1595 #4907, help #117; libwebsockets #2510 #2549; mongoose
+ * #2532 #3253; libhv #679: said at once, not by a crash far away. (LESSONS 14)
+ */
 START_TEST(reactor_use_on_a_wrong_thread_is_refused_and_named)
 {
     pthread_t thread;
@@ -168,8 +169,8 @@ write_to_nobody(void)
     return result;
 }
 
-/* Threads libuv #45, #1013: a broken pipe is an error, not death. (LESSONS
- * 11) */
+/* Threads libuv #45 #1013 #3044, joyent/libuv #1244 #1535: a broken pipe is an
+ * error, not death. (LESSONS 11) */
 START_TEST(reactor_ignores_sigpipe)
 {
     vetch_reactor *r;
@@ -626,8 +627,9 @@ misuse_in_child(void)
     return vetch_reactor_current() == NULL ? 0 : 4;
 }
 
-/* Threads libuv #3185, #846, libevent #307: a reactor stays with the process
- * that made it; its use in the child is said, and hurts nobody. (LESSONS 12) */
+/* Threads libuv #3185 #3483, PR #846; libevent #307 #319: a reactor stays with
+ * the process that made it; its use in the child is said, and hurts nobody.
+ * (LESSONS 12) */
 START_TEST(reactor_in_a_forked_child_is_refused)
 {
     int n[2] = { 0 }, fds[2], results[2], result = -1;

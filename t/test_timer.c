@@ -703,8 +703,9 @@ arm_late_in_the_turn(vetch_timer *t, void *ctx)
     vetch_timer_unref(t);
 }
 
-/* Threads libuv #4773, #4889, libevent #958, #1080: never early, not even by
- * what the clock of the turn is behind. (LESSONS 13) */
+/* Threads libuv #181 #1068 #4773 #4889, PR #1381; libevent #958 #1080;
+ * libwebsockets #274: never early, not even by what the clock of the turn is
+ * behind. (LESSONS 13) */
 START_TEST(timer_is_never_early)
 {
     int left = 300, i;

@@ -3,6 +3,7 @@
 #include "net_probe.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -563,10 +564,36 @@ START_TEST(the_answer_is_read_although_writing_failed)
 }
 END_TEST
 
+/* libuv #45 #1013 #3044, joyent/libuv #1244 #1535: SIGPIPE, also where the
+ * program wants it to kill. (LESSONS 11) */
+START_TEST(a_broken_connection_raises_no_sigpipe)
+{
+    struct probe p;
+    vetch_transport *t;
+    int fds[2];
+
+    signal(SIGPIPE, SIG_DFL);
+    ck_assert_int_eq(
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+        0);
+    np_init(&p);
+    t = np_adopt(fds[0]);
+    ck_assert_int_eq(vetch_transport_attach(t, &p.protocol), 0);
+    vetch_transport_unref(t);
+    vt_run_ready();
+    close(fds[1]);
+    write_all(t, "to nobody");
+    np_until(np_has(&p, NP_FREED));
+    ck_assert_int_eq(p.lost_code, EPIPE);
+    np_done(&p);
+}
+END_TEST
+
 /* ---- marks ---- */
 
-/* libuv #1169, libevent #694 #1211, cpython #74116: writing faster than the
- * peer reads. With the pair in memory nothing but the queue holds bytes, so the
+/* libuv #1169, help #29; libevent #694 #1211 #1350 #1466; mongoose #2574 #3077;
+ * cpython #74116 #116279; node help #2350: writing faster than the peer reads.
+ * (LESSONS 4) With the pair in memory nothing but the queue holds bytes, so the
  * marks show exactly. */
 START_TEST(paused_above_the_high_mark_resumed_at_the_low_one)
 {
@@ -1147,6 +1174,7 @@ add_ends(Suite *s)
     ADD(tc, the_deadline_of_close_can_be_set);
     ADD(tc, nothing_is_received_after_close);
     tcase_add_test(tc, the_answer_is_read_although_writing_failed);
+    tcase_add_test(tc, a_broken_connection_raises_no_sigpipe);
     suite_add_tcase(s, tc);
 }
 
