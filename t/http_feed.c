@@ -182,6 +182,9 @@ read_body(struct reader *r)
         fputs("]\n", r->out);
         r->in_body = false;
     } else if (verdict == VETCH__HTTP_REFUSED) {
+        require(vetch__http_body_next(&r->body, r->held, r->held_len, &piece) ==
+                    VETCH__HTTP_REFUSED,
+                "a refusal that does not last");
         refused(r, &r->body.refusal);
     }
     return verdict == VETCH__HTTP_DONE || verdict == VETCH__HTTP_PIECE;

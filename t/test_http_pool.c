@@ -494,6 +494,22 @@ START_TEST(ten_thousand_origins_are_kept_apart)
 }
 END_TEST
 
+/* Caches that grow with every name that was ever asked for. */
+START_TEST(cve_2026_34513_an_origin_is_forgotten_with_its_connections)
+{
+    static struct request r[1000];
+
+    world_begin(4, 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        ask(&r[i], i);
+        settle(); /* an idle one makes room */
+        finish(&r[i]);
+        ck_assert_uint_le(world.pool.n_origins, 4);
+    }
+    world_end();
+}
+END_TEST
+
 /* ---- at random ---- */
 
 enum { REQUESTS = 60, HOSTS = 5, STEPS = 50000 };
@@ -680,6 +696,8 @@ main(void)
     tcase_add_test(limits, no_more_idle_connections_close_than_are_needed);
     tcase_add_test(limits, the_oldest_waiter_of_all_origins_is_next);
     tcase_add_test(limits, ten_thousand_origins_are_kept_apart);
+    tcase_add_test(limits,
+                   cve_2026_34513_an_origin_is_forgotten_with_its_connections);
     tcase_add_test(errors, a_broken_connection_makes_room_for_the_next);
     tcase_add_test(errors, an_unusable_connection_is_dropped_before_reuse);
     tcase_add_test(errors, an_unusable_connection_still_holds_its_slot);

@@ -361,6 +361,66 @@ START_TEST(cve_2021_32640_no_quadratic_cost)
 }
 END_TEST
 
+/* What a parser sees must not depend on how the bytes were cut, nor on which
+ * build of llhttp is behind the gate. */
+START_TEST(cve_2023_37276_one_outcome_however_bytes_come)
+{
+    static const char *const inputs[] = {
+        "GET /a HTTP/1.1\r\n" H "\r\nGET /b HTTP/1.1\r\n" H "\r\n",
+        CHUNKED "3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n",
+        "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabcGET",
+        CHUNKED "0\r\n\r\rX",
+        "GET / HTTP/1.1\r\n" H "A: b\r\n c\r\n\r\n",
+        "GET / HTTP/1.1\r\n" H "Transfer-Encoding:\x0b"
+        "chunked\r\n\r\n",
+        CHUNKED "2\r\na\r\n\r\n0\r\n\r\n",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+        struct feed f = server;
+        char *whole = feed_run(&f, inputs[i], strlen(inputs[i]));
+
+        for (f.step = 1; f.step <= strlen(inputs[i]); f.step++) {
+            char *cut = feed_run(&f, inputs[i], strlen(inputs[i]));
+
+            ck_assert_str_eq(cut, whole);
+            free(cut);
+        }
+        free(whole);
+    }
+}
+END_TEST
+
+/* An invariant that only an assertion held was gone in releases, and a loop
+ * went on for ever: here each step takes bytes or ends, whatever they are. */
+START_TEST(cve_2025_69227_each_step_makes_progress)
+{
+    static const char bytes[] = "0019afAF;;\r\n\r\n\r\n: x\t\x01";
+    struct vetch__http_head head = { .framing = VETCH__HTTP_CHUNKED };
+    unsigned round;
+
+    srandom(1);
+    for (round = 0; round < 20000; round++) {
+        struct vetch__http_body body;
+        struct vetch__http_piece piece;
+        enum vetch__http_verdict verdict;
+        char input[64];
+        size_t i, at = 0, steps = 0;
+
+        for (i = 0; i < sizeof(input); i++)
+            input[i] = bytes[(size_t)random() % sizeof(bytes)];
+        vetch__http_body_init(&body, &head);
+        do {
+            verdict = vetch__http_body_next(&body, input + at,
+                                            sizeof(input) - at, &piece);
+            at += piece.used;
+            ck_assert_uint_le(++steps, sizeof(input));
+        } while (verdict == VETCH__HTTP_PIECE);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -386,6 +446,8 @@ main(void)
     tcase_add_test(tc, cve_2014_6272_lengths_near_the_end_of_the_range);
     tcase_add_test(tc, cve_2025_69229_very_many_tiny_chunks);
     tcase_add_test(tc, cve_2021_32640_no_quadratic_cost);
+    tcase_add_test(tc, cve_2023_37276_one_outcome_however_bytes_come);
+    tcase_add_test(tc, cve_2025_69227_each_step_makes_progress);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(s, tc);
     return vt_main(s);

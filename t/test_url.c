@@ -180,12 +180,46 @@ parse_host_of(size_t n)
 }
 
 /* CVE-2024-24806, CVE-2023-38545: a host name is refused, not cut. */
-START_TEST(a_long_host_is_refused_not_cut)
+START_TEST(cve_2024_24806_a_long_host_is_refused_not_cut)
 {
     ck_assert_ptr_null(parse_host_of(VETCH__URL_HOST_MAX));
     ck_assert_str_eq(parse_host_of(VETCH__URL_HOST_MAX + 1),
                      "host name too long");
     ck_assert_str_eq(parse_host_of(900), "host name too long");
+}
+END_TEST
+
+/* A name beyond ASCII is not turned into another one here: whoever has one
+ * gives its A-label. */
+START_TEST(cve_2021_22918_hosts_beyond_ascii_are_refused)
+{
+    struct vetch__url url;
+
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://b\xc3\xbc/"));
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://\xff\xff\xff\xff/"));
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://b%C3%BC/"));
+    ck_assert_ptr_null(vetch__url_parse(&url, "http://xn--b-xga/"));
+}
+END_TEST
+
+/* What looks like a second URL is a path, and goes to the first one's host. */
+START_TEST(cve_2022_35949_a_path_never_names_the_host)
+{
+    static const char *const urls[] = {
+        "http://h//evil.example/x",
+        "http://h/http://evil.example/x",
+        "http://h/\x2f/evil.example",
+        "http://h?//evil.example@evil.example",
+    };
+    struct vetch__url url;
+
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        ck_assert_ptr_null(vetch__url_parse(&url, urls[i]));
+        ck_assert_str_eq(url.endpoint, "tcp:h:80");
+        ck_assert_ptr_eq(url.target, urls[i] + strlen("http://h"));
+    }
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://h\\@evil.example/"));
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "//evil.example/x"));
 }
 END_TEST
 
@@ -255,7 +289,9 @@ main(void)
     tcase_add_loop_test(errors, bad_urls_are_refused, 0,
                         sizeof(bad) / sizeof(bad[0]));
     tcase_add_test(errors, no_control_byte_passes_anywhere);
-    tcase_add_test(limits, a_long_host_is_refused_not_cut);
+    tcase_add_test(limits, cve_2021_22918_hosts_beyond_ascii_are_refused);
+    tcase_add_test(limits, cve_2022_35949_a_path_never_names_the_host);
+    tcase_add_test(limits, cve_2024_24806_a_long_host_is_refused_not_cut);
     tcase_add_test(limits, the_length_is_bounded);
     suite_add_tcase(suite, basics);
     suite_add_tcase(suite, errors);
