@@ -219,6 +219,24 @@ START_TEST(a_connection_serves_so_many_requests)
 }
 END_TEST
 
+START_TEST(a_connection_serves_a_thousand_requests_by_default)
+{
+    struct talk t;
+    unsigned i;
+
+    start(NULL);
+    ht_connect(&t);
+    for (i = 1; i <= 1000; i++) {
+        ht_say(&t, GET "\r\n");
+        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert((ht_field(&t, "Connection") != NULL) == (i == 1000));
+    }
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
 /* ---- times ---- */
 
 /* node 13449, libevent 1577, CVE-2018-12122: the whole head has a deadline,
@@ -583,6 +601,7 @@ main(void)
     tcase_add_test(tc, a_route_may_have_a_limit_of_its_own);
     tcase_add_test(tc, extensions_and_trailers_are_bounded);
     tcase_add_test(tc, a_connection_serves_so_many_requests);
+    tcase_add_test(tc, a_connection_serves_a_thousand_requests_by_default);
     tcase_set_timeout(tc, 30);
     suite_add_tcase(s, tc);
     tc = vt_reactor_tcase("times");

@@ -224,6 +224,30 @@ START_TEST(a_host_gets_no_more_than_its_share)
 }
 END_TEST
 
+START_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
+{
+    enum { HOSTS = 13, EACH = 9 };
+    static struct peer hosts[HOSTS];
+    vetch_promise *p[HOSTS][EACH];
+
+    client = vetch_http_client_new();
+    for (int i = 0; i < HOSTS; i++) {
+        PEER_START(&hosts[i], silence);
+        for (int k = 0; k < EACH; k++)
+            p[i][k] = vetch_http_get(client, peer_url(&hosts[i], "/"));
+        ck_assert_uint_eq(hc_stats().connections,
+                          i < 12 ? 8 * (size_t)(i + 1) : 100);
+    }
+    ck_assert_uint_eq(hc_stats().waiting, HOSTS * EACH - 100);
+    for (int i = 0; i < HOSTS; i++) {
+        for (int k = 0; k < EACH; k++)
+            cancel_and_check(p[i][k]);
+        peer_stop(&hosts[i]);
+    }
+    client = vetch_http_client_unref(client);
+}
+END_TEST
+
 static struct peer_answer
 echo_path(struct peer *p, const char *request)
 {
@@ -529,6 +553,7 @@ main(void)
     tcase_add_loop_test(race, a_close_that_was_not_noticed_yet_is_noticed, 0,
                         2);
     tcase_add_test(limits, a_host_gets_no_more_than_its_share);
+    tcase_add_test(limits, eight_for_a_host_and_a_hundred_in_all_by_default);
     tcase_add_test(limits, waiting_requests_are_served_in_order);
     tcase_add_test(limits, an_idle_connection_of_another_origin_gives_way);
     tcase_add_test(limits, a_dead_host_fails_all_who_wait);
