@@ -1,27 +1,16 @@
-/* GET over a plain socket, one answer at a time, HTTP/1.1 with keep-alive.
+/* GET, one answer at a time, HTTP/1.1 with keep-alive.
  *
- * The socket does not block, the functions do: each wait is a poll(2) for the
- * socket, for the deadline, and for the pipe into which the signal handler
- * writes, so that Ctrl-C ends all threads at once.
- *
- * Nothing that a server sends is trusted: the head fits its buffer or is
- * refused, a body has a limit, and a length that is not kept is an error. */
+ * Nothing that a server sends is trusted: the head fits the connection's
+ * buffer or is refused, a body has a limit, and a length that is not kept is
+ * an error. */
 
 #include "blocking.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define MAX_BODY          16777216
 #define MAX_INFORMATIONAL 20
@@ -32,175 +21,6 @@ struct head {
     bool has_length, chunked, keep;
     unsigned long long length;
 };
-
-/* ---- signals ---- */
-
-static int stop_pipe[2] = { -1, -1 };
-static volatile sig_atomic_t stopped_by;
-
-static void
-on_signal(int signum)
-{
-    int saved = errno;
-
-    stopped_by = signum;
-    /* Never read: it stays readable, and so wakes every thread. */
-    if (write(stop_pipe[1], "", 1) < 0)
-        stopped_by = signum; /* the pipe is full: readable as well */
-    errno = saved;
-}
-
-void
-stop_on_signals(void)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-
-    if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
-        sigaction(SIGINT, &action, NULL);
-        sigaction(SIGTERM, &action, NULL);
-    } /* else a signal simply kills */
-    let_signals_in();
-}
-
-int
-stop_signal(void)
-{
-    return stopped_by;
-}
-
-/* ---- the socket ---- */
-
-static vetch_error *
-wait_for(struct connection *c, short events)
-{
-    struct pollfd fds[] = { { .fd = c->fd, .events = events },
-                            { .fd = stop_pipe[0], .events = POLLIN } };
-
-    for (;;) {
-        double left = c->deadline - monotonic_seconds();
-        int n;
-
-        if (stopped_by != 0)
-            return vetch_error_new(VETCH_ECANCELED, "cancelled");
-        if (left <= 0.0)
-            return vetch_error_new(VETCH_ETIMEDOUT, "timed out after %g s",
-                                   c->timeout);
-        n = poll(fds, 2, left > 3600.0 ? 3600000 : (int)(left * 1e3) + 1);
-        if (n < 0 && errno != EINTR)
-            return vetch_error_from_errno(errno, "poll");
-        if (n > 0 && fds[0].revents != 0)
-            return NULL;
-    }
-}
-
-static void
-hang_up(struct connection *c)
-{
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = -1;
-    c->begin = c->end = 0;
-}
-
-static vetch_error *
-connect_to(struct connection *c, const struct addrinfo *address)
-{
-    vetch_error *error;
-    int failure = 0, on = 1;
-    socklen_t size = sizeof(failure);
-
-    c->fd = socket(address->ai_family,
-                   SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0)
-        return vetch_error_from_errno(errno, "socket");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(c->fd, address->ai_addr, address->ai_addrlen) == 0)
-        return NULL;
-    if (errno != EINPROGRESS)
-        return vetch_error_from_errno(errno, "connect %s:%s", c->host, c->port);
-    error = wait_for(c, POLLOUT);
-    if (error != NULL)
-        return error;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
-    if (failure == 0)
-        return NULL;
-    return vetch_error_from_errno(failure, "connect %s:%s", c->host, c->port);
-}
-
-/* Tries one address of the server after the other. */
-static vetch_error *
-dial(struct connection *c)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
-    vetch_error *error = NULL;
-    int failure = getaddrinfo(c->host, c->port, &hints, &list);
-
-    if (failure != 0)
-        return vetch_error_new(VETCH_ERESOLVE, "resolve %s: %s", c->host,
-                               gai_strerror(failure));
-    for (struct addrinfo *a = list; a != NULL; a = a->ai_next) {
-        vetch_error_unref(error);
-        error = connect_to(c, a);
-        if (error == NULL)
-            break;
-        hang_up(c);
-        if (vetch_error_is(error, VETCH_ECANCELED))
-            break;
-    }
-    freeaddrinfo(list);
-    return error;
-}
-
-static vetch_error *
-send_all(struct connection *c, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = send(c->fd, data, len, MSG_NOSIGNAL);
-        vetch_error *error = NULL;
-
-        if (n >= 0) {
-            data += n;
-            len -= (size_t)n;
-        } else if (errno == EAGAIN) {
-            error = wait_for(c, POLLOUT);
-        } else if (errno != EINTR) {
-            error = vetch_error_from_errno(errno, "send");
-        }
-        if (error != NULL)
-            return error;
-    }
-    return NULL;
-}
-
-/* Receives what is there, at least one byte: an end is an error. The buffer
- * is empty, or must have room left. */
-static vetch_error *
-receive(struct connection *c)
-{
-    if (c->begin > 0) {
-        memmove(c->in, c->in + c->begin, c->end - c->begin);
-        c->end -= c->begin;
-        c->begin = 0;
-    }
-    for (;;) {
-        ssize_t n = recv(c->fd, c->in + c->end, sizeof(c->in) - c->end, 0);
-        vetch_error *error = NULL;
-
-        if (n > 0) {
-            c->heard = true;
-            c->end += (size_t)n;
-            return NULL;
-        }
-        if (n == 0)
-            return vetch_error_new(VETCH_EEOF, "the server hung up");
-        if (errno == EAGAIN)
-            error = wait_for(c, POLLIN);
-        else if (errno != EINTR)
-            error = vetch_error_from_errno(errno, "receive");
-        if (error != NULL)
-            return error;
-    }
-}
 
 /* ---- the head ---- */
 
@@ -315,7 +135,7 @@ read_head(struct connection *c, struct head *head)
             break;
         }
         total += strlen(line);
-        if (total > HEAD_SIZE)
+        if (total > INPUT_SIZE)
             error = vetch_error_new(VETCH_ETOOLARGE, "the head is too long");
         else
             error = parse_field(line, head);
@@ -406,7 +226,7 @@ read_trailer(struct connection *c)
         if (*line == '\0')
             return NULL;
         total += strlen(line);
-        if (total > HEAD_SIZE)
+        if (total > INPUT_SIZE)
             return vetch_error_new(VETCH_ETOOLARGE, "the trailer is too long");
     }
 }
@@ -473,50 +293,18 @@ read_body(struct connection *c, struct head *head, struct answer *answer)
 
 /* ---- the request ---- */
 
-/* Takes a URL apart, into c->host, c->port and `*ret_path`, a part of it. */
-static vetch_error *
-parse_url(struct connection *c, const char *url, const char **ret_path)
-{
-    const char *host = url + strlen("http://");
-    size_t len = strcspn(host, "/?#"), name = len;
-    const char *port = "80";
-    size_t port_len = 2;
-    const char *colon = memchr(host, ':', len);
-
-    *ret_path = host + len;
-    if (*host == '[') {
-        const char *close = memchr(host, ']', len);
-
-        name = close != NULL ? (size_t)(close - host) - 1 : 0;
-        colon = close != NULL && close[1] == ':' ? close + 1 : NULL;
-        host++;
-    } else if (colon != NULL) {
-        name = (size_t)(colon - host);
-    }
-    if (colon != NULL) {
-        port = colon + 1;
-        port_len = (size_t)(*ret_path - port);
-    }
-    if (name == 0 || port_len == 0 || port_len > 5 ||
-        strspn(port, "0123456789") < port_len)
-        return vetch_error_new(VETCH_EURL, "malformed URL");
-    snprintf(c->host, sizeof(c->host), "%.*s", (int)name, host);
-    snprintf(c->port, sizeof(c->port), "%.*s", (int)port_len, port);
-    return NULL;
-}
-
 static vetch_error *
 send_request(struct connection *c, const char *path)
 {
     char request[2 * URL_SIZE + 128];
-    bool literal = strchr(c->host, ':') != NULL;
+    bool literal = strchr(c->origin.host, ':') != NULL;
     int len;
 
     len = snprintf(request, sizeof(request),
                    "GET %s HTTP/1.1\r\nHost: %s%s%s:%s\r\n"
                    "User-Agent: flags\r\nAccept: */*\r\n\r\n",
-                   path, literal ? "[" : "", c->host, literal ? "]" : "",
-                   c->port);
+                   path, literal ? "[" : "", c->origin.host, literal ? "]" : "",
+                   c->origin.port);
     return send_all(c, request, (size_t)len);
 }
 
@@ -560,9 +348,9 @@ blocking_get(struct connection *c, const char *url, struct answer *ret)
 
     memset(ret, 0, sizeof(*ret));
     c->deadline = monotonic_seconds() + c->timeout;
-    error = parse_url(c, url, &path);
-    if (error == NULL)
-        error = exchange(c, path, ret);
+    if (!split_url(url, &c->origin, &path))
+        return vetch_error_new(VETCH_EURL, "malformed URL %s", url);
+    error = exchange(c, path, ret);
     /* The server may have closed the idle connection just before. */
     if (error != NULL && reused && !c->heard &&
         (vetch_error_is(error, VETCH_EEOF) ||
@@ -583,20 +371,6 @@ free_answer(struct answer *answer)
 {
     free(answer->body);
     answer->body = NULL;
-}
-
-void
-open_connection(struct connection *c, const struct run *run)
-{
-    c->timeout = run->timeout;
-    c->fd = -1;
-    c->begin = c->end = 0;
-}
-
-void
-close_connection(struct connection *c)
-{
-    hang_up(c);
 }
 
 vetch_error *

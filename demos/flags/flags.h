@@ -15,7 +15,8 @@
 
 #include <vetch.h>
 
-#define URL_SIZE  512
+#include "url.h"
+
 #define NAME_SIZE 256
 
 struct run;

@@ -22,6 +22,8 @@ demos_flags_libflags_la_LIBADD = $(JANSSON_LIBS) $(PTHREAD_LIBS)
 demos_flags_libflags_la_SOURCES = \
 	demos/flags/blocking.c \
 	demos/flags/blocking.h \
+	demos/flags/connection.c \
+	demos/flags/connection.h \
 	demos/flags/flags.h \
 	demos/flags/loop.c \
 	demos/flags/options.c \
@@ -29,7 +31,11 @@ demos_flags_libflags_la_SOURCES = \
 	demos/flags/pool.h \
 	demos/flags/progress.c \
 	demos/flags/report.c \
-	demos/flags/save.c
+	demos/flags/save.c \
+	demos/flags/stop.c \
+	demos/flags/stop.h \
+	demos/flags/url.c \
+	demos/flags/url.h
 nodist_demos_flags_libflags_la_SOURCES = demos/flags/country_codes.c
 
 demos/flags/country_codes.c: $(srcdir)/demos/flags/country_codes.txt

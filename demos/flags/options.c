@@ -132,13 +132,15 @@ static void
 set_base(struct run *run, const char *url)
 {
     size_t len = strlen(url);
+    struct origin origin;
+    const char *path;
 
-    if (strncasecmp(url, "http://", 7) != 0 || len == 7)
-        bad_argument(run, "not a URL of http", url);
     if (len > MAX_BASE)
         bad_argument(run, "the URL is too long", url);
+    if (!split_url(url, &origin, &path))
+        bad_argument(run, "not a plain URL of http", url);
     memcpy(run->base, url, len + 1);
-    while (len > 8 && run->base[len - 1] == '/')
+    while (run->base[len - 1] == '/')
         run->base[--len] = '\0';
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "blocking.h"
+#include "stop.h"
 
 struct pool {
     struct run *run;
@@ -34,7 +35,7 @@ work(void *arg)
     struct connection connection;
     struct flag *flag;
 
-    open_connection(&connection, pool->run);
+    open_connection(&connection, pool->run->timeout);
     while ((flag = take_flag(pool)) != NULL) {
         vetch_error *error = blocking_download(&connection, flag);
 
@@ -43,7 +44,7 @@ work(void *arg)
         pthread_mutex_unlock(&pool->lock);
         vetch_error_unref(error);
     }
-    close_connection(&connection);
+    hang_up(&connection);
     return NULL;
 }
 
