@@ -64,6 +64,13 @@ complained()
     grep -q -- "$1" "$scratch/err" || fault_of_run "did not complain: $1"
 }
 
+# One line says what is wrong; how to do it right may follow.
+complained_in_one_line()
+{
+    [ "$(sed '/^usage: /,$d' "$scratch/err" | wc -l)" -eq 1 ] ||
+        fault_of_run 'did not complain in one line'
+}
+
 complained_of_nothing()
 {
     [ ! -s "$scratch/err" ] || fault_of_run 'complained'

@@ -8,7 +8,7 @@ make_site
 start_flagserver --delay 0.02
 
 styles2='sequential threadpool promises executor'
-styles3='callbacks promises'
+styles3='callbacks promises tasks'
 
 # ---- the first series ----
 
@@ -28,12 +28,13 @@ for style in sequential threadpool promises; do
         fault_of_run 'the flag of Brazil is another one'
     diff -r "$scratch/first.sequential" "$dir" || fault_of_run 'differs'
 
-    run "$flags/flags_$style" one two
-    ended_with 2
-    complained '^usage: '
-    run "$flags/flags_$style" ftp://localhost/
-    ended_with 2
-    complained '^usage: '
+    for bad in 'one two' ftp://localhost/ 'http://a/ b'; do
+        # shellcheck disable=SC2086 # one or two arguments
+        run "$flags/flags_$style" $bad
+        ended_with 2
+        complained_in_one_line
+        complained '^usage: '
+    done
 done
 
 # ---- all flags, in each style ----
@@ -74,8 +75,10 @@ for style in $styles3; do
     whole_account '50 concurrent connections'
     adds_up 194 "$scratch/3.$style"
 done
-diff -r "$scratch/3.callbacks" "$scratch/3.promises" ||
-    fault 'the styles differ'
+for style in promises tasks; do
+    diff -r "$scratch/3.callbacks" "$scratch/3.$style" ||
+        fault "$style save something else than callbacks"
+done
 for file in "$scratch"/3.promises/*; do
     base=${file##*/}
     cc=${base##*-}
@@ -128,19 +131,28 @@ for program in flags2_sequential flags2_threadpool flags2_promises \
     printed_line '^usage: '
 
     for bad in '-m 0' '-m 1001' '-m x' '-l 0' '-l -1' '-l' '-s NOWHERE' \
-        '-t 0' '-t soon' '-b ftp://x' '-x' 'ABC' 'A1' 'é' '--every=x'; do
+        '-t 0' '-t soon' '-b ftp://x' '-b http://' '-b http://[::1' \
+        '-b http://[::1]x' '-b http://a:' '-b http://a:65536' \
+        '-b http://a:123456' '-b http://me@a' '-b http://a/?b' \
+        '-b http://é' '-b http:///flags' '-x' 'ABC' 'A1' 'é' '--every=x'; do
         # shellcheck disable=SC2086 # an option and its argument
         run "$flags/$program" $bad
         ended_with 2
+        complained_in_one_line
         complained '^usage: '
         [ ! -s "$scratch/out" ] || fault_of_run 'printed something'
     done
+    # What would end a line of a request never gets into one.
+    run "$flags/$program" -b "$(printf 'http://a/b HTTP/1.1\r\nX: y')" BR
+    ended_with 2
     run "$flags/$program" ''
     ended_with 2
+    complained_in_one_line
 
     # A destination that cannot be made.
     run "$flags/$program" -b "$local_url" -d "$scratch/few/BR.gif" BR
     ended_with 1
+    complained_in_one_line
     complained 'BR.gif'
 done
 
@@ -164,13 +176,42 @@ done
 # ---- the server's own command line ----
 
 for bad in '' '--site' '--site x --make-site y' '--port 1' '--bogus' \
-    "--site $site --delay x" "--site $site --error-rate 2" "--site $site x"; do
+    "--site $site --delay x" "--site $site --error-rate 2" "--site $site x" \
+    "--site $site --port 1.5" "--site $site --error-port 65536" \
+    "--site $site --seed -1"; do
     # shellcheck disable=SC2086 # options and their arguments
     run "$flags/flagserver" $bad
     ended_with 2
+    complained_in_one_line
     complained '^usage: '
 done
+
+# What is in the way is named.
+mkdir -p "$scratch/empty" "$scratch/way1" "$scratch/way2/flags"
+: >"$scratch/way1/flags"
+: >"$scratch/way2/flags/ad"
 run "$flags/flagserver" --site "$scratch/nowhere"
 ended_with 1
-complained 'nowhere'
+complained_in_one_line
+complained '/nowhere: '
+run "$flags/flagserver" --site "$scratch/empty"
+ended_with 1
+complained '/empty/flags: '
+run "$flags/flagserver" --make-site "$scratch/way1/flags"
+ended_with 1
+# Without the packages it gets no further than that.
+if ! grep -q '(package ' "$scratch/err"; then
+    complained '/way1/flags: '
+    run "$flags/flagserver" --make-site "$scratch/way1"
+    ended_with 1
+    complained '/way1/flags: '
+    run "$flags/flagserver" --make-site "$scratch/way2"
+    ended_with 1
+    complained_in_one_line
+    complained '/way2/flags/ad: '
+    # Once more into the same place is no matter.
+    run "$flags/flagserver" --make-site "$site"
+    ended_with 0
+    printed_line "^[0-9]* flags written to $site/flags\$"
+fi
 finish

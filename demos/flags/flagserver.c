@@ -10,7 +10,9 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,34 +281,43 @@ static const char usage_text[] =
     "                  [--delay-rate 0.5] [--seed N]\n"
     "       flagserver --make-site DIR\n";
 
-static _Noreturn void
-usage(void)
+static _Noreturn void __attribute__((format(printf, 1, 2)))
+bad_argument(const char *format, ...)
 {
-    fputs(usage_text, stderr);
+    va_list args;
+
+    va_start(args, format);
+    fputs("flagserver: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n%s", usage_text);
     exit(2);
 }
 
+/* Seconds, or a share. */
 static double
-number(const char *name, const char *text, double most)
+decimal(const char *option, const char *text, double most)
 {
     char *end;
     double value = strtod(text, &end);
 
-    if (end != text && *end == '\0' && value >= 0.0 && value <= most)
-        return value;
-    fprintf(stderr, "flagserver: --%s: not from 0 to %g: %s\n", name, most,
-            text);
-    usage();
+    if (end == text || *end != '\0' || !(value >= 0.0 && value <= most))
+        bad_argument("--%s: not from 0 to %g: %s", option, most, text);
+    return value;
 }
 
-static unsigned
-port_number(const char *name, const char *text)
+static uint64_t
+whole(const char *option, const char *text, uint64_t most)
 {
-    double port = number(name, text, 65535);
+    uint64_t value;
 
-    if (port != (unsigned)port)
-        usage();
-    return (unsigned)port;
+    errno = 0;
+    value = strtoull(text, NULL, 10);
+    if (*text == '\0' || text[strspn(text, "0123456789")] != '\0' ||
+        errno != 0 || value > most)
+        bad_argument("--%s: no whole number from 0 to %" PRIu64 ": %s", option,
+                     most, text);
+    return value;
 }
 
 static void
@@ -352,29 +363,32 @@ read_options(struct settings *set, int argc, char **argv)
         case PORT:
         case DELAY_PORT:
         case ERROR_PORT:
-            set->ports[which - PORT] = port_number(name, optarg);
+            set->ports[which - PORT] = (unsigned)whole(name, optarg, 65535);
             break;
         case DELAY_SECONDS:
-            set->delay = number(name, optarg, 3600);
+            set->delay = decimal(name, optarg, 3600);
             break;
         case ERROR_RATE:
-            set->error_rate = number(name, optarg, 1);
+            set->error_rate = decimal(name, optarg, 1);
             break;
         case DELAY_RATE:
-            set->delay_rate = number(name, optarg, 1);
+            set->delay_rate = decimal(name, optarg, 1);
             break;
         case SEED:
-            set->seed = (uint64_t)number(name, optarg, 1e15);
+            set->seed = whole(name, optarg, UINT64_MAX);
             break;
         case HELP:
             fputs(usage_text, stdout);
             exit(EXIT_SUCCESS);
         default:
-            usage();
+            fputs(usage_text, stderr); /* getopt_long() has said why */
+            exit(2);
         }
     }
-    if (optind < argc || (set->site == NULL) == (set->make_site == NULL))
-        usage();
+    if (optind < argc)
+        bad_argument("not an option: %s", argv[optind]);
+    if ((set->site == NULL) == (set->make_site == NULL))
+        bad_argument("either --site or --make-site is needed");
 }
 
 int

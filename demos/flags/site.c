@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +26,17 @@
 static struct file *files;
 static size_t n_files;
 
-static int
-fail(const char *what)
+/* Says what cannot be done, and why. */
+static int __attribute__((format(printf, 1, 2))) fail(const char *format, ...)
 {
-    fprintf(stderr, "flagserver: %s: %s\n", what, strerror(errno));
+    const char *why = strerror(errno);
+    va_list args;
+
+    va_start(args, format);
+    fputs("flagserver: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, ": %s\n", why);
     return -1;
 }
 
@@ -71,6 +79,12 @@ open_directory(int dir, const char *name)
 
 /* ---- making ---- */
 
+struct making {
+    const char *dir; /* what the user calls it */
+    int images;      /* the folder of the package */
+    int site;        /* DIR/flags */
+};
+
 static int
 save_metadata(int dir, const char *country, const char *cc)
 {
@@ -88,24 +102,22 @@ save_metadata(int dir, const char *country, const char *cc)
 
 /* Writes the two files of one country. 1, 0 if there is no image, or -1. */
 static int
-make_flag(int images, int site, const char *cc, const char *country)
+make_flag(const struct making *m, const char *cc, const char *country)
 {
     char lower[3], name[8];
     char *image;
     size_t len;
-    int dir, result = -1;
+    int dir, result = 1;
 
     snprintf(lower, sizeof(lower), "%c%c", cc[0] | 0x20, cc[1] | 0x20);
     snprintf(name, sizeof(name), "%s.gif", lower);
-    image = read_file(images, name, &len);
+    image = read_file(m->images, name, &len);
     if (image == NULL)
-        return errno == ENOENT ? 0 : fail(name);
-    dir = open_directory(site, lower);
-    if (dir >= 0 && save_file(dir, name, image, len) == 0 &&
-        save_metadata(dir, country, cc) == 0)
-        result = 1;
-    if (result < 0)
-        fail(lower);
+        return errno == ENOENT ? 0 : fail(IMAGES "/%s", name);
+    dir = open_directory(m->site, lower);
+    if (dir < 0 || save_file(dir, name, image, len) < 0 ||
+        save_metadata(dir, country, cc) < 0)
+        result = fail("%s/flags/%s", m->dir, lower);
     if (dir >= 0)
         close(dir);
     free(image);
@@ -120,7 +132,7 @@ is_code(const char *cc)
 }
 
 static int
-make_flags(const json_t *countries, int images, int site)
+make_flags(const struct making *m, const json_t *countries)
 {
     int count = 0;
 
@@ -132,7 +144,7 @@ make_flags(const json_t *countries, int images, int site)
 
         if (!is_code(cc) || name == NULL)
             continue;
-        made = make_flag(images, site, cc, name);
+        made = make_flag(m, cc, name);
         if (made < 0)
             return -1;
         count += made;
@@ -148,10 +160,10 @@ open_site(const char *dir)
     int site;
 
     if (top < 0)
-        return fail(dir);
+        return fail("%s", dir);
     site = open_directory(top, "flags");
     if (site < 0)
-        fail(dir);
+        fail("%s/flags", dir);
     close(top);
     return site;
 }
@@ -159,24 +171,25 @@ open_site(const char *dir)
 int
 make_site(const char *dir)
 {
+    struct making m = { .dir = dir, .site = -1 };
     json_error_t where;
     json_t *codes = json_load_file(CODES, 0, &where);
-    int images = open(IMAGES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int site = -1, count = -1;
+    int count = -1;
 
-    if (codes == NULL)
+    m.images = open(IMAGES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (m.images < 0)
+        fail(IMAGES " (package famfamfam-flag-gif)");
+    else if (codes == NULL)
         fprintf(stderr, "flagserver: %s: %s (package iso-codes)\n", CODES,
                 where.text);
-    else if (images < 0)
-        fail(IMAGES " (package famfamfam-flag-gif)");
     else
-        site = open_site(dir);
-    if (site >= 0) {
-        count = make_flags(json_object_get(codes, "3166-1"), images, site);
-        close(site);
+        m.site = open_site(dir);
+    if (m.site >= 0) {
+        count = make_flags(&m, json_object_get(codes, "3166-1"));
+        close(m.site);
     }
-    if (images >= 0)
-        close(images);
+    if (m.images >= 0)
+        close(m.images);
     json_decref(codes);
     return count;
 }
@@ -248,11 +261,11 @@ load_site(const char *dir)
     int site;
 
     if (top < 0)
-        return fail(dir);
+        return fail("%s", dir);
     site = openat(top, "flags", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     close(top);
     if (site < 0 || each_entry(site, NULL, load_folder) < 0)
-        return fail(dir);
+        return fail("%s/flags", dir);
     if (n_files > 0)
         qsort(files, n_files, sizeof(*files), compare_files);
     return 0;
