@@ -29,6 +29,11 @@ for style in callbacks promises tasks; do
         complained "^failed: stage $stage: no answer for "
     done
 
+    # What was done is told before what went wrong, also into one pipe.
+    run sh -c "'$program' 3 2>&1"
+    printed "$(first 2)
+failed: stage 3: no answer for order 4711"
+
     run "$program" final
     ended_with 1
     printed "$(first 3)"

@@ -24,6 +24,8 @@ choose_failure(int argc, char **argv)
 {
     static const char *const stages[] = { "1", "2", "3", "final" };
 
+    /* Also into a pipe, what was done stands before what went wrong. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 1)
         return;
     for (unsigned i = 0; argc == 2 && i < 4; i++)
