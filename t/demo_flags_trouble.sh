@@ -59,6 +59,27 @@ for program in $programs; do
     kill_server
 done
 
+# ---- nobody reads the output, or it cannot be written ----
+
+start_flagserver
+mkfifo "$scratch/unread"
+for program in $programs; do
+    dir=$scratch/unread.$program
+    run sh -c "exec 8<>'$scratch/unread' 9>'$scratch/unread' 8<&-
+        exec '$flags/$program' -v -a -b '$local_url' -d '$dir' >&9 9>&-"
+    ended_with 1
+    complained_in_one_line
+    complained "^$program: the output could not be written\$"
+    all_whole "$dir"
+    [ "$(find "$dir" -type f | wc -l)" -eq 193 ] ||
+        fault_of_run 'stopped when its reader was gone'
+    [ -c /dev/full ] || continue
+    run sh -c "'$flags/$program' -a -b '$local_url' -d '$dir' >/dev/full"
+    ended_with 1
+    complained_in_one_line
+done
+stop_flagserver
+
 # ---- Ctrl-C ----
 
 start_flagserver --delay 0.02

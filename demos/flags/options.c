@@ -263,6 +263,8 @@ init_run(struct run *run, char **argv)
     const char *slash = strrchr(argv[0], '/');
 
     change_signal_mask(SIG_BLOCK);
+    /* Whoever reads the output may go: the files are wanted all the same. */
+    signal(SIGPIPE, SIG_IGN);
     memset(run, 0, sizeof(*run));
     run->program = slash != NULL ? slash + 1 : argv[0];
     run->timeout = DEFAULT_TIMEOUT;

@@ -116,7 +116,9 @@ end_run(struct run *run)
     run->error = vetch_error_unref(run->error);
     free(run->flags);
     close(run->dest);
-    if (fflush(stdout) != 0 || ferror(stdout))
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "%s: the output could not be written\n", run->program);
         status = EXIT_FAILURE;
+    }
     return status;
 }
