@@ -45,6 +45,9 @@ serve(vetch_http_server *server)
     vetch_http_server_report *report;
     vetch_error *error = NULL;
 
+    /* Not said before a signal would be noticed. */
+    printf("listening on %s\n", vetch_http_server_endpoint(server));
+    fflush(stdout);
     vetch_run(vetch_race(signals, 2), &error);
     if (error == NULL) {
         report = vetch_run(vetch_http_server_stop(server, 5.0), &error);
@@ -76,13 +79,10 @@ main(int argc, char **argv)
     }
     reactor = vetch_reactor_new();
     server = reactor != NULL ? start(endpoint) : NULL;
-    if (server == NULL) {
+    if (server == NULL)
         fprintf(stderr, "echo_server: %s: %s\n", endpoint, strerror(errno));
-    } else {
-        printf("listening on %s\n", vetch_http_server_endpoint(server));
-        fflush(stdout);
+    else
         status = serve(server);
-    }
     vetch_http_server_unref(server);
     vetch_reactor_unref(reactor);
     return status;
