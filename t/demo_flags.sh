@@ -97,6 +97,12 @@ while read -r row; do
         fault "README.md does not say: $row"
 done <"$scratch/rows"
 
+# ---- the callbacks are callbacks ----
+
+! grep -nE 'vetch_(then|catch|handle|finally|all|any|race|map|timeout|repeat|wait|spawn|await|run) *\(|run_loop' \
+    "$top_srcdir/demos/flags/flags3_callbacks.c" ||
+    fault 'flags3_callbacks.c uses more than vetch_callback'
+
 # ---- the command line, in each program ----
 
 for program in flags2_sequential flags2_threadpool flags2_promises \

@@ -30,9 +30,12 @@ struct flag {
     vetch_http_response *image; /* kept while `bytes` points into it */
     const void *bytes;
     size_t len;
-    void *slot;   /* of run->slots, where it is held by hand */
     bool saved;   /* the file is there */
     bool counted; /* once and no more */
+
+    /* Only with callbacks, where these are held by hand. */
+    void *slot;         /* of run->slots */
+    vetch_done_fn next; /* what waits for the response */
 };
 
 /* One run of a program: what to do, and what came of it. */
@@ -59,7 +62,6 @@ struct run {
     vetch_reactor *reactor;
     vetch_http_client *client;
     vetch_semaphore *slots;
-    vetch_promise *interruption; /* fulfils with the number of a signal */
 };
 
 /* ---- options.c ---- */
@@ -124,10 +126,8 @@ void *save_image_job(void *arg, vetch_error **ret_error);
 /* ---- loop.c ---- */
 
 /* A reactor, a client and a semaphore for the run; ends the program with
- * status 1 if they cannot be had. From here on signals are noticed. */
+ * status 1 if they cannot be had. */
 void open_loop(struct run *run);
-/* The promise of SIGINT or SIGTERM, handed over. */
-vetch_promise *take_interruption(struct run *run);
 /* Run until `downloads` has settled, or is cancelled by a signal. */
 void run_loop(struct run *run, vetch_promise *downloads);
 /* The handlers at the end of a flag's chain; `ctx` is the flag. */

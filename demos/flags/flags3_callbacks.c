@@ -5,6 +5,8 @@
  * its error, gives back what it holds, and names the next.  Read it from
  * download_one() upwards. */
 
+#include <signal.h>
+
 #include "flags.h"
 
 /* Every path ends here: forget one, and the program waits for ever. */
@@ -17,13 +19,6 @@ finish(struct flag *flag, const vetch_error *error)
     flag->image = vetch_http_response_unref(flag->image);
     if (run->ok + run->not_found + run->errors == run->n_flags)
         vetch_reactor_stop(run->reactor);
-}
-
-static void
-fail(struct flag *flag, vetch_error *error)
-{
-    finish(flag, error);
-    vetch_error_unref(error);
 }
 
 static void
@@ -41,45 +36,25 @@ got_metadata(const vetch_error *error, void *response, void *ctx)
     const void *json;
     size_t len;
 
-    vetch_unref(flag->slot);
-    flag->slot = NULL;
     if (error != NULL) {
         finish(flag, error);
-        return;
-    }
-    failure = check_status(flag, vetch_http_response_status(response));
-    if (failure != NULL) {
-        vetch_http_response_unref(response);
-        fail(flag, failure);
         return;
     }
     json = vetch_http_response_body(response, &len);
     failure = name_by_country(flag, json, len);
     vetch_http_response_unref(response);
     if (failure != NULL) {
-        fail(flag, failure);
+        finish(flag, failure);
+        vetch_error_unref(failure);
         return;
     }
     vetch_callback(vetch_executor_submit(NULL, save_image_job, flag, NULL),
                    saved, flag);
 }
 
+/* The slot is held while the request is in flight, and no longer. */
 static void
-got_slot_for_metadata(const vetch_error *error, void *slot, void *ctx)
-{
-    struct flag *flag = ctx;
-
-    if (error != NULL) {
-        finish(flag, error);
-        return;
-    }
-    flag->slot = slot;
-    vetch_callback(vetch_http_get(flag->run->client, flag_url(flag, METADATA)),
-                   got_metadata, flag);
-}
-
-static void
-got_image(const vetch_error *error, void *response, void *ctx)
+got_response(const vetch_error *error, void *response, void *ctx)
 {
     struct flag *flag = ctx;
     vetch_error *failure;
@@ -87,23 +62,43 @@ got_image(const vetch_error *error, void *response, void *ctx)
     vetch_unref(flag->slot);
     flag->slot = NULL;
     if (error != NULL) {
-        finish(flag, error);
+        flag->next(error, NULL, flag);
         return;
     }
     failure = check_status(flag, vetch_http_response_status(response));
     if (failure != NULL) {
         vetch_http_response_unref(response);
-        fail(flag, failure);
+        flag->next(failure, NULL, flag);
+        vetch_error_unref(failure);
         return;
     }
-    flag->image = response; /* handed over; finish() gives it back */
-    flag->bytes = vetch_http_response_body(response, &flag->len);
-    vetch_callback(vetch_semaphore_acquire(flag->run->slots),
-                   got_slot_for_metadata, flag);
+    flag->next(NULL, response, flag); /* handed over */
 }
 
 static void
-got_slot_for_image(const vetch_error *error, void *slot, void *ctx)
+got_slot(const vetch_error *error, void *slot, void *ctx)
+{
+    struct flag *flag = ctx;
+
+    if (error != NULL) {
+        flag->next(error, NULL, flag);
+        return;
+    }
+    flag->slot = slot;
+    vetch_callback(vetch_http_get(flag->run->client, flag->url), got_response,
+                   flag);
+}
+
+static void
+get_file(struct flag *flag, const char *file, vetch_done_fn next)
+{
+    flag_url(flag, file); /* what got_slot() asks for */
+    flag->next = next;
+    vetch_callback(vetch_semaphore_acquire(flag->run->slots), got_slot, flag);
+}
+
+static void
+got_image(const vetch_error *error, void *response, void *ctx)
 {
     struct flag *flag = ctx;
 
@@ -111,16 +106,15 @@ got_slot_for_image(const vetch_error *error, void *slot, void *ctx)
         finish(flag, error);
         return;
     }
-    flag->slot = slot;
-    vetch_callback(vetch_http_get(flag->run->client, flag_url(flag, IMAGE)),
-                   got_image, flag);
+    flag->image = response; /* finish() gives it back */
+    flag->bytes = vetch_http_response_body(response, &flag->len);
+    get_file(flag, METADATA, got_metadata);
 }
 
 static void
 download_one(struct flag *flag)
 {
-    vetch_callback(vetch_semaphore_acquire(flag->run->slots),
-                   got_slot_for_image, flag);
+    get_file(flag, IMAGE, got_image);
 }
 
 /* A callback has no handle by which its operation could be cancelled: the
@@ -143,7 +137,9 @@ main(int argc, char **argv)
 
     begin_second_series(&run, argc, argv, 5, 1000);
     open_loop(&run);
-    vetch_callback(take_interruption(&run), interrupted, &run);
+    vetch_callback(vetch_signal(SIGINT), interrupted, &run);
+    vetch_callback(vetch_signal(SIGTERM), interrupted, &run);
+    let_signals_in();
     for (size_t i = 0; i < run.n_flags; i++)
         download_one(&run.flags[i]);
     vetch_reactor_run(run.reactor);

@@ -25,25 +25,11 @@ open_loop(struct run *run)
         run->client = vetch_http_client_new_with(&options);
     if (run->client != NULL)
         run->slots = vetch_semaphore_new(run->max_req);
-    if (run->slots != NULL) {
-        run->interruption = vetch_race(
-            (vetch_promise *[]){ vetch_signal(SIGINT), vetch_signal(SIGTERM) },
-            2);
-        let_signals_in();
+    if (run->slots != NULL)
         return;
-    }
     run->error = vetch_error_from_errno(errno, "the loop");
     close_loop(run);
     exit(end_run(run));
-}
-
-vetch_promise *
-take_interruption(struct run *run)
-{
-    vetch_promise *p = run->interruption;
-
-    run->interruption = NULL;
-    return p;
 }
 
 static vetch_promise *
@@ -60,12 +46,14 @@ run_loop(struct run *run, vetch_promise *downloads)
 {
     vetch_promise *first[] = {
         downloads,
-        vetch_then(take_interruption(run), note_signal, run),
+        vetch_then(vetch_signal(SIGINT), note_signal, run),
+        vetch_then(vetch_signal(SIGTERM), note_signal, run),
     };
 
-    /* A signal wins the race: the downloads are cancelled, and have stopped,
-     * before this returns. */
-    vetch_results_unref(vetch_run(vetch_race(first, 2), &run->error));
+    let_signals_in();
+    /* If a signal wins the race, the downloads are cancelled, and have
+     * stopped, before this returns. */
+    vetch_results_unref(vetch_run(vetch_race(first, 3), &run->error));
 }
 
 vetch_promise *
@@ -86,7 +74,6 @@ count_failure(const vetch_error *error, void *ctx)
 void
 close_loop(struct run *run)
 {
-    run->interruption = vetch_promise_unref(run->interruption);
     run->client = vetch_http_client_unref(run->client);
     run->slots = vetch_semaphore_unref(run->slots);
     run->reactor = vetch_reactor_unref(run->reactor);
