@@ -48,4 +48,14 @@ for program in flags2_sequential flags2_threadpool flags2_promises \
     printed_no_line '%'
 done
 stop_flagserver
+
+# Where there is a loop, the bar's clock goes on while nothing arrives.
+start_flagserver --delay 1.2
+for program in flags2_promises flags3_callbacks; do
+    run "$top_builddir/t/pty" 100 "$flags/$program" -s DELAY \
+        -b "$delay_url" -d "$scratch/flags" BR
+    ended_with 0
+    printed_line '   0% 0/1  0:01  0\.0/s  ?:?? left'
+done
+stop_flagserver
 finish

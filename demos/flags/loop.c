@@ -8,6 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TICK_SECONDS 0.2
+
+/* The clock of the bar goes on, also while nothing arrives. */
+static void
+tick(vetch_timer *timer, void *ctx)
+{
+    (void)timer;
+    show_progress(ctx);
+}
+
 void
 open_loop(struct run *run)
 {
@@ -25,8 +35,12 @@ open_loop(struct run *run)
         run->client = vetch_http_client_new_with(&options);
     if (run->client != NULL)
         run->slots = vetch_semaphore_new(run->max_req);
-    if (run->slots != NULL)
+    if (run->slots != NULL) {
+        if (run->bar) /* until the loop ends; without memory, it stands still */
+            vetch_timer_unref(
+                vetch_timer_new_periodic(TICK_SECONDS, tick, run));
         return;
+    }
     run->error = vetch_error_from_errno(errno, "the loop");
     close_loop(run);
     exit(end_run(run));
