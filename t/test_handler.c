@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vetch/testing.h>
 
 /* ---- rule 4: what a handler may return ---- */
 
@@ -31,6 +32,15 @@ START_TEST(rule_04_rejected_turns_a_value_into_an_error)
 
     pk_expect_error(p, VETCH_EUSER + 3);
     pk_assert_freed(&thing);
+}
+END_TEST
+
+START_TEST(rule_04_rejected_with_nothing_means_out_of_memory)
+{
+    struct pk_link link = { .answer = vetch_rejected(NULL) };
+
+    pk_expect_error(vetch_then(vetch_resolved(NULL, NULL), pk_on_value, &link),
+                    VETCH_ENOMEM);
 }
 END_TEST
 
@@ -340,6 +350,56 @@ START_TEST(rule_05_finally_runs_once_when_the_operation_is_abandoned)
 }
 END_TEST
 
+START_TEST(rule_05_finally_runs_once_out_of_memory)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    struct pk_link end = { 0 };
+    vetch_promise *p = pk_start(&op);
+
+    vetch_testing_fail_allocation(1, true);
+    p = vetch_then(p, pk_never_value, NULL);
+    p = vetch_finally(p, pk_on_end, &end);
+    vetch_testing_fail_allocation(0, false);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(end.ran, 0); /* the operation has not stopped yet */
+    pk_stop(&op);
+    pk_expect_error(p, VETCH_ENOMEM);
+    ck_assert_uint_eq(end.ran, 1);
+}
+END_TEST
+
+/* Even if the operation does not stop: then it is the only thing that runs. */
+START_TEST(rule_05_finally_runs_once_at_the_end_of_the_reactor)
+{
+    struct pk_op stops = { 0 }, runs_on = { .on_cancel = PK_NOTE };
+    struct pk_link end = { 0 };
+    vetch_promise *p = vetch_finally(pk_start(&stops), pk_on_end, &end);
+    vetch_promise *q = vetch_then(pk_start(&runs_on), pk_never_value, NULL);
+
+    q = vetch_handle(q, pk_never_value, pk_never_error, NULL);
+    vetch_promise_unref(vetch_finally(p, pk_on_end, &end));
+    vetch_promise_unref(vetch_finally(q, pk_on_end, &end));
+    pk_end_reactor();
+    ck_assert_uint_eq(end.ran, 3);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "did not stop"));
+    pk_drop(&stops);
+    pk_drop(&runs_on);
+    ck_assert_uint_eq(end.ran, 3);
+    ck_assert_uint_le(pk_reports(), 1); /* of what did not stop */
+}
+END_TEST
+
+START_TEST(rule_05_finally_attached_after_the_end_runs_at_once)
+{
+    struct pk_link end = { 0 };
+    vetch_promise *p = vetch_resolved(pk_int(1), NULL);
+
+    pk_end_reactor();
+    vetch_promise_unref(vetch_finally(p, pk_on_end, &end));
+    ck_assert_uint_eq(end.ran, 1);
+}
+END_TEST
+
 START_TEST(rule_05_finally_waits_for_what_was_adopted)
 {
     struct pk_op op = { 0 };
@@ -486,6 +546,7 @@ add_rules_4_and_5(Suite *suite)
 
     tcase_add_test(answers, rule_04_null_is_done_with_no_value);
     tcase_add_test(answers, rule_04_rejected_turns_a_value_into_an_error);
+    tcase_add_test(answers, rule_04_rejected_with_nothing_means_out_of_memory);
     tcase_add_test(answers, rule_04_rejected_replaces_an_error);
     tcase_add_test(answers, rule_04_same_passes_a_value_on);
     tcase_add_test(answers, rule_04_same_passes_a_shared_value_on);
@@ -508,6 +569,11 @@ add_rules_4_and_5(Suite *suite)
     tcase_add_test(passing, rule_05_finally_runs_once_on_a_dropped_chain);
     tcase_add_test(passing,
                    rule_05_finally_runs_once_when_the_operation_is_abandoned);
+    tcase_add_test(passing, rule_05_finally_runs_once_out_of_memory);
+    tcase_add_test(passing,
+                   rule_05_finally_runs_once_at_the_end_of_the_reactor);
+    tcase_add_test(passing,
+                   rule_05_finally_attached_after_the_end_runs_at_once);
     tcase_add_test(passing, rule_05_finally_waits_for_what_was_adopted);
     tcase_add_test(passing, rule_05_finally_runs_before_what_is_below_it);
     tcase_add_test(passing, rule_05_finally_takes_free_for_the_context);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/object-private.h"
+
 /* ---- rule 1: a promise settles once ---- */
 
 START_TEST(rule_01_new_promise_is_pending)
@@ -85,6 +87,42 @@ START_TEST(rule_01_resolve_after_reject_changes_nothing)
     ck_assert(!vetch_deferred_reject(d, vetch_error_new(VETCH_EUSER + 1, "2")));
     vetch_deferred_unref(d);
     pk_expect_error(p, VETCH_EUSER);
+}
+END_TEST
+
+/* How many references there are to an error. */
+static unsigned
+error_refs(const vetch_error *error)
+{
+    return ((const struct vetch__object *)error)->refs;
+}
+
+START_TEST(rule_01_error_that_comes_too_late_is_released)
+{
+    vetch_error *late = vetch_error_new(VETCH_EUSER, "late");
+    vetch_deferred *settled = vetch_deferred_new(NULL, NULL);
+    vetch_deferred *following = vetch_deferred_new(NULL, NULL);
+
+    ck_assert(vetch_deferred_resolve(settled, NULL, NULL));
+    ck_assert(!vetch_deferred_reject(settled, vetch_error_ref(late)));
+    ck_assert(vetch_deferred_follow(following, vetch_resolved(NULL, NULL)));
+    ck_assert(!vetch_deferred_reject(following, vetch_error_ref(late)));
+    ck_assert_uint_eq(error_refs(late), 1);
+    vetch_error_unref(late);
+    vetch_deferred_unref(settled);
+    vetch_deferred_unref(following);
+}
+END_TEST
+
+START_TEST(rule_01_error_is_released_with_its_promise)
+{
+    vetch_error *error = vetch_error_new(VETCH_EUSER, "mine");
+    vetch_promise *p = vetch_rejected(vetch_error_ref(error));
+
+    p = vetch_finally(vetch_then(p, NULL, NULL), NULL, NULL);
+    pk_expect_error(p, VETCH_EUSER);
+    ck_assert_uint_eq(error_refs(error), 1);
+    vetch_error_unref(error);
 }
 END_TEST
 
@@ -646,6 +684,21 @@ START_TEST(rule_03_branches_go_their_own_ways)
 }
 END_TEST
 
+START_TEST(rule_03_branches_may_all_pass_the_outcome_on)
+{
+    struct pk_thing thing = { 0 };
+    struct pk_link look = { .same = true };
+    vetch_promise *p = pk_value(&thing);
+    vetch_promise *l = vetch_finally(vetch_promise_ref(p), NULL, NULL);
+    vetch_promise *r = vetch_then(p, pk_on_value, &look);
+
+    pk_expect_value(l, &thing);
+    pk_assert_alive(&thing);
+    pk_expect_value(r, &thing);
+    pk_assert_freed(&thing);
+}
+END_TEST
+
 START_TEST(rule_03_references_are_counted)
 {
     struct pk_thing thing = { 0 };
@@ -694,6 +747,8 @@ add_rules_1_to_3(Suite *suite)
     tcase_add_test(once, rule_01_second_resolve_is_refused_and_freed);
     tcase_add_test(once, rule_01_reject_after_resolve_changes_nothing);
     tcase_add_test(once, rule_01_resolve_after_reject_changes_nothing);
+    tcase_add_test(once, rule_01_error_that_comes_too_late_is_released);
+    tcase_add_test(once, rule_01_error_is_released_with_its_promise);
     tcase_add_test(once, rule_01_settling_what_follows_is_refused_and_freed);
     tcase_add_test(once,
                    rule_01_following_when_settled_is_refused_and_released);
@@ -729,6 +784,7 @@ add_rules_1_to_3(Suite *suite)
     tcase_add_test(links, rule_03_link_is_the_promise_of_its_handler_s_outcome);
     tcase_add_test(links, rule_03_a_reference_taken_first_makes_a_branch);
     tcase_add_test(links, rule_03_branches_go_their_own_ways);
+    tcase_add_test(links, rule_03_branches_may_all_pass_the_outcome_on);
     tcase_add_test(links, rule_03_references_are_counted);
     tcase_add_test(links, rule_03_long_chain_owns_nothing_by_hand);
     suite_add_tcase(suite, once);
