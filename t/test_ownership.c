@@ -90,6 +90,25 @@ START_TEST(rule_07_value_is_borrowed_through_the_whole_answer)
 }
 END_TEST
 
+START_TEST(rule_07_value_is_borrowed_by_an_answer_that_is_adopted_later)
+{
+    struct pk_thing thing = { 0 };
+    struct pk_op op = { 0 };
+    struct pk_link inner = { .answer = pk_start(&op) }, outer = { 0 };
+    vetch_promise *p;
+
+    outer.answer = vetch_then(pk_value(&thing), pk_on_value, &inner);
+    vt_run_ready(); /* the answer waits for the operation already */
+    p = vetch_then(vetch_resolved(NULL, NULL), pk_on_value, &outer);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(outer.ran, 1);
+    pk_assert_alive(&thing);
+    pk_resolve_number(&op, 2);
+    pk_expect_value(p, 2);
+    pk_assert_freed(&thing);
+}
+END_TEST
+
 START_TEST(rule_07_value_is_borrowed_on_a_dropped_chain)
 {
     struct pk_thing thing = { 0 };
@@ -586,6 +605,74 @@ START_TEST(rule_07_run_inside_a_handler_is_refused)
 }
 END_TEST
 
+/* ---- vetch_await ---- */
+
+/* What a task awaits, and what it got. */
+struct await {
+    vetch_promise *promise;
+    void *value;
+    vetch_error *error;
+};
+
+static vetch_promise *
+await_it(void *ctx)
+{
+    struct await *await = ctx;
+
+    await->value = vetch_await(await->promise, &await->error);
+    return NULL;
+}
+
+static void
+run_await(struct await *await)
+{
+    ck_assert_ptr_null(vetch_run(vetch_spawn(await_it, await), NULL));
+}
+
+START_TEST(rule_07_await_hands_the_value_over)
+{
+    struct pk_thing thing = { 0 };
+    struct await ready = { .promise = pk_value(&thing) };
+    struct await later = { 0 };
+
+    run_await(&ready);
+    ck_assert_ptr_eq(ready.value, &thing);
+    ck_assert_ptr_null(ready.error);
+    pk_assert_alive(&thing);
+    later.promise = vetch_finally(pk_value(&thing), NULL, NULL);
+    run_await(&later);
+    ck_assert_ptr_eq(later.value, &thing);
+    pk_assert_alive(&thing);
+}
+END_TEST
+
+START_TEST(rule_07_await_hands_the_error_over)
+{
+    struct await await = { .promise = pk_error(VETCH_EUSER + 4) };
+
+    run_await(&await);
+    ck_assert_ptr_null(await.value);
+    ck_assert_int_eq(vetch_error_code(await.error), VETCH_EUSER + 4);
+    vetch_error_unref(await.error);
+}
+END_TEST
+
+START_TEST(rule_07_await_on_a_shared_promise_is_misuse)
+{
+    struct pk_thing thing = { 0 };
+    vetch_promise *p = pk_value(&thing);
+    struct await await = { .promise = vetch_promise_ref(p) };
+
+    run_await(&await);
+    ck_assert_ptr_null(await.value);
+    ck_assert_int_eq(vetch_error_code(await.error), VETCH_EMISUSE);
+    vetch_error_unref(await.error);
+    pk_assert_alive(&thing);
+    pk_expect_value(p, &thing);
+    pk_assert_freed(&thing);
+}
+END_TEST
+
 /* ---- errors ---- */
 
 START_TEST(rule_07_error_outlives_its_promise_by_reference)
@@ -633,6 +720,8 @@ add_borrowing(Suite *suite)
     tcase_add_test(tc, rule_07_value_is_borrowed_until_the_answer_has_stopped);
     tcase_add_test(tc, rule_07_value_is_borrowed_until_the_answer_is_abandoned);
     tcase_add_test(tc, rule_07_value_is_borrowed_through_the_whole_answer);
+    tcase_add_test(
+        tc, rule_07_value_is_borrowed_by_an_answer_that_is_adopted_later);
     tcase_add_test(tc, rule_07_value_is_borrowed_on_a_dropped_chain);
     tcase_add_test(tc, rule_07_each_branch_borrows_for_itself);
     tcase_add_test(tc, rule_07_value_that_is_passed_on_is_borrowed_below);
@@ -693,6 +782,17 @@ add_run(Suite *suite)
     suite_add_tcase(suite, tc);
 }
 
+static void
+add_await(Suite *suite)
+{
+    TCase *tc = pk_tcase("await");
+
+    tcase_add_test(tc, rule_07_await_hands_the_value_over);
+    tcase_add_test(tc, rule_07_await_hands_the_error_over);
+    tcase_add_test(tc, rule_07_await_on_a_shared_promise_is_misuse);
+    suite_add_tcase(suite, tc);
+}
+
 int
 main(void)
 {
@@ -702,5 +802,6 @@ main(void)
     add_freeing(suite);
     add_callback(suite);
     add_run(suite);
+    add_await(suite);
     return vt_main(suite);
 }

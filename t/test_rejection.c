@@ -217,6 +217,26 @@ START_TEST(rule_08_run_observes)
 }
 END_TEST
 
+static vetch_promise *
+await_it(void *p)
+{
+    vetch_await(p, NULL);
+    return NULL;
+}
+
+START_TEST(rule_08_await_observes)
+{
+    struct pk_op op = { 0 };
+
+    vetch_promise_unref(vetch_spawn(await_it, pk_error(VETCH_EUSER)));
+    ck_assert_uint_eq(pk_reports(), 0);
+    vetch_promise_unref(vetch_spawn(await_it, pk_start(&op)));
+    vt_run_ready();
+    pk_reject(&op, VETCH_EUSER);
+    ck_assert_uint_eq(pk_reports(), 0);
+}
+END_TEST
+
 START_TEST(rule_08_reading_the_error_observes)
 {
     vetch_promise *p = pk_error(VETCH_EUSER);
@@ -237,6 +257,22 @@ START_TEST(rule_08_adoption_observes)
     vetch_promise_unref(vetch_catch(p, pk_on_error, &caught));
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_int_eq(caught.code, VETCH_EUSER + 1);
+}
+END_TEST
+
+START_TEST(rule_08_adoption_observes_for_all_holders)
+{
+    vetch_promise *held = pk_error(VETCH_EUSER + 1);
+    struct pk_link link = { .answer = vetch_promise_ref(held) };
+    struct pk_link caught = { 0 };
+    vetch_promise *p = vetch_resolved(NULL, NULL);
+
+    p = vetch_then(p, pk_on_value, &link);
+    vetch_promise_unref(vetch_catch(p, pk_on_error, &caught));
+    vt_run_ready();
+    ck_assert_int_eq(caught.code, VETCH_EUSER + 1);
+    vetch_promise_unref(held);
+    ck_assert_uint_eq(pk_reports(), 0);
 }
 END_TEST
 
@@ -483,8 +519,10 @@ add_observed(Suite *suite)
     tcase_add_test(tc, rule_08_combinator_s_own_rejection_is_reported);
     tcase_add_test(tc, rule_08_callback_observes);
     tcase_add_test(tc, rule_08_run_observes);
+    tcase_add_test(tc, rule_08_await_observes);
     tcase_add_test(tc, rule_08_reading_the_error_observes);
     tcase_add_test(tc, rule_08_adoption_observes);
+    tcase_add_test(tc, rule_08_adoption_observes_for_all_holders);
     tcase_add_test(tc, rule_08_later_adoption_observes);
     suite_add_tcase(suite, tc);
 }
