@@ -1,4 +1,4 @@
-/* Rule 11: events. */
+/* Events: rule 11 of the contract. */
 
 #include "promise_kit.h"
 
@@ -25,13 +25,13 @@ wait_and_note(const char *word)
     return vetch_then(vetch_event_wait(event), pk_pass_value, pk_word(word));
 }
 
-START_TEST(event_starts_unset)
+START_TEST(rule_11_event_starts_unset)
 {
     ck_assert(!vetch_event_is_set(event));
 }
 END_TEST
 
-START_TEST(event_set_lets_all_waiters_go_in_order)
+START_TEST(rule_11_event_set_lets_all_waiters_go_in_order)
 {
     vetch_promise *a = wait_and_note("a"), *b = wait_and_note("b");
 
@@ -44,14 +44,14 @@ START_TEST(event_set_lets_all_waiters_go_in_order)
 }
 END_TEST
 
-START_TEST(event_that_is_set_makes_nobody_wait)
+START_TEST(rule_11_event_that_is_set_makes_nobody_wait)
 {
     vetch_event_set(event);
     pk_expect_value(vetch_event_wait(event), NULL);
 }
 END_TEST
 
-START_TEST(event_clear_makes_the_next_one_wait)
+START_TEST(rule_11_event_clear_makes_the_next_one_wait)
 {
     vetch_promise *p;
 
@@ -64,7 +64,7 @@ START_TEST(event_clear_makes_the_next_one_wait)
 }
 END_TEST
 
-START_TEST(event_set_and_cleared_at_once_still_lets_waiters_go)
+START_TEST(rule_11_event_set_and_cleared_at_once_still_lets_waiters_go)
 {
     vetch_promise *p = vetch_event_wait(event);
 
@@ -74,7 +74,7 @@ START_TEST(event_set_and_cleared_at_once_still_lets_waiters_go)
 }
 END_TEST
 
-START_TEST(event_waiter_can_be_cancelled)
+START_TEST(rule_11_event_waiter_can_be_cancelled)
 {
     vetch_promise *a = wait_and_note("a"), *b = wait_and_note("b");
 
@@ -86,7 +86,7 @@ START_TEST(event_waiter_can_be_cancelled)
 }
 END_TEST
 
-START_TEST(event_released_rejects_its_waiters)
+START_TEST(rule_11_event_released_rejects_its_waiters)
 {
     vetch_promise *p = vetch_event_wait(event);
 
@@ -98,7 +98,7 @@ START_TEST(event_released_rejects_its_waiters)
 }
 END_TEST
 
-START_TEST(event_wait_ends_with_the_reactor)
+START_TEST(rule_11_event_wait_ends_with_the_reactor)
 {
     vetch_promise *p = vetch_event_wait(event);
 
@@ -123,7 +123,7 @@ wait_and_set(bool unharmed)
     vetch_event_clear(event);
 }
 
-START_TEST(event_wait_without_memory_is_a_rejection)
+START_TEST(rule_11_event_wait_without_memory_is_a_rejection)
 {
     vt_sweep_allocations(wait_and_set);
 }
@@ -136,15 +136,16 @@ main(void)
     TCase *tcase = pk_tcase("event");
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, event_starts_unset);
-    tcase_add_test(tcase, event_set_lets_all_waiters_go_in_order);
-    tcase_add_test(tcase, event_that_is_set_makes_nobody_wait);
-    tcase_add_test(tcase, event_clear_makes_the_next_one_wait);
-    tcase_add_test(tcase, event_set_and_cleared_at_once_still_lets_waiters_go);
-    tcase_add_test(tcase, event_waiter_can_be_cancelled);
-    tcase_add_test(tcase, event_released_rejects_its_waiters);
-    tcase_add_test(tcase, event_wait_ends_with_the_reactor);
-    tcase_add_test(tcase, event_wait_without_memory_is_a_rejection);
+    tcase_add_test(tcase, rule_11_event_starts_unset);
+    tcase_add_test(tcase, rule_11_event_set_lets_all_waiters_go_in_order);
+    tcase_add_test(tcase, rule_11_event_that_is_set_makes_nobody_wait);
+    tcase_add_test(tcase, rule_11_event_clear_makes_the_next_one_wait);
+    tcase_add_test(tcase,
+                   rule_11_event_set_and_cleared_at_once_still_lets_waiters_go);
+    tcase_add_test(tcase, rule_11_event_waiter_can_be_cancelled);
+    tcase_add_test(tcase, rule_11_event_released_rejects_its_waiters);
+    tcase_add_test(tcase, rule_11_event_wait_ends_with_the_reactor);
+    tcase_add_test(tcase, rule_11_event_wait_without_memory_is_a_rejection);
     suite_add_tcase(suite, tcase);
     return vt_main(suite);
 }

@@ -1,4 +1,4 @@
-/* Rule 11: queues. */
+/* Queues: rule 11 of the contract. */
 
 #include "promise_kit.h"
 
@@ -36,14 +36,14 @@ put_now(size_t i)
     pk_expect_value(put(i), NULL);
 }
 
-START_TEST(queue_without_capacity_is_refused)
+START_TEST(rule_11_queue_without_capacity_is_refused)
 {
     ck_assert_ptr_null(vetch_queue_new(0));
     ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST
 
-START_TEST(queue_gives_items_in_order)
+START_TEST(rule_11_queue_gives_items_in_order)
 {
     put_now(0);
     put_now(1);
@@ -56,7 +56,7 @@ START_TEST(queue_gives_items_in_order)
 }
 END_TEST
 
-START_TEST(queue_put_waits_while_it_is_full)
+START_TEST(rule_11_queue_put_waits_while_it_is_full)
 {
     vetch_promise *third;
 
@@ -71,7 +71,7 @@ START_TEST(queue_put_waits_while_it_is_full)
 }
 END_TEST
 
-START_TEST(queue_get_waits_while_it_is_empty)
+START_TEST(rule_11_queue_get_waits_while_it_is_empty)
 {
     vetch_promise *a = vetch_queue_get(queue), *b = vetch_queue_get(queue);
 
@@ -83,7 +83,7 @@ START_TEST(queue_get_waits_while_it_is_empty)
 }
 END_TEST
 
-START_TEST(queue_cancelled_get_gives_its_turn_to_the_next)
+START_TEST(rule_11_queue_cancelled_get_gives_its_turn_to_the_next)
 {
     vetch_promise *a = vetch_queue_get(queue), *b = vetch_queue_get(queue);
 
@@ -94,7 +94,7 @@ START_TEST(queue_cancelled_get_gives_its_turn_to_the_next)
 }
 END_TEST
 
-START_TEST(queue_cancelled_put_frees_its_item)
+START_TEST(rule_11_queue_cancelled_put_frees_its_item)
 {
     vetch_promise *third, *fourth;
 
@@ -112,7 +112,7 @@ START_TEST(queue_cancelled_put_frees_its_item)
 }
 END_TEST
 
-START_TEST(queue_close_lets_items_out_and_then_ends)
+START_TEST(rule_11_queue_close_lets_items_out_and_then_ends)
 {
     put_now(0);
     vetch_queue_close(queue);
@@ -122,7 +122,7 @@ START_TEST(queue_close_lets_items_out_and_then_ends)
 }
 END_TEST
 
-START_TEST(queue_close_ends_waiting_gets)
+START_TEST(rule_11_queue_close_ends_waiting_gets)
 {
     vetch_promise *p = vetch_queue_get(queue);
 
@@ -132,7 +132,7 @@ START_TEST(queue_close_ends_waiting_gets)
 }
 END_TEST
 
-START_TEST(queue_close_refuses_waiting_puts)
+START_TEST(rule_11_queue_close_refuses_waiting_puts)
 {
     vetch_promise *third;
 
@@ -146,7 +146,7 @@ START_TEST(queue_close_refuses_waiting_puts)
 }
 END_TEST
 
-START_TEST(queue_put_after_close_frees_the_item)
+START_TEST(rule_11_queue_put_after_close_frees_the_item)
 {
     vetch_queue_close(queue);
     pk_expect_error(put(0), VETCH_ECLOSED);
@@ -154,13 +154,13 @@ START_TEST(queue_put_after_close_frees_the_item)
 }
 END_TEST
 
-START_TEST(queue_put_of_nothing_is_refused)
+START_TEST(rule_11_queue_put_of_nothing_is_refused)
 {
     pk_expect_error(vetch_queue_put(queue, NULL, NULL), EINVAL);
 }
 END_TEST
 
-START_TEST(queue_released_frees_its_items)
+START_TEST(rule_11_queue_released_frees_its_items)
 {
     put_now(0);
     put_now(1);
@@ -192,7 +192,7 @@ consume(void *ctx)
     return vetch_resolved(pk_int(sum), NULL);
 }
 
-START_TEST(queue_works_between_tasks)
+START_TEST(rule_11_queue_works_between_tasks)
 {
     vetch_promise *producer = vetch_spawn(produce, NULL);
 
@@ -226,7 +226,7 @@ put_and_get(bool unharmed)
         queue = vetch_queue_new(2);
 }
 
-START_TEST(queue_without_memory_loses_nothing)
+START_TEST(rule_11_queue_without_memory_loses_nothing)
 {
     uint64_t n = 0, allocations;
 
@@ -247,20 +247,21 @@ main(void)
     TCase *tcase = pk_tcase("queue");
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, queue_without_capacity_is_refused);
-    tcase_add_test(tcase, queue_gives_items_in_order);
-    tcase_add_test(tcase, queue_put_waits_while_it_is_full);
-    tcase_add_test(tcase, queue_get_waits_while_it_is_empty);
-    tcase_add_test(tcase, queue_cancelled_get_gives_its_turn_to_the_next);
-    tcase_add_test(tcase, queue_cancelled_put_frees_its_item);
-    tcase_add_test(tcase, queue_close_lets_items_out_and_then_ends);
-    tcase_add_test(tcase, queue_close_ends_waiting_gets);
-    tcase_add_test(tcase, queue_close_refuses_waiting_puts);
-    tcase_add_test(tcase, queue_put_after_close_frees_the_item);
-    tcase_add_test(tcase, queue_put_of_nothing_is_refused);
-    tcase_add_test(tcase, queue_released_frees_its_items);
-    tcase_add_test(tcase, queue_works_between_tasks);
-    tcase_add_test(tcase, queue_without_memory_loses_nothing);
+    tcase_add_test(tcase, rule_11_queue_without_capacity_is_refused);
+    tcase_add_test(tcase, rule_11_queue_gives_items_in_order);
+    tcase_add_test(tcase, rule_11_queue_put_waits_while_it_is_full);
+    tcase_add_test(tcase, rule_11_queue_get_waits_while_it_is_empty);
+    tcase_add_test(tcase,
+                   rule_11_queue_cancelled_get_gives_its_turn_to_the_next);
+    tcase_add_test(tcase, rule_11_queue_cancelled_put_frees_its_item);
+    tcase_add_test(tcase, rule_11_queue_close_lets_items_out_and_then_ends);
+    tcase_add_test(tcase, rule_11_queue_close_ends_waiting_gets);
+    tcase_add_test(tcase, rule_11_queue_close_refuses_waiting_puts);
+    tcase_add_test(tcase, rule_11_queue_put_after_close_frees_the_item);
+    tcase_add_test(tcase, rule_11_queue_put_of_nothing_is_refused);
+    tcase_add_test(tcase, rule_11_queue_released_frees_its_items);
+    tcase_add_test(tcase, rule_11_queue_works_between_tasks);
+    tcase_add_test(tcase, rule_11_queue_without_memory_loses_nothing);
     suite_add_tcase(suite, tcase);
     return vt_main(suite);
 }

@@ -1,4 +1,4 @@
-/* Scopes: children end before their scope does. */
+/* Scopes, whose children end before they do: rule 10 of the contract. */
 
 #include "promise_kit.h"
 
@@ -30,13 +30,13 @@ add(size_t i, enum pk_cancel on_cancel)
     vetch_scope_add(scope, pk_start(&ops[i]));
 }
 
-START_TEST(scope_without_children_ends_at_once)
+START_TEST(rule_10_scope_without_children_ends_at_once)
 {
     pk_expect_value(vetch_scope_end(scope), NULL);
 }
 END_TEST
 
-START_TEST(scope_ends_after_its_last_child)
+START_TEST(rule_10_scope_ends_after_its_last_child)
 {
     vetch_promise *end;
 
@@ -51,7 +51,7 @@ START_TEST(scope_ends_after_its_last_child)
 }
 END_TEST
 
-START_TEST(scope_frees_the_values_of_its_children)
+START_TEST(rule_10_scope_frees_the_values_of_its_children)
 {
     struct pk_thing thing = { 0 };
 
@@ -61,7 +61,7 @@ START_TEST(scope_frees_the_values_of_its_children)
 }
 END_TEST
 
-START_TEST(scope_takes_children_until_it_has_ended)
+START_TEST(rule_10_scope_takes_children_until_it_has_ended)
 {
     vetch_promise *end;
 
@@ -75,7 +75,7 @@ START_TEST(scope_takes_children_until_it_has_ended)
 }
 END_TEST
 
-START_TEST(scope_that_has_ended_cancels_what_is_added)
+START_TEST(rule_10_scope_that_has_ended_cancels_what_is_added)
 {
     pk_expect_value(vetch_scope_end(scope), NULL);
     add(0, PK_AGREE);
@@ -84,7 +84,7 @@ START_TEST(scope_that_has_ended_cancels_what_is_added)
 }
 END_TEST
 
-START_TEST(scope_first_error_cancels_the_siblings)
+START_TEST(rule_10_scope_first_error_cancels_the_siblings)
 {
     vetch_promise *end;
 
@@ -102,7 +102,7 @@ START_TEST(scope_first_error_cancels_the_siblings)
 }
 END_TEST
 
-START_TEST(scope_carries_later_errors_as_suppressed)
+START_TEST(rule_10_scope_carries_later_errors_as_suppressed)
 {
     vetch_promise *end;
     const vetch_error *error;
@@ -121,7 +121,7 @@ START_TEST(scope_carries_later_errors_as_suppressed)
 }
 END_TEST
 
-START_TEST(scope_that_failed_cancels_what_is_added)
+START_TEST(rule_10_scope_that_failed_cancels_what_is_added)
 {
     vetch_promise *end;
 
@@ -136,7 +136,7 @@ START_TEST(scope_that_failed_cancels_what_is_added)
 }
 END_TEST
 
-START_TEST(scope_child_cancelled_by_itself_is_no_failure)
+START_TEST(rule_10_scope_child_cancelled_by_itself_is_no_failure)
 {
     vetch_promise *child;
 
@@ -150,7 +150,7 @@ START_TEST(scope_child_cancelled_by_itself_is_no_failure)
 }
 END_TEST
 
-START_TEST(scope_cancel_ends_as_cancelled_when_all_have_stopped)
+START_TEST(rule_10_scope_cancel_ends_as_cancelled_when_all_have_stopped)
 {
     vetch_promise *end;
 
@@ -165,7 +165,7 @@ START_TEST(scope_cancel_ends_as_cancelled_when_all_have_stopped)
 }
 END_TEST
 
-START_TEST(scope_is_cancelled_through_its_end)
+START_TEST(rule_10_scope_is_cancelled_through_its_end)
 {
     vetch_promise *end;
 
@@ -178,7 +178,7 @@ START_TEST(scope_is_cancelled_through_its_end)
 }
 END_TEST
 
-START_TEST(scope_nests)
+START_TEST(rule_10_scope_nests)
 {
     vetch_scope *inner = vetch_scope_new();
     vetch_promise *end;
@@ -199,7 +199,7 @@ START_TEST(scope_nests)
 }
 END_TEST
 
-START_TEST(scope_error_of_an_inner_one_reaches_the_outer)
+START_TEST(rule_10_scope_error_of_an_inner_one_reaches_the_outer)
 {
     vetch_scope *inner = vetch_scope_new();
     vetch_promise *end;
@@ -222,7 +222,7 @@ keep_code(const vetch_error *error, void *ctx)
     *(int *)ctx = vetch_error_code(error);
 }
 
-START_TEST(scope_that_keeps_errors_apart_goes_on)
+START_TEST(rule_10_scope_that_keeps_errors_apart_goes_on)
 {
     int code = 0;
 
@@ -237,7 +237,7 @@ START_TEST(scope_that_keeps_errors_apart_goes_on)
 }
 END_TEST
 
-START_TEST(scope_that_keeps_errors_apart_logs_them)
+START_TEST(rule_10_scope_that_keeps_errors_apart_logs_them)
 {
     vetch_scope_keep_errors_apart(scope, NULL, NULL);
     vetch_scope_add(scope, pk_error(VETCH_EUSER));
@@ -247,7 +247,7 @@ START_TEST(scope_that_keeps_errors_apart_logs_them)
 }
 END_TEST
 
-START_TEST(scope_released_cancels_what_is_left)
+START_TEST(rule_10_scope_released_cancels_what_is_left)
 {
     add(0, PK_NOTE);
     scope = vetch_scope_unref(scope);
@@ -267,7 +267,7 @@ spawn_a_child(void *ctx)
     return NULL;
 }
 
-START_TEST(scope_tasks_may_add_others)
+START_TEST(rule_10_scope_tasks_may_add_others)
 {
     vetch_promise *end;
 
@@ -280,7 +280,7 @@ START_TEST(scope_tasks_may_add_others)
 }
 END_TEST
 
-START_TEST(scope_error_that_nobody_asks_for_is_reported)
+START_TEST(rule_10_scope_error_that_nobody_asks_for_is_reported)
 {
     vetch_scope_add(scope, pk_error(VETCH_EUSER));
     vt_run_ready();
@@ -290,7 +290,7 @@ START_TEST(scope_error_that_nobody_asks_for_is_reported)
 }
 END_TEST
 
-START_TEST(scope_ends_with_the_reactor)
+START_TEST(rule_10_scope_ends_with_the_reactor)
 {
     vetch_promise *end;
 
@@ -327,7 +327,7 @@ two_children(bool unharmed)
     vetch_scope_unref(s);
 }
 
-START_TEST(scope_without_memory_fails_as_a_whole)
+START_TEST(rule_10_scope_without_memory_fails_as_a_whole)
 {
     vt_sweep_allocations(two_children);
 }
@@ -340,26 +340,29 @@ main(void)
     TCase *tcase = pk_tcase("scope");
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, scope_without_children_ends_at_once);
-    tcase_add_test(tcase, scope_ends_after_its_last_child);
-    tcase_add_test(tcase, scope_frees_the_values_of_its_children);
-    tcase_add_test(tcase, scope_takes_children_until_it_has_ended);
-    tcase_add_test(tcase, scope_that_has_ended_cancels_what_is_added);
-    tcase_add_test(tcase, scope_first_error_cancels_the_siblings);
-    tcase_add_test(tcase, scope_carries_later_errors_as_suppressed);
-    tcase_add_test(tcase, scope_that_failed_cancels_what_is_added);
-    tcase_add_test(tcase, scope_child_cancelled_by_itself_is_no_failure);
-    tcase_add_test(tcase, scope_cancel_ends_as_cancelled_when_all_have_stopped);
-    tcase_add_test(tcase, scope_is_cancelled_through_its_end);
-    tcase_add_test(tcase, scope_nests);
-    tcase_add_test(tcase, scope_error_of_an_inner_one_reaches_the_outer);
-    tcase_add_test(tcase, scope_that_keeps_errors_apart_goes_on);
-    tcase_add_test(tcase, scope_that_keeps_errors_apart_logs_them);
-    tcase_add_test(tcase, scope_released_cancels_what_is_left);
-    tcase_add_test(tcase, scope_tasks_may_add_others);
-    tcase_add_test(tcase, scope_error_that_nobody_asks_for_is_reported);
-    tcase_add_test(tcase, scope_ends_with_the_reactor);
-    tcase_add_test(tcase, scope_without_memory_fails_as_a_whole);
+    tcase_add_test(tcase, rule_10_scope_without_children_ends_at_once);
+    tcase_add_test(tcase, rule_10_scope_ends_after_its_last_child);
+    tcase_add_test(tcase, rule_10_scope_frees_the_values_of_its_children);
+    tcase_add_test(tcase, rule_10_scope_takes_children_until_it_has_ended);
+    tcase_add_test(tcase, rule_10_scope_that_has_ended_cancels_what_is_added);
+    tcase_add_test(tcase, rule_10_scope_first_error_cancels_the_siblings);
+    tcase_add_test(tcase, rule_10_scope_carries_later_errors_as_suppressed);
+    tcase_add_test(tcase, rule_10_scope_that_failed_cancels_what_is_added);
+    tcase_add_test(tcase,
+                   rule_10_scope_child_cancelled_by_itself_is_no_failure);
+    tcase_add_test(
+        tcase, rule_10_scope_cancel_ends_as_cancelled_when_all_have_stopped);
+    tcase_add_test(tcase, rule_10_scope_is_cancelled_through_its_end);
+    tcase_add_test(tcase, rule_10_scope_nests);
+    tcase_add_test(tcase,
+                   rule_10_scope_error_of_an_inner_one_reaches_the_outer);
+    tcase_add_test(tcase, rule_10_scope_that_keeps_errors_apart_goes_on);
+    tcase_add_test(tcase, rule_10_scope_that_keeps_errors_apart_logs_them);
+    tcase_add_test(tcase, rule_10_scope_released_cancels_what_is_left);
+    tcase_add_test(tcase, rule_10_scope_tasks_may_add_others);
+    tcase_add_test(tcase, rule_10_scope_error_that_nobody_asks_for_is_reported);
+    tcase_add_test(tcase, rule_10_scope_ends_with_the_reactor);
+    tcase_add_test(tcase, rule_10_scope_without_memory_fails_as_a_whole);
     suite_add_tcase(suite, tcase);
     return vt_main(suite);
 }
