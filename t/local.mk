@@ -39,6 +39,7 @@ unit_tests = \
 	t/test_log \
 	t/test_map \
 	t/test_million \
+	t/test_out_of_memory \
 	t/test_ownership \
 	t/test_parser_regressions \
 	t/test_parser_request \
