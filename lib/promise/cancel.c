@@ -32,7 +32,7 @@ call_cancellers(void)
         if (asked_first == NULL)
             asked_last = NULL;
         p->second.flags &= (uint8_t)~VETCH__ASKED;
-        if (!vetch__settled(p) && p->second.state == VETCH__K_PRODUCED)
+        if (!vetch__settled(p))
             p->u.producer.cancel(d, p->u.producer.ctx);
         vetch_deferred_unref(d);
     }

@@ -96,8 +96,8 @@ timed_settled(void *ctx, size_t index, vetch_promise *p)
 
     (void)index;
     vetch__timer_stop(vetch__reactor, &t->timer);
-    if (t->expired && !vetch_deferred_is_canceled(d) &&
-        (is_canceled(p) || vetch_promise_state(p) == VETCH_FULFILLED)) {
+    /* A value that comes after our cancel is one by now: rule 9. */
+    if (t->expired && !vetch_deferred_is_canceled(d) && is_canceled(p)) {
         vetch_promise_unref(p);
         vetch_deferred_reject(d, vetch_error_new(VETCH_ETIMEDOUT,
                                                  "timed out after %g s",
