@@ -424,12 +424,16 @@ START_TEST(rule_09_cancelling_a_settled_promise_changes_nothing)
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *value = pk_start(&op);
+    vetch_promise *nothing = vetch_sleep(0);
     vetch_promise *error = pk_error(VETCH_EUSER);
 
+    vt_advance(0);
     pk_resolve(&op, &thing);
     vetch_promise_cancel(value);
+    vetch_promise_cancel(nothing);
     vetch_promise_cancel(error);
     pk_expect_value(value, &thing);
+    pk_expect_value(nothing, NULL);
     pk_expect_error(error, VETCH_EUSER);
     ck_assert_uint_eq(op.canceled, 0);
 }

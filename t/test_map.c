@@ -207,6 +207,41 @@ START_TEST(rule_10_error_in_a_map_starts_no_more_and_stops_the_rest)
 }
 END_TEST
 
+struct cleaning {
+    struct job job;
+    struct pk_op op;
+    struct pk_link handled; /* the cancel of child 0 */
+};
+
+static vetch_promise *
+start_cleaning(size_t i, void *ctx)
+{
+    struct cleaning *c = ctx;
+    vetch_promise *p = start_op(i, &c->job);
+
+    return i == 0 ? vetch_handle(p, NULL, pk_on_error, &c->handled) : p;
+}
+
+START_TEST(rule_10_decided_map_asks_its_children_once)
+{
+    struct cleaning c = { .op = { .on_cancel = PK_NOTE } };
+    vetch_promise *p = vetch_map(3, 0, start_cleaning, &c);
+
+    c.job.ops[1].on_cancel = PK_NOTE;
+    c.handled.answer = pk_start(&c.op);
+    vt_run_ready();
+    pk_reject(&c.job.ops[2], VETCH_EUSER);
+    pk_expect_pending(p);
+    ck_assert_int_eq(c.handled.code, VETCH_ECANCELED);
+    pk_stop(&c.job.ops[1]);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(c.op.canceled, 0); /* the clean-up takes its time */
+    pk_resolve_number(&c.op, 1);
+    pk_expect_error(p, VETCH_EUSER);
+    pk_drop(&c.job.ops[0]);
+}
+END_TEST
+
 START_TEST(rule_10_error_on_the_spot_ends_a_map)
 {
     struct job job = { .fails = true, .fail_at = 2 };
@@ -473,6 +508,7 @@ add_map(Suite *suite)
     tcase_add_test(tc, rule_10_map_takes_many_ready_answers);
     tcase_add_test(tc,
                    rule_10_error_in_a_map_starts_no_more_and_stops_the_rest);
+    tcase_add_test(tc, rule_10_decided_map_asks_its_children_once);
     tcase_add_test(tc, rule_10_error_on_the_spot_ends_a_map);
     tcase_add_test(tc, rule_10_map_cancelled_before_it_begins_starts_nothing);
     tcase_add_test(tc, rule_10_cancelled_map_starts_no_more_and_waits);

@@ -217,6 +217,24 @@ START_TEST(rule_10_wait_keeps_what_its_owner_drops)
 }
 END_TEST
 
+START_TEST(rule_10_wait_cancels_nothing_that_its_owner_dropped)
+{
+    struct three t;
+    vetch_promise *w;
+
+    start_three(&t);
+    w = vetch_wait(t.promise, 3, 1, VETCH_WAIT_ALL_COMPLETED);
+    for (int i = 0; i < 3; i++)
+        vetch_promise_unref(t.promise[i]);
+    vt_advance(1);
+    pk_expect_value(w, 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(t.op[i].canceled, 0);
+        pk_resolve_number(&t.op[i], i);
+    }
+}
+END_TEST
+
 START_TEST(rule_10_wait_does_not_look_at_errors_for_you)
 {
     struct pk_op op = { 0 };
@@ -458,6 +476,7 @@ add_wait(Suite *suite)
     tcase_add_test(tc, rule_10_cancelled_wait_cancels_nothing_else);
     tcase_add_test(tc, rule_10_wait_borrows);
     tcase_add_test(tc, rule_10_wait_keeps_what_its_owner_drops);
+    tcase_add_test(tc, rule_10_wait_cancels_nothing_that_its_owner_dropped);
     tcase_add_test(tc, rule_10_wait_does_not_look_at_errors_for_you);
     tcase_add_test(tc, rule_10_several_may_wait_for_the_same);
     suite_add_tcase(suite, tc);
