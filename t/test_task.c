@@ -347,6 +347,39 @@ START_TEST(cancel_can_be_refused_and_asked_again)
 }
 END_TEST
 
+static vetch_promise *
+return_8(void *value, void *ctx)
+{
+    (void)value;
+    (void)ctx;
+    return number(8);
+}
+
+static vetch_promise *
+refuse_and_go_on_elsewhere(void *ctx)
+{
+    vetch_error *error;
+
+    (void)ctx;
+    vetch_await(vetch_sleep(10), &error);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ECANCELED);
+    vetch_error_unref(error);
+    return vetch_then(vetch_sleep(10), return_8, NULL);
+}
+
+START_TEST(cancel_that_was_refused_does_not_reach_what_the_task_returns)
+{
+    vetch_promise *p = vetch_spawn(refuse_and_go_on_elsewhere, NULL);
+
+    vt_run_ready();
+    vetch_promise_cancel(p);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(10);
+    ck_assert_int_eq((intptr_t)run(p), 8);
+}
+END_TEST
+
 START_TEST(cancel_before_the_start_means_never_called)
 {
     vetch_promise *p = vetch_spawn(return_42, NULL);
@@ -573,6 +606,8 @@ main(void)
     tcase_add_test(basics, await_hands_the_value_over);
     tcase_add_test(cancel, cancel_is_delivered_at_the_await);
     tcase_add_test(cancel, cancel_can_be_refused_and_asked_again);
+    tcase_add_test(
+        cancel, cancel_that_was_refused_does_not_reach_what_the_task_returns);
     tcase_add_test(cancel, cancel_before_the_start_means_never_called);
     tcase_add_test(cancel, cancel_of_itself_is_delivered_by_the_next_await);
     tcase_add_test(cancel, a_value_that_comes_after_the_cancel_is_freed);

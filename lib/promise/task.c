@@ -186,6 +186,17 @@ awaited(void *ctx, size_t index, vetch_promise *source)
     resume(r, t);
 }
 
+/* The request reaches the await that waits now. If the task refuses it, it is
+ * over: what the task returns in the end is not cancelled by it. */
+static void
+deliver_cancel(vetch_reactor *r, struct task *t)
+{
+    t->cancel_pending = false;
+    vetch__deferred_node(t->deferred)->object.flags &=
+        (uint8_t)~VETCH__CANCELING;
+    vetch__promise_cancel_node(r, &t->watch);
+}
+
 /* Each request is delivered: a task may refuse one and be asked again. */
 static void
 cancel_task(vetch_deferred *d, void *ctx)
@@ -194,7 +205,7 @@ cancel_task(vetch_deferred *d, void *ctx)
 
     vetch__deferred_hear_again(d);
     if (t->awaiting)
-        vetch__promise_cancel_node(vetch__reactor, &t->watch);
+        deliver_cancel(vetch__reactor, t);
     else
         t->cancel_pending = true;
 }
@@ -300,10 +311,8 @@ suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
     t->n_ready = 0;
     t->awaiting = true;
     vetch__watch_embedded(r, &t->watch, p, awaited, t);
-    if (t->cancel_pending) {
-        t->cancel_pending = false;
-        vetch__promise_cancel_node(r, &t->watch);
-    }
+    if (t->cancel_pending)
+        deliver_cancel(r, t);
     switch_to_reactor(r->tasks, t);
     return t->given;
 }
