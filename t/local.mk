@@ -122,8 +122,10 @@ t_libharness_la_SOURCES = \
 	t/promise_graph.c \
 	t/promise_kit.c \
 	t/promise_kit.h \
+	t/promise_lines.c \
 	t/promise_model.c \
 	t/promise_model.h \
+	t/promise_tasks.c \
 	t/promise_world.c \
 	t/promise_world.h
 t_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

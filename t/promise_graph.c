@@ -27,11 +27,7 @@ check_turn(const struct model_node *acquire)
 {
     if (acquire->timed || model.ending)
         return; /* it had its slot at once */
-    while (world.first_waiter < world.n_waiters &&
-           world.waiters[world.first_waiter]->done)
-        world.first_waiter++;
-    MODEL_CHECK(world.first_waiter < world.n_waiters, "nobody waits");
-    MODEL_CHECK(world.waiters[world.first_waiter] == acquire,
+    MODEL_CHECK(pw_first(&world.acquirers) == acquire,
                 "a waiter was served out of turn");
 }
 
@@ -112,8 +108,8 @@ on_done(const vetch_error *error, void *result, void *ctx)
 
 /* ---- building ---- */
 
-static struct cursor
-new_ready(bool loose)
+struct cursor
+pw_new_ready(bool loose)
 {
     struct model_node *n = model_new(M_READY, loose);
     unsigned kind = pw_below(3);
@@ -170,18 +166,6 @@ new_sleep(void)
 }
 
 static struct cursor
-new_acquire(void)
-{
-    struct model_node *n = model_new(M_ACQUIRE, false);
-
-    if (vetch_semaphore_available(world.semaphore) > 0)
-        n->timed = true; /* it is ready, but with a slot that we do not know */
-    else
-        world.waiters[world.n_waiters++] = n;
-    return (struct cursor){ vetch_semaphore_acquire(world.semaphore), n };
-}
-
-static struct cursor
 new_link(struct cursor c, struct model_chain *chain, bool loose,
          unsigned flavour)
 {
@@ -215,19 +199,30 @@ new_finally(struct cursor c, struct model_chain *chain, bool loose)
     return (struct cursor){ vetch_finally(c.p, on_end, n), n };
 }
 
+/* What a group waits for belongs to the chain below it. */
+static void
+own_children(struct model_node *group, struct model_chain *chain)
+{
+    for (unsigned i = 0; i < group->n_children; i++) {
+        struct model_node *child = group->children[i];
+
+        if (child->kind == M_FINALLY && !child->held)
+            child->chain->parent = chain;
+    }
+}
+
 /* Links below c, and a finally. What is not an operation shows the first link
  * what it has ended with. */
 struct cursor
 pw_random_chain(struct cursor c, bool loose, struct model_chain *parent)
 {
     struct model_chain *chain = pw_chain_new(parent);
-    struct model_node *op = c.n->kind == M_OP && c.n->held == 0 ? c.n : NULL;
+    bool works = c.n->kind == M_OP || c.n->kind == M_TASK;
+    struct model_node *op = works && c.n->held == 0 ? c.n : NULL;
     unsigned n_links = pw_below(4);
 
-    for (unsigned i = 0; i < c.n->n_children; i++)
-        if (c.n->children[i]->kind == M_FINALLY && !c.n->children[i]->held)
-            c.n->children[i]->chain->parent = chain;
     if (c.n->kind >= M_ALL) {
+        own_children(c.n, chain);
         c = new_link(c, chain, loose, 2);
     } else if (c.n->kind == M_ACQUIRE) {
         c = new_link(c, chain, loose, 0);
@@ -248,18 +243,31 @@ pw_random_chain(struct cursor c, bool loose, struct model_chain *parent)
     return new_finally(c, chain, loose);
 }
 
+struct cursor
+pw_another(const struct model_node *for_whom)
+{
+    struct model_node *other = pw_random_held();
+
+    if (other == NULL || model_depends(other, for_whom))
+        return (struct cursor){ NULL, NULL };
+    other->pinned = true;
+    return (struct cursor){ vetch_promise_ref(other->promise), other };
+}
+
 static struct cursor
 new_child(struct model_node *for_whom)
 {
-    struct model_node *other = pw_random_held();
-    struct cursor c;
+    struct cursor c = { NULL, NULL };
+    unsigned kind = pw_below(100);
 
-    if (other != NULL && pw_chance(25) && !model_depends(other, for_whom)) {
-        c = (struct cursor){ vetch_promise_ref(other->promise), other };
-        other->pinned = true;
+    if (kind < 25)
+        c = pw_another(for_whom);
+    if (c.p != NULL)
         return c;
-    }
-    c = pw_chance(85) ? pw_new_op(true) : new_ready(true);
+    if (kind < 35)
+        c = pw_new_ready(true);
+    else
+        c = kind < 50 ? pw_new_task(true) : pw_new_op(true);
     return pw_random_chain(c, true, NULL);
 }
 
@@ -270,7 +278,7 @@ new_group(bool loose, struct model_node *for_whom)
     static vetch_promise *(*const combine[])(
         vetch_promise *const *p, size_t n) = { vetch_all, vetch_all_settled,
                                                vetch_race, vetch_any };
-    unsigned kind = pw_below(4), n_children = 1 + pw_below(MAX_CHILDREN);
+    unsigned kind = pw_below(5), n_children = 1 + pw_below(3);
     vetch_promise *promises[MAX_CHILDREN];
     struct model_node *children[MAX_CHILDREN];
     struct model_node *g;
@@ -284,6 +292,8 @@ new_group(bool loose, struct model_node *for_whom)
     g = model_new((enum model_kind)(M_ALL + kind), loose);
     for (unsigned i = 0; i < n_children; i++)
         model_add_child(g, children[i]);
+    if (g->kind == M_SCOPE)
+        return (struct cursor){ pw_scope_of(g, promises, n_children), g };
     return (struct cursor){ combine[kind](promises, n_children), g };
 }
 
@@ -307,15 +317,23 @@ random_source(void)
 {
     unsigned kind = pw_below(100);
 
-    if (kind < 50)
+    if (kind < 34)
         return pw_new_op(false);
-    if (kind < 60)
-        return new_ready(false);
-    if (kind < 68)
+    if (kind < 42)
+        return pw_new_ready(false);
+    if (kind < 49)
         return new_sleep();
-    if (kind < 78)
-        return new_acquire();
-    if (kind < 89)
+    if (kind < 56)
+        return pw_new_acquire();
+    if (kind < 63)
+        return pw_new_put();
+    if (kind < 70)
+        return pw_new_get();
+    if (kind < 73)
+        return pw_new_event_wait();
+    if (kind < 82)
+        return pw_new_task(false);
+    if (kind < 92)
         return new_group(false, NULL);
     return new_timeout(false);
 }
@@ -346,7 +364,7 @@ pw_start_something(void)
 {
     struct cursor c = random_source();
 
-    if (c.n->kind == M_OP && pw_chance(15)) {
+    if ((c.n->kind == M_OP || c.n->kind == M_TASK) && pw_chance(15)) {
         vetch_promise_ref(c.p);
         pw_hold(c, false);
     }
@@ -399,13 +417,15 @@ pw_hold_something(void)
 
 /* ---- what handlers do and answer ---- */
 
-static void
-do_something_inside(void)
+void
+pw_do_something_inside(void)
 {
     unsigned what = pw_below(100);
 
-    if (what < 35)
+    if (what < 32)
         pw_settle_random_op();
+    else if (what < 35)
+        pw_turn_event();
     else if (what < 55)
         pw_release_something();
     else if (what < 75)
@@ -496,7 +516,7 @@ answer(struct model_node *n, struct model_outcome given)
     if (model.ending)
         return answer_at_once(n, given);
     while (pw_chance(20))
-        do_something_inside();
+        pw_do_something_inside();
     if (pw_is_full() || pw_chance(60))
         return answer_at_once(n, given);
     c = pending_answer(n, given);

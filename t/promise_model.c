@@ -165,6 +165,8 @@ model_resolve(struct model_node *n)
         o = coming(n);
         if (has_handler(n, o))
             return pending; /* until it is called */
+    } else if (n->kind == M_TASK && n->canceled) {
+        o = canceled; /* before it began: it never does */
     } else {
         return pending;
     }
@@ -281,8 +283,6 @@ model_answer_with(struct model_node *n, struct model_node *answer)
         model_cancel(n); /* asked for meanwhile, so it goes on */
 }
 
-/* ---- what combinators end with ---- */
-
 /* An operation without canceller that was cancelled with its group. */
 static void
 notice_silent_end(struct model_node *n)
@@ -291,6 +291,69 @@ notice_silent_end(struct model_node *n)
         n->policy == P_NO_CANCELLER && vetch_deferred_is_canceled(n->deferred))
         settle(n, canceled, false);
 }
+
+/* ---- tasks ---- */
+
+void
+model_task_begin(struct model_node *task)
+{
+    MODEL_CHECK(!task->begun, "a task began twice");
+    MODEL_CHECK(!task->done && (!task->canceled || model.ending),
+                "a task began that had been cancelled before");
+    if (task->seq != 0 && !model.ending) {
+        MODEL_CHECK(task->seq > model.last_seq, "a task began out of turn");
+        model.last_seq = task->seq;
+    }
+    task->begun = true;
+    task->running = true;
+}
+
+/* The request reaches the await that waits, and only that one. */
+static void
+tell_task(struct model_node *task)
+{
+    task->canceled = false;
+    task->told = true;
+    model_cancel_child(task, 0);
+}
+
+void
+model_task_await(struct model_node *task, struct model_node *child)
+{
+    task->n_children = 0;
+    task->child_left[0] = false;
+    task->told = false;
+    model_add_child(task, child);
+    task->awaiting = true;
+    if (task->canceled)
+        tell_task(task);
+}
+
+void
+model_task_resume(struct model_node *task, struct model_outcome given)
+{
+    struct model_node *child = task->children[0];
+    struct model_outcome o = canceled;
+
+    MODEL_CHECK(task->awaiting, "a task went on that did not wait");
+    task->awaiting = false;
+    task->n_children = 0;
+    if (!task->child_left[0]) {
+        child->n_consumers--;
+        notice_silent_end(child);
+        o = model_resolve(child);
+    }
+    if (task->told && o.state == VETCH_FULFILLED)
+        o = canceled;
+    if (model.ending || (task->loose && model_is(given, VETCH_ECANCELED)))
+        return;
+    MODEL_CHECK(o.state != VETCH_PENDING, "an await came back too early");
+    MODEL_CHECK(model_same(o, given),
+                "an await gave state %d, code %d instead of state %d, code %d",
+                given.state, given.code, o.state, o.code);
+}
+
+/* ---- what combinators end with ---- */
 
 /* No child outlives its combinator, unless it is shared. */
 static void
@@ -368,11 +431,35 @@ check_timeout(struct model_node *t, struct model_outcome given)
                 "a timeout gave code %d and not %d", given.code, o.code);
 }
 
+/* A scope ends with the first error, if there was one, even when it was
+ * cancelled as well; what a child does when it is cancelled is no error. */
+static void
+check_scope(struct model_node *g, struct model_outcome given)
+{
+    if (model_is(given, VETCH_ECANCELED)) {
+        MODEL_CHECK(g->canceled || g->loose, "a cancel from nowhere");
+    } else if (given.state == VETCH_REJECTED) {
+        MODEL_CHECK(is_a_child_s(g, given), "this is no child's error");
+        return;
+    } else {
+        MODEL_CHECK(!g->canceled, "a cancel was lost");
+    }
+    for (unsigned i = 0; i < g->n_children; i++) {
+        struct model_outcome o = child_outcome(g, i);
+
+        MODEL_CHECK(g->loose || g->children[i]->loose ||
+                        o.state != VETCH_REJECTED || o.code == VETCH_ECANCELED,
+                    "an error was lost");
+    }
+}
+
 static void
 check_outcome(struct model_node *g, struct model_outcome given)
 {
     if (g->kind == M_TIMEOUT)
         check_timeout(g, given);
+    else if (g->kind == M_SCOPE)
+        check_scope(g, given);
     else if (g->canceled || model_is(given, VETCH_ECANCELED))
         MODEL_CHECK(model_is(given, VETCH_ECANCELED) &&
                         (g->canceled || g->loose || is_a_child_s(g, given)),
@@ -451,7 +538,7 @@ cancel_top(struct model_node *n)
         for (unsigned i = 0; i < n->n_children; i++)
             model_cancel_child(n, i);
     else
-        settle(n, canceled, true); /* sleep, acquire: they stop at once */
+        settle(n, canceled, true); /* what only waits stops at once */
 }
 
 void
@@ -464,6 +551,11 @@ model_cancel(struct model_node *n)
             return;
         n->canceled = true;
         source = n->adopts;
+        if (source == NULL && n->kind == M_TASK) {
+            if (n->awaiting)
+                tell_task(n);
+            return; /* else the next await will hear of it */
+        }
         if (source == NULL && !is_link(n)) {
             cancel_top(n);
             return;
@@ -483,15 +575,19 @@ model_cancel(struct model_node *n)
 bool
 model_stable(struct model_node *n)
 {
-    while (!n->running) {
-        if ((n->left && !n->begun) || model_resolve(n).state != VETCH_PENDING)
+    while (!n->running || n->awaiting) {
+        if ((n->left && !n->begun) || n->child_left[0])
             return false;
-        if (n->adopts != NULL)
+        if (!n->awaiting && model_resolve(n).state != VETCH_PENDING)
+            return false;
+        if (n->awaiting)
+            n = n->children[0];
+        else if (n->adopts != NULL)
             n = n->adopts;
         else if (is_link(n) && !n->begun)
             n = n->source;
         else
-            return n->kind == M_OP || n->kind == M_SLEEP;
+            return n->kind == M_OP || n->kind == M_SLEEP || n->kind == M_TASK;
     }
     return true;
 }
@@ -544,6 +640,8 @@ decides(const struct model_node *group, struct model_outcome o)
     switch (group->kind) {
     case M_ALL:
         return o.state == VETCH_REJECTED;
+    case M_SCOPE:
+        return o.state == VETCH_REJECTED && o.code != VETCH_ECANCELED;
     case M_ANY:
         return o.state == VETCH_FULFILLED;
     case M_RACE:
@@ -597,6 +695,15 @@ check_group(struct model_node *g)
 }
 
 static void
+check_task(struct model_node *t)
+{
+    if (t->kind != M_TASK || t->loose || t->done || t->adopts != NULL)
+        return;
+    MODEL_CHECK(t->begun, "a task was not started");
+    MODEL_CHECK(t->awaiting && child_runs(t, 0), "a task was forgotten");
+}
+
+static void
 check_held(struct model_node *n)
 {
     struct model_outcome o;
@@ -627,6 +734,7 @@ model_check_quiet(void)
             (void)model_resolve(n);
             check_link(n);
             check_group(n);
+            check_task(n);
             if (n->kind == M_OP && n->expect_asked && !n->done)
                 MODEL_CHECK(n->asked || n->adopts != NULL,
                             "an operation was not asked to stop");

@@ -30,7 +30,11 @@ enum model_kind {
     M_READY,   /* vetch_resolved(), vetch_rejected() */
     M_SLEEP,   /* settled by the clock */
     M_ACQUIRE, /* of the semaphore */
-    M_LINK,    /* then, catch, handle */
+    M_PUT,     /* into the queue… */
+    M_GET,     /* …and out of it */
+    M_EVENT,   /* waits for it */
+    M_TASK,
+    M_LINK, /* then, catch, handle */
     M_FINALLY,
     M_SHIELD,
     M_END, /* vetch_callback() */
@@ -38,6 +42,7 @@ enum model_kind {
     M_ALL_SETTLED,
     M_RACE,
     M_ANY,
+    M_SCOPE,
     M_TIMEOUT
 };
 
@@ -58,7 +63,7 @@ struct model_chain {
     unsigned ended;
 };
 
-enum { MAX_CHILDREN = 3 };
+enum { MAX_CHILDREN = 6 };
 
 struct model_node {
     enum model_kind kind;
@@ -101,6 +106,16 @@ struct model_node {
     bool shielded;
     void *uses;    /* the value that the handler which began it borrows */
     uint64_t born; /* before which drain */
+
+    /* Of a task: its current await is its only child. */
+    bool awaiting;
+    bool told; /* a cancel was delivered to the current await */
+
+    /* Of a put. */
+    void *item;
+
+    /* Of a scope. */
+    vetch_scope *scope;
 
     /* Of a sleep and of a timeout. */
     uint64_t deadline;
@@ -145,6 +160,12 @@ void model_answer_with(struct model_node *n, struct model_node *answer);
 void model_call(struct model_node *n, struct model_outcome given);
 /* A finally is not told; this returns what it passes on. */
 struct model_outcome model_call_finally(struct model_node *n);
+/* A task begins, waits for a child, and goes on with what that ended with. It
+ * ends as a handler does, with an answer. */
+void model_task_begin(struct model_node *task);
+void model_task_await(struct model_node *task, struct model_node *child);
+void model_task_resume(struct model_node *task, struct model_outcome given);
+
 /* What a combinator, a timeout or an acquire ended with, as the link below it
  * was told: check that it is possible. */
 void model_observe(struct model_node *n, struct model_outcome given);

@@ -106,6 +106,9 @@ pw_check_stopped(const struct model_chain *chain)
         MODEL_CHECK(op->chain != chain || op->done || silent,
                     "a finally ran while an operation of its chain ran");
     }
+    for (size_t i = 0; i < world.n_tasks; i++)
+        MODEL_CHECK(world.tasks[i]->chain != chain || !world.tasks[i]->running,
+                    "a finally ran while a task of its chain ran");
     for (size_t i = 0; i < world.n_chains; i++) {
         const struct model_chain *c = &world.chains[i];
 

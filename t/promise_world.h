@@ -10,6 +10,7 @@ enum {
     MAX_CHAINS = 3000,
     MAX_VALUES = 6000,
     SLOTS = 2,
+    ROOM = 2,    /* in the queue */
     TICKS = 512, /* per second: exact in a double and in nanoseconds */
     CTX_ALIVE = 0x600dc0de,
     CTX_POISON = 0x0badc0de
@@ -25,16 +26,31 @@ struct cursor {
     struct model_node *n;
 };
 
+/* Who waits, in order; those that are done have left. */
+struct waiting_line {
+    struct model_node *nodes[MODEL_NODES];
+    size_t first, n;
+};
+
 struct world {
     uint64_t random;
     struct model_chain chains[MAX_CHAINS];
     struct value values[MAX_VALUES];
-    struct model_node *ops[MODEL_NODES];     /* whose deferred we have */
-    struct model_node *held[MODEL_NODES];    /* whose promise we have */
-    struct model_node *waiters[MODEL_NODES]; /* of the semaphore, in order */
-    size_t n_chains, n_values, n_ops, n_held, n_waiters, first_waiter;
+    struct model_node *ops[MODEL_NODES];  /* whose deferred we have */
+    struct model_node *held[MODEL_NODES]; /* whose promise we have */
+    size_t n_chains, n_values, n_ops, n_held;
+    struct model_node *tasks[MODEL_NODES];
+    struct model_node *scopes[MODEL_NODES];
+    size_t n_tasks, n_scopes;
     vetch_semaphore *semaphore;
-    uint64_t now; /* in ticks */
+    struct waiting_line acquirers;
+    vetch_queue *queue;
+    struct waiting_line getters, putters;
+    void *items[ROOM];
+    size_t n_items;
+    vetch_event *event;
+    struct waiting_line sleepers; /* of the event */
+    uint64_t now;                 /* in ticks */
     unsigned depth, reports;
     bool over; /* the reactor has ended */
 };
@@ -76,6 +92,40 @@ void pw_settle_random_op(void);
 /* Links below c, and a finally; part of what `parent` waits for. */
 struct cursor pw_random_chain(struct cursor c, bool loose,
                               struct model_chain *parent);
+
+/* For the rest of the graph. */
+struct cursor pw_new_ready(bool loose);
+/* A promise that is held, unless `for_whom` would wait for itself; p is NULL if
+ * there is none. */
+struct cursor pw_another(const struct model_node *for_whom);
+void pw_do_something_inside(void);
+
+/* ---- what stands in line: promise_lines.c ---- */
+
+void pw_join(struct waiting_line *line, struct model_node *n);
+/* The first who still waits, or NULL. */
+struct model_node *pw_first(struct waiting_line *line);
+size_t pw_waiting(struct waiting_line *line);
+
+void pw_lines_begin(void);
+void pw_lines_end(void);
+void pw_check_lines(void);
+struct cursor pw_new_acquire(void);
+struct cursor pw_new_put(void);
+struct cursor pw_new_get(void);
+struct cursor pw_new_event_wait(void);
+/* The event changes, or the queue is closed and another takes its place. */
+void pw_turn_event(void);
+void pw_close_queue(void);
+
+/* ---- tasks and scopes: promise_tasks.c ---- */
+
+struct cursor pw_new_task(bool loose);
+vetch_promise *pw_scope_of(struct model_node *g, vetch_promise *const *promises,
+                           size_t n);
+/* One more child for a scope that takes one. */
+void pw_add_to_scope(void);
+void pw_release_scopes(void);
 
 /* From now to a tick. */
 double pw_seconds_until(uint64_t tick);

@@ -28,19 +28,6 @@ enum { DEFAULT_STEPS = 1000000 };
 /* ---- time ---- */
 
 static void
-check_semaphore(void)
-{
-    size_t waiting = 0;
-
-    for (size_t i = world.first_waiter; i < world.n_waiters; i++)
-        waiting += !world.waiters[i]->done;
-    MODEL_CHECK(vetch_semaphore_waiting(world.semaphore) == waiting,
-                "a waiter was lost");
-    MODEL_CHECK(waiting == 0 || vetch_semaphore_available(world.semaphore) == 0,
-                "a slot is free while somebody waits");
-}
-
-static void
 drain(void)
 {
     model.n_drains++;
@@ -49,7 +36,7 @@ drain(void)
     model.draining = false;
     MODEL_CHECK(world.depth == 0, "a handler did not return");
     model_check_quiet();
-    check_semaphore();
+    pw_check_lines();
 }
 
 static struct model_node *
@@ -79,7 +66,7 @@ advance_to(uint64_t tick)
     vetch_testing_advance(seconds);
     model.draining = false;
     model_check_quiet();
-    check_semaphore();
+    pw_check_lines();
 }
 
 /* From one timer to the next, so that the model can keep up. */
@@ -126,7 +113,7 @@ begin_epoch(uint64_t seed)
     MODEL_CHECK(vt_reactor != NULL && vetch_testing_virtual_clock() == 0,
                 "no reactor");
     vetch_reactor_set_rejection_hook(vt_reactor, count_report, NULL);
-    world.semaphore = vetch_semaphore_new(SLOTS);
+    pw_lines_begin();
 }
 
 static void
@@ -139,9 +126,6 @@ end_epoch(void)
     }
     for (size_t i = 0; i < world.n_values; i++)
         MODEL_CHECK(world.values[i].state == FREED, "a value was not freed");
-    MODEL_CHECK(vetch_semaphore_available(world.semaphore) == SLOTS,
-                "a slot was lost");
-    vetch_semaphore_unref(world.semaphore);
 }
 
 static void
@@ -165,8 +149,14 @@ random_step(void)
         pw_hold_something();
     else if (what < 78)
         advance(pw_below(3 * TICKS));
+    else if (what < 80)
+        pw_turn_event();
+    else if (what < 81)
+        pw_close_queue();
     else
         drain();
+    if (what > 95)
+        pw_add_to_scope();
     if (world.n_ops > 100)
         pw_settle_random_op();
     if (world.n_held > 60)
@@ -187,6 +177,13 @@ look_around(void)
     }
 }
 
+static bool
+somebody_waits(void)
+{
+    return pw_waiting(&world.getters) > 0 || pw_waiting(&world.putters) > 0 ||
+           pw_waiting(&world.sleepers) > 0;
+}
+
 /* Let everything come to its end by itself. */
 static void
 run_out(void)
@@ -196,9 +193,11 @@ run_out(void)
     do {
         while (world.n_ops > 0)
             pw_settle_random_op();
+        pw_close_queue();
+        pw_turn_event();
         advance(30 * TICKS);
         MODEL_CHECK(rounds++ < 1000, "it never ends");
-    } while (world.n_ops > 0 || next_timer() != NULL);
+    } while (world.n_ops > 0 || next_timer() != NULL || somebody_waits());
     look_around();
     drain();
     while (world.n_held > 0)
@@ -207,6 +206,8 @@ run_out(void)
     MODEL_CHECK(world.reports == model_reports(),
                 "%u rejections were reported instead of %u", world.reports,
                 model_reports());
+    pw_release_scopes();
+    pw_lines_end();
     MODEL_CHECK(vetch_reactor_live_objects(vt_reactor) == 0,
                 "something is left");
     vt_reactor = vetch_reactor_unref(vt_reactor);
@@ -229,6 +230,8 @@ cut_off(void)
     }
     while (world.n_ops > 0)
         vetch_deferred_unref(world.ops[--world.n_ops]->deferred);
+    pw_release_scopes();
+    pw_lines_end();
 }
 
 static void
