@@ -57,6 +57,7 @@ unit_tests = \
 	t/test_scope \
 	t/test_semaphore \
 	t/test_signal \
+	t/test_stack \
 	t/test_task \
 	t/test_testing \
 	t/test_timeout \

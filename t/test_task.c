@@ -3,10 +3,18 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <vetch/testing.h>
+
+#include "promise/sanitizer-private.h"
+#include "promise/stack-private.h"
+
+#define STACK (VETCH__SANITIZED_FACTOR * 65536)
 
 static char order[64];
 
@@ -527,9 +535,15 @@ START_TEST(a_task_that_refuses_to_end_is_named)
 }
 END_TEST
 
+#ifdef VETCH__TSAN
+enum { CROWD = 4000 }; /* to the thread sanitizer each is a thread */
+#else
+enum { CROWD = 100000 };
+#endif
+
 START_TEST(a_hundred_thousand_tasks_sleep_at_once)
 {
-    enum { N = 100000 };
+    enum { N = CROWD };
     vetch_promise **tasks = calloc(N, sizeof(tasks[0]));
     int ended = 0;
 
@@ -548,6 +562,111 @@ START_TEST(a_hundred_thousand_tasks_sleep_at_once)
     }
     ck_assert_int_eq(ended, N);
     free(tasks);
+}
+END_TEST
+
+/* Takes more stack than there is. */
+static int
+descend(int depth)
+{
+    volatile char frame[512];
+
+    frame[0] = (char)depth;
+    return depth == 0 ? frame[0] : descend(depth - 1) + frame[0];
+}
+
+static char *first_frame;
+
+static void
+on_overflow(int signum, siginfo_t *info, void *ucontext)
+{
+    ptrdiff_t below = first_frame - (char *)info->si_addr;
+
+    (void)signum;
+    (void)ucontext;
+    _exit(below > STACK - 8192 && below < STACK + 8192 ? 0 : 1);
+}
+
+static vetch_promise *
+overflow(void *ctx)
+{
+    static char stack[65536];
+    stack_t other = { .ss_sp = stack, .ss_size = sizeof(stack) };
+    struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    (void)ctx;
+    first_frame = __builtin_frame_address(0);
+    action.sa_sigaction = on_overflow;
+    if (sigaltstack(&other, NULL) < 0 || sigaction(SIGSEGV, &action, NULL) < 0)
+        _exit(3);
+    return number(descend(10 * STACK / 512));
+}
+
+START_TEST(a_task_that_overflows_its_stack_hits_the_guard)
+{
+    pid_t pid = fork();
+    int status;
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        vt_reactor = vetch_reactor_unref(vt_reactor);
+        vt_reactor = vetch_reactor_new();
+        if (vt_reactor != NULL)
+            vetch_run(vetch_spawn(overflow, NULL), NULL);
+        _exit(2);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
+START_TEST(one_task_more_than_an_old_kernel_can_have_is_a_rejection)
+{
+    vetch_promise *scope_end, *p = NULL;
+    vetch_scope *scope = vetch_scope_new();
+    size_t n = 0;
+
+    vetch__stacks_guard_by_mapping = true;
+    for (;;) {
+        p = vetch_spawn(wait_long, NULL);
+        if (vetch_promise_state(p) == VETCH_REJECTED)
+            break;
+        vetch_scope_add(scope, p);
+        n++;
+    }
+    ck_assert_uint_gt(n, 1000);
+    ck_assert_int_eq(run_error(p), EAGAIN);
+    vetch_scope_cancel(scope);
+    scope_end = vetch_scope_end(scope);
+    ck_assert_int_eq(run_error(scope_end), VETCH_ECANCELED);
+    order[0] = '\0';
+    ck_assert_int_eq((intptr_t)run(vetch_spawn(return_42, NULL)), 42);
+    vetch_scope_unref(scope);
+    vetch__stacks_guard_by_mapping = false;
+}
+END_TEST
+
+static vetch_promise *
+use_stack(void *ctx)
+{
+    vetch_task_set_name("the hungry one");
+    return number(descend((int)(intptr_t)ctx));
+}
+
+START_TEST(debugging_tells_how_much_stack_was_needed)
+{
+    const char *log;
+
+    vt_log_from(VETCH_LOG_DEBUG);
+    vetch_reactor_set_debug(vt_reactor, true);
+    run(vetch_spawn(use_stack, (void *)20));
+    log = vt_log_take();
+    ck_assert_ptr_nonnull(strstr(log, "the hungry one used"));
+    run(vetch_spawn(use_stack, (void *)1));
+    ck_assert_ptr_null(strstr(vt_log_take(), "the hungry one used"));
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "tasks used at most"));
 }
 END_TEST
 
@@ -616,6 +735,10 @@ main(void)
     tcase_add_test(lifetime, the_end_of_the_reactor_cancels_tasks);
     tcase_add_test(lifetime, a_task_that_refuses_to_end_is_named);
     tcase_add_test(lifetime, a_hundred_thousand_tasks_sleep_at_once);
+    tcase_add_test(lifetime, a_task_that_overflows_its_stack_hits_the_guard);
+    tcase_add_test(lifetime,
+                   one_task_more_than_an_old_kernel_can_have_is_a_rejection);
+    tcase_add_test(lifetime, debugging_tells_how_much_stack_was_needed);
     tcase_add_test(lifetime, the_stack_size_is_set_before_the_first_spawn);
     tcase_add_test(lifetime, no_memory_for_a_task_is_a_rejection);
     tcase_set_timeout(lifetime, 60);

@@ -5,6 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Free stacks that keep their pages. */
+#define VETCH__WARM_STACKS ((size_t)4096)
+
+/* For tests: do as on a kernel without MADV_GUARD_INSTALL. */
+extern bool vetch__stacks_guard_by_mapping;
+
 /* All stacks of one reactor. */
 struct vetch__stacks;
 
@@ -22,8 +28,8 @@ struct vetch__stacks *vetch__stacks_new(size_t stack_bytes, size_t user_bytes);
 void vetch__stacks_free(struct vetch__stacks *s);
 
 /* A stack that is not in use, as its last user left it; below the address
- * returned it is free to run on. NULL and errno: ENOMEM; EAGAIN, at the bound
- * on guarded stacks. */
+ * returned it is free to run on. NULL and errno: ENOMEM; EAGAIN, the process
+ * cannot have more of them. */
 struct vetch__stack *vetch__stack_take(struct vetch__stacks *s);
 void vetch__stack_give(struct vetch__stacks *s, struct vetch__stack *stack);
 /* How many bytes of a stack were ever touched: a walk from its low end. */

@@ -3,7 +3,7 @@
  * They are mapped in slabs of 64. A guard page below each stops an overflow:
  * by MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which costs no
  * mapping of its own; else by mprotect(), which costs two, and since a process
- * has only so many (65,530 by default) the number of stacks is bounded then.
+ * has only so many (65,530 by default) its number of stacks is bounded then.
  *
  * What is free is used last in, first out; beyond a cap a free stack gives its
  * pages back, down to the one that its user keeps. The tops differ by 64-byte
@@ -12,6 +12,7 @@
 #include "promise/stack-private.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -25,11 +26,16 @@
 #endif
 
 #define STACKS_PER_SLAB 64
-#define WARM_CAP        ((size_t)4096) /* free stacks that keep their pages */
 #define COLOURS         ((size_t)24)
 #define LINE            ((size_t)64)
 #define DEFAULT_MAPS    ((size_t)65530)
 #define MAPS_FOR_OTHERS ((size_t)4096)
+
+enum guards {
+    UNKNOWN, /* until there is one */
+    INSTALLED,
+    MAPPED
+};
 
 struct slab {
     struct slab *next;
@@ -41,11 +47,16 @@ struct vetch__stacks {
     struct slab *slabs;
     struct vetch__stack *free;
     size_t n_free, n_stacks;
-    size_t max_stacks; /* SIZE_MAX: guards cost no mapping; 0: not known yet */
+    enum guards guards;
     size_t page;
     size_t stride; /* a stack and its guard */
     size_t user_bytes;
 };
+
+bool vetch__stacks_guard_by_mapping;
+
+/* Stacks of the whole process whose guards cost mappings. */
+static atomic_size_t n_mapped;
 
 struct vetch__stacks *
 vetch__stacks_new(size_t stack_bytes, size_t user_bytes)
@@ -72,11 +83,15 @@ vetch__stacks_free(struct vetch__stacks *s)
         munmap(slab->base, s->stride * STACKS_PER_SLAB);
         vetch__free(slab);
     }
+    if (s->guards == MAPPED)
+        atomic_fetch_sub(&n_mapped, s->n_stacks);
     vetch__free(s);
 }
 
+/* ---- guards ---- */
+
 static size_t
-bound_of_guarded_stacks(void)
+bound_of_mapped(void)
 {
     FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
     size_t maps = DEFAULT_MAPS;
@@ -92,20 +107,51 @@ bound_of_guarded_stacks(void)
 }
 
 /* The first guard of all tells what the kernel can do. */
-static int
-guard_page(struct vetch__stacks *s, char *at)
+static enum guards
+kind_of_guards(const struct vetch__stacks *s, char *at)
 {
-    if (s->max_stacks == 0 || s->max_stacks == SIZE_MAX) {
-        if (madvise(at, s->page, MADV_GUARD_INSTALL) == 0) {
-            s->max_stacks = SIZE_MAX;
-            return 0;
-        }
-        if (s->max_stacks == SIZE_MAX)
-            return -1;
-        s->max_stacks = bound_of_guarded_stacks();
-    }
+    if (vetch__stacks_guard_by_mapping ||
+        madvise(at, s->page, MADV_GUARD_INSTALL) < 0)
+        return MAPPED;
+    return INSTALLED;
+}
+
+static int
+guard_page(const struct vetch__stacks *s, char *at)
+{
+    if (s->guards == INSTALLED)
+        return madvise(at, s->page, MADV_GUARD_INSTALL);
     return mprotect(at, s->page, PROT_NONE);
 }
+
+static int
+guard_all(const struct vetch__stacks *s, char *base)
+{
+    for (size_t i = 0; i < STACKS_PER_SLAB; i++)
+        if (guard_page(s, base + i * s->stride) < 0)
+            return -1;
+    return 0;
+}
+
+/* The same, within what the process can have. */
+static int
+guard_slab(struct vetch__stacks *s, char *base)
+{
+    size_t before;
+
+    if (s->guards == UNKNOWN)
+        s->guards = kind_of_guards(s, base);
+    if (s->guards == INSTALLED)
+        return guard_all(s, base);
+    before = atomic_fetch_add(&n_mapped, STACKS_PER_SLAB);
+    if (before + STACKS_PER_SLAB <= bound_of_mapped() &&
+        guard_all(s, base) == 0)
+        return 0;
+    atomic_fetch_sub(&n_mapped, STACKS_PER_SLAB);
+    return -1;
+}
+
+/* ---- slabs ---- */
 
 static char *
 map_slab(struct vetch__stacks *s)
@@ -118,12 +164,10 @@ map_slab(struct vetch__stacks *s)
     if (base == MAP_FAILED)
         return NULL;
     madvise(base, bytes, MADV_NOHUGEPAGE);
-    for (size_t i = 0; i < STACKS_PER_SLAB; i++) {
-        if (guard_page(s, base + i * s->stride) < 0) {
-            munmap(base, bytes);
-            errno = EAGAIN;
-            return NULL;
-        }
+    if (guard_slab(s, base) < 0) {
+        munmap(base, bytes);
+        errno = EAGAIN;
+        return NULL;
     }
     return base;
 }
@@ -141,10 +185,6 @@ grow(struct vetch__stacks *s)
 {
     struct slab *slab;
 
-    if (s->max_stacks != 0 && s->n_stacks + STACKS_PER_SLAB > s->max_stacks) {
-        errno = EAGAIN;
-        return -1;
-    }
     slab = vetch__malloc(sizeof(*slab));
     if (slab == NULL)
         return -1;
@@ -200,7 +240,7 @@ give_pages_back(struct vetch__stacks *s, struct vetch__stack *stack)
 void
 vetch__stack_give(struct vetch__stacks *s, struct vetch__stack *stack)
 {
-    if (s->n_free >= WARM_CAP)
+    if (s->n_free >= VETCH__WARM_STACKS)
         give_pages_back(s, stack);
     put(s, stack);
 }
