@@ -4,19 +4,19 @@
 . "$(dirname "$0")/demo_common.sh"
 
 server=$top_builddir/demos/http/echo_server
+mkfifo "$scratch/fifo"
+pid=
+trap '[ -z "$pid" ] || kill -KILL "$pid"; rm -rf "$scratch"' EXIT
 
 # Starts the server; its port is in $port.
 start()
 {
-    "$server" tcp:127.0.0.1:0 >"$scratch/server" 2>"$scratch/server_err" &
+    "$server" tcp:127.0.0.1:0 >"$scratch/fifo" 2>"$scratch/server_err" &
     pid=$!
-    tries=0
-    until port=$(sed -n 's/^listening on tcp:127\.0\.0\.1:\([0-9]*\)$/\1/p' \
-        "$scratch/server") && [ -n "$port" ]; do
-        tries=$((tries + 1))
-        [ $tries -lt 200 ] || { fault 'the server does not start'; finish; }
-        sleep 0.05
-    done
+    exec 3<"$scratch/fifo"
+    read -r line <&3 || :
+    port=${line#listening on tcp:127.0.0.1:}
+    [ "$port" != "$line" ] || { fault "the server says '$line'"; finish; }
 }
 
 # Sends the server a signal; it has to end well.
@@ -25,9 +25,12 @@ stop()
     kill -"$1" $pid
     status=0
     wait $pid || status=$?
+    pid=
     [ $status -eq 0 ] || fault "SIG$1: status $status"
-    grep -q '^stopped: 0 requests ended, 0 cancelled, 0 connections cut$' \
-        "$scratch/server" || fault "SIG$1: no report"
+    read -r line <&3 || :
+    exec 3<&-
+    [ "$line" = 'stopped: 0 requests ended, 0 cancelled, 0 connections cut' ] ||
+        fault "SIG$1: it says '$line'"
 }
 
 # Sends a request; what comes back is in $scratch/out.
