@@ -39,6 +39,28 @@ int vetch__pool_grow(struct vetch__pool *pool);
 /* The last node of a pool without owner came back. */
 void vetch__pool_destroy(struct vetch__pool *pool);
 
+/* Under the address sanitizer nobody may touch a free node, but for what the
+ * pool itself keeps in it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define VETCH__POOL_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define VETCH__POOL_ASAN
+#endif
+#endif
+#ifdef VETCH__POOL_ASAN
+#include <sanitizer/asan_interface.h>
+#define VETCH__POOL_HIDE(node)                                                 \
+    ASAN_POISON_MEMORY_REGION(                                                 \
+        (char *)(node) + sizeof(struct vetch__pool_free),                      \
+        VETCH__NODE_SIZE - sizeof(struct vetch__pool_free))
+#define VETCH__POOL_SHOW(node)                                                 \
+    ASAN_UNPOISON_MEMORY_REGION(node, VETCH__NODE_SIZE)
+#else
+#define VETCH__POOL_HIDE(node) ((void)0)
+#define VETCH__POOL_SHOW(node) ((void)0)
+#endif
+
 static inline struct vetch__pool *
 vetch__pool_of(const void *node)
 {
@@ -61,6 +83,7 @@ vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type)
     f = pool->free;
     pool->free = f->next;
     pool->live++;
+    VETCH__POOL_SHOW(f);
     f->object.type = (uint16_t)type;
     return f;
 }
@@ -74,6 +97,7 @@ vetch__pool_free(void *node)
     f->object.type = VETCH__FREED;
     f->next = pool->free;
     pool->free = f;
+    VETCH__POOL_HIDE(f);
     if (vetch__unlikely(--pool->live == 0) && pool->owner == NULL)
         vetch__pool_destroy(pool);
 }

@@ -32,6 +32,7 @@ put(struct vetch__pool_free **list, void *node)
     f->object.type = VETCH__FREED;
     f->next = *list;
     *list = f;
+    VETCH__POOL_HIDE(f);
 }
 
 /* Nodes enter the free list from the last to the first, so that a fresh slab
@@ -102,6 +103,7 @@ vetch__pool_alloc_reserved(struct vetch__pool *pool, enum vetch__type type)
         return NULL;
     pool->reserve = f->next;
     pool->live++;
+    VETCH__POOL_SHOW(f);
     f->object.type = (uint16_t)type;
     return f;
 }
