@@ -1074,6 +1074,68 @@ START_TEST(a_chatty_pair_does_not_starve_the_loop)
 }
 END_TEST
 
+/* ---- debugging ---- */
+
+static void
+hold_2_ms(struct probe *p, char event)
+{
+    uint64_t until = vetch__clock_fresh(vt_reactor) + 2000000;
+
+    (void)p;
+    (void)event;
+    while (vetch__clock_fresh(vt_reactor) < until)
+        continue;
+}
+
+static int
+count_lines(const char *lines, const char *with)
+{
+    int n = 0;
+
+    while ((lines = strstr(lines, with)) != NULL) {
+        lines++;
+        n++;
+    }
+    return n;
+}
+
+START_TEST(a_callback_that_holds_the_loop_is_named)
+{
+    char *data = np_pattern(400000);
+    vetch_transport *pair[2];
+    struct probe ends[2];
+
+    vetch_reactor_set_debug(vt_reactor, true);
+    vetch_reactor_set_slow_limit(vt_reactor, 0.001);
+    np_pair(KIND, pair);
+    for (int i = 0; i < 2; i++) {
+        np_init(&ends[i]);
+        ends[i].act = i == 0 ? hold_2_ms : NULL;
+        ck_assert_int_eq(vetch_transport_attach(pair[i], &ends[i].protocol), 0);
+    }
+    vt_run_ready();
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    vetch_transport_pause(pair[1]);
+    vetch_transport_write(pair[0], data, 400000);
+    vetch_transport_write(pair[0], data, 400000);
+    np_until(np_has(&ends[0], NP_PAUSED));
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    vetch_transport_resume(pair[1]);
+    np_until(np_has(&ends[0], NP_RESUMED));
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    write_all(pair[1], "x");
+    np_until(ends[0].n_data == 1);
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    vetch_transport_unref(pair[0]);
+    vetch_transport_close(pair[1]);
+    vetch_transport_unref(pair[1]);
+    np_until(np_has(&ends[0], NP_LOST));
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 2);
+    finish(ends);
+    free(data);
+}
+END_TEST
+
 /* ---- out of memory ---- */
 
 static enum np_kind swept;
@@ -1212,6 +1274,10 @@ add_lifetime(Suite *s)
     tcase_add_test(tc, a_pair_needs_a_reactor);
     tcase_add_test(tc, a_chatty_pair_does_not_starve_the_loop);
     tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+
+    tc = vt_real_reactor_tcase("debugging");
+    ADD(tc, a_callback_that_holds_the_loop_is_named);
     suite_add_tcase(s, tc);
 }
 

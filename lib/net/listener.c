@@ -220,11 +220,14 @@ static void cut_all(vetch_listener *l);
 static void
 serve(vetch_listener *l, vetch_transport *t)
 {
+    uint64_t started = vetch__slow_start(l->reactor);
+    vetch_reactor *r = l->reactor;
     vetch_protocol *p;
 
     l->n_connections++; /* first: `make` may stop the listener */
     t->listener = l;
     p = l->make(l->ctx);
+    VETCH__SLOW_END(r, l->make, started);
     if (p == NULL) {
         vetch__transport_over(t, NULL, false);
         vetch__listener_lost_one(l, t);
@@ -412,6 +415,8 @@ vetch_listener_stop(vetch_listener *l, double seconds)
         return vetch__failed(EINVAL, "stop");
     if (l->reactor == NULL)
         return vetch_resolved((void *)l->n_cut, NULL);
+    if (!vetch__reactor_check_thread(l->reactor))
+        return vetch__failed(EPERM, "stop");
     p = wait_for_end(l);
     /* Also when nobody can be told: stopping must not fail. */
     vetch_listener_ref(l);
@@ -505,6 +510,8 @@ void
 vetch_listener_set_limit(vetch_listener *l, size_t limit)
 {
     VETCH_CHECK(l != NULL, EINVAL, );
+    if (l->reactor != NULL && !vetch__reactor_check_thread(l->reactor))
+        return;
     l->limit = limit;
     if (l->reactor == NULL)
         return;

@@ -54,21 +54,17 @@ static void
 call_received(vetch_transport *t, vetch_buffer *b)
 {
     const vetch_protocol_class *class_ = t->protocol->class_;
-    vetch_reactor *r = t->reactor;
-    uint64_t started = 0;
+    uint64_t started;
 
     if (class_->received == NULL) {
         vetch_buffer_clear(b);
         return;
     }
-    if (vetch__unlikely(r->debug))
-        started = vetch__clock_fresh(r);
+    started = vetch__slow_start(t->reactor);
     t->flags = (uint16_t)((t->flags | VETCH__T_DELIVERING) & ~VETCH__T_AGAIN);
     class_->received(t->protocol, b);
     t->flags &= (uint16_t)~VETCH__T_DELIVERING;
-    if (vetch__unlikely(r->debug))
-        vetch__slow_check(r, (const void *)(uintptr_t)class_->received,
-                          started);
+    VETCH__SLOW_END(t->reactor, class_->received, started);
 }
 
 /* Move what a protocol left in the shared area to a buffer of its own. */
@@ -165,16 +161,30 @@ vetch__transport_received(vetch_transport *t)
     deliver(t, t->input);
 }
 
+/* What the protocol says to the peer's end: whether it goes on. */
+static bool
+call_ended(vetch_transport *t)
+{
+    const vetch_protocol_class *class_ = t->protocol->class_;
+    uint64_t started;
+    bool answer;
+
+    if (class_->ended == NULL)
+        return false;
+    started = vetch__slow_start(t->reactor);
+    answer = class_->ended(t->protocol);
+    VETCH__SLOW_END(t->reactor, class_->ended, started);
+    return answer;
+}
+
 static void
 tell_ended(vetch_transport *t)
 {
-    const vetch_protocol_class *class_ = t->protocol->class_;
-
     if (t->out == VETCH__OUT_BROKEN) {
         vetch__transport_over(t, NULL, false);
         return;
     }
-    if (class_->ended == NULL || !class_->ended(t->protocol))
+    if (!call_ended(t))
         vetch_transport_close(t);
     if (vetch__transport_state(t) < VETCH__T_OVER)
         vetch__transport_attend_later(t);
@@ -241,9 +251,22 @@ vetch__transport_write_failed(vetch_transport *t, int errnum)
 }
 
 static void
+call_lost(vetch_transport *t, vetch_protocol *p)
+{
+    const vetch_protocol_class *class_ = p->class_;
+    uint64_t started = vetch__slow_start(t->reactor);
+
+    if (class_->lost != NULL)
+        class_->lost(p, t->reason);
+    VETCH__SLOW_END(t->reactor, class_->lost, started);
+    t->protocol = NULL;
+    if (class_->free != NULL)
+        class_->free(p);
+}
+
+static void
 tell_lost(vetch_transport *t)
 {
-    vetch_protocol *p = t->protocol;
     vetch_reactor *r = t->reactor;
 
     t->object.state = VETCH__T_LOST;
@@ -251,15 +274,8 @@ tell_lost(vetch_transport *t)
     vetch__flush_cancel(r, &t->turn);
     give_input_back(t);
     vetch__member_remove(r, &t->member);
-    if (p != NULL) {
-        const vetch_protocol_class *class_ = p->class_;
-
-        if (class_->lost != NULL)
-            class_->lost(p, t->reason);
-        t->protocol = NULL;
-        if (class_->free != NULL)
-            class_->free(p);
-    }
+    if (t->protocol != NULL)
+        call_lost(t, t->protocol);
     if (t->listener != NULL)
         vetch__listener_lost_one(t->listener, t);
     t->reactor = NULL;
@@ -399,6 +415,16 @@ vetch__transports_cut(vetch_reactor *r, const vetch_listener *l)
 /* ---- the turn ---- */
 
 static void
+call_mark(vetch_transport *t, void (*fn)(vetch_protocol *p))
+{
+    uint64_t started = vetch__slow_start(t->reactor);
+
+    if (fn != NULL)
+        fn(t->protocol);
+    VETCH__SLOW_END(t->reactor, fn, started);
+}
+
+static void
 tell_marks(vetch_transport *t)
 {
     const vetch_protocol_class *class_ = t->protocol->class_;
@@ -411,12 +437,10 @@ tell_marks(vetch_transport *t)
             (t->flags & VETCH__T_BLOCKED) == 0)
             return;
         t->flags |= VETCH__T_WRITE_PAUSED;
-        if (class_->write_paused != NULL)
-            class_->write_paused(t->protocol);
+        call_mark(t, class_->write_paused);
     } else if (pending <= t->limits->low_bytes) {
         t->flags &= (uint16_t)~VETCH__T_WRITE_PAUSED;
-        if (class_->write_resumed != NULL)
-            class_->write_resumed(t->protocol);
+        call_mark(t, class_->write_resumed);
     }
 }
 
@@ -424,10 +448,12 @@ static void
 tell_connected(vetch_transport *t)
 {
     const vetch_protocol_class *class_ = t->protocol->class_;
+    uint64_t started = vetch__slow_start(t->reactor);
 
     t->flags |= VETCH__T_CONNECTED;
     if (class_->connected != NULL)
         class_->connected(t->protocol, t);
+    VETCH__SLOW_END(t->reactor, class_->connected, started);
 }
 
 static void

@@ -176,6 +176,9 @@ void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
                        const char *name,
                        void (*end)(struct vetch__member *self));
 void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
+/* Something of r's was used on another thread: say so with debugging on, and
+ * abort in a debug build. */
+void vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what);
 /* With debugging on, log a call from a wrong thread; true if it was right. */
 bool vetch__reactor_look_at_thread(const vetch_reactor *r);
 static inline bool
@@ -197,6 +200,20 @@ uint64_t vetch__clock_fresh(vetch_reactor *r); /* ns, read now */
 uint64_t vetch__clock_now(vetch_reactor *r);   /* ns, once per turn */
 /* Name fn in a warning if it held the loop too long since `started`. */
 void vetch__slow_check(vetch_reactor *r, const void *fn, uint64_t started);
+/* The same in two steps, around a call; nothing with debugging off. */
+static inline uint64_t
+vetch__slow_start(vetch_reactor *r)
+{
+    return vetch__unlikely(r->debug) ? vetch__clock_fresh(r) : 0;
+}
+static inline void
+vetch__slow_end(vetch_reactor *r, const void *fn, uint64_t started)
+{
+    if (vetch__unlikely(started != 0))
+        vetch__slow_check(r, fn, started);
+}
+#define VETCH__SLOW_END(r, fn, started)                                        \
+    vetch__slow_end(r, (const void *)(uintptr_t)(fn), started)
 /* The name of a function for a log line, or where it is in which file. */
 #define VETCH__FUNCTION_NAME 160
 const char *vetch__function_name(const void *fn, char *to);
