@@ -67,7 +67,8 @@ unit_tests = \
 	t/test_unref \
 	t/test_url \
 	t/test_version \
-	t/test_wait
+	t/test_wait \
+	t/test_wrong_thread
 
 # Unit tests that matter most under the thread sanitizer.
 thread_tests = \

@@ -957,7 +957,7 @@ add_virtual(TCase *tc)
 {
     tcase_add_test(tc, reactor_belongs_to_its_thread);
     tcase_add_test(tc, reactor_of_another_thread_is_another);
-    tcase_add_test(tc, reactor_use_on_a_wrong_thread_is_refused_and_named);
+    vt_add_misuse_test(tc, reactor_use_on_a_wrong_thread_is_refused_and_named);
     tcase_add_test(tc, reactor_references_keep_it);
     tcase_add_test(tc, reactor_runs_until_stopped);
     tcase_add_test(tc, reactor_stopped_before_it_runs_does_not_run);

@@ -1009,7 +1009,7 @@ add_basics(TCase *tc)
     tcase_add_test(tc, timer_periodic_skips_what_it_missed);
     tcase_add_test(tc, timer_periodic_takes_a_new_period_when_restarted);
     tcase_add_test(tc, timer_periodic_cancelled_in_its_own_callback);
-    tcase_add_test(tc, timer_use_on_a_wrong_thread_is_refused);
+    vt_add_misuse_test(tc, timer_use_on_a_wrong_thread_is_refused);
     tcase_add_test(tc, timer_equal_delays_fire_in_the_order_of_arming);
     tcase_add_test(tc, timer_100000_fire_in_order);
     tcase_add_test(tc, timer_behaves_like_a_list_of_deadlines);

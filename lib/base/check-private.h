@@ -4,9 +4,16 @@
 #define VETCH_CHECK_PRIVATE_H
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* Log the call, or abort. */
 void vetch__misuse(const char *function, const char *expression);
+/* What a call on a wrong thread comes to in a debug build. */
+#ifdef VETCH_DEBUG_BUILD
+#define VETCH__ABORT_IN_DEBUG_BUILD() abort()
+#else
+#define VETCH__ABORT_IN_DEBUG_BUILD() ((void)0)
+#endif
 
 #define VETCH_CHECK(expr, err, result)                                         \
     do {                                                                       \

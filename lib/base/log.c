@@ -125,7 +125,5 @@ vetch__misuse(const char *function, const char *expression)
 {
     vetch_log(VETCH_LOG_ERROR, "%s: wrong use, not true: %s", function,
               expression);
-#ifdef VETCH_DEBUG_BUILD
-    abort();
-#endif
+    VETCH__ABORT_IN_DEBUG_BUILD();
 }

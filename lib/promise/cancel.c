@@ -157,7 +157,7 @@ vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
 void
 vetch_promise_cancel(vetch_promise *p)
 {
-    if (vetch__reactor != NULL)
+    if (vetch__promise_right_thread(p) && vetch__reactor != NULL)
         vetch__promise_cancel_node(vetch__reactor, p);
 }
 

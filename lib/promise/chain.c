@@ -78,6 +78,8 @@ attach_link(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
     vetch_reactor *r = vetch__reactor;
     vetch_promise *link;
 
+    if (vetch__unlikely(!vetch__promise_right_thread(p)))
+        return &vetch__misused;
     if (vetch__unlikely(r == NULL)) {
         vetch__promise_drop(p);
         return &vetch__closed;
@@ -118,6 +120,8 @@ vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *link;
 
+    if (vetch__unlikely(!vetch__promise_right_thread(p)))
+        return &vetch__misused;
     if (vetch__unlikely(r == NULL)) { /* its reactor has ended: all stands */
         vetch__promise_drop(p);
         if (fn != NULL)

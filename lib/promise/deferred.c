@@ -15,6 +15,13 @@ decided(const vetch_promise *p)
     return vetch__settled(p) || p->second.state != VETCH__K_PRODUCED;
 }
 
+/* Whether it can be settled, here. */
+static bool
+open_here(const vetch_promise *p)
+{
+    return vetch__promise_right_thread(p) && !decided(p);
+}
+
 vetch_deferred *
 vetch_deferred_new(vetch_cancel_fn cancel, void *ctx)
 {
@@ -47,7 +54,7 @@ vetch_deferred_resolve(vetch_deferred *d, void *value, vetch_free_fn free_value)
 {
     vetch_promise *p = vetch__deferred_node(d);
 
-    if (decided(p)) {
+    if (!open_here(p)) {
         if (free_value != NULL)
             free_value(value);
         return false;
@@ -61,7 +68,7 @@ vetch_deferred_reject(vetch_deferred *d, vetch_error *error)
 {
     vetch_promise *p = vetch__deferred_node(d);
 
-    if (decided(p)) {
+    if (!open_here(p)) {
         vetch_error_unref(error);
         return false;
     }

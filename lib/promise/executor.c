@@ -54,6 +54,13 @@ struct vetch_executor {
 
 unsigned vetch__jobs_patience_ms = 5000;
 
+/* An executor whose reactor has ended is nobody's. */
+static bool
+right_thread(const vetch_executor *e)
+{
+    return e->reactor == NULL || vetch__reactor_check_thread(e->reactor);
+}
+
 /* ---- the end of one ---- */
 
 static void
@@ -274,7 +281,7 @@ vetch_executor_submit(vetch_executor *e, vetch_job_fn fn, void *arg,
     vetch_reactor *r = vetch__reactor;
 
     VETCH_CHECK(fn != NULL, EINVAL, vetch__failed(EINVAL, "job"));
-    if (r == NULL)
+    if (r == NULL || (e != NULL && !right_thread(e)))
         return vetch__failed(EPERM, "job");
     if (e == NULL) {
         e = reactor_executor(r);
@@ -485,6 +492,8 @@ vetch_executor_close(vetch_executor *e, double seconds)
 
     VETCH_CHECK(e != NULL && seconds == seconds, EINVAL,
                 vetch__failed(EINVAL, "closing an executor"));
+    if (!right_thread(e))
+        return vetch__failed(EPERM, "closing an executor");
     if (e->reactor == NULL)
         return &vetch__nothing; /* it is closed */
     p = wait_until_closed(e, seconds);

@@ -122,6 +122,19 @@ extern vetch_promise vetch__misused;
 extern vetch_promise vetch__nothing; /* fulfilled without a value */
 
 /* ---- promise.c ---- */
+/* Whether p may be used on this thread; if not, that is said where debugging is
+ * on. A thread that has no reactor looks, too: it is the one that is most often
+ * wrong, and it pays nothing. */
+bool vetch__promise_look_at_thread(const vetch_promise *p);
+static inline bool
+vetch__promise_right_thread(const vetch_promise *p)
+{
+#ifndef VETCH_DEBUG_BUILD
+    if (vetch__likely(vetch__reactor != NULL && !vetch__reactor->debug))
+        return true;
+#endif
+    return vetch__promise_look_at_thread(p);
+}
 /* A pending node with one reference. */
 static inline void
 vetch__promise_init(vetch_promise *p, enum vetch__kind kind, unsigned flags)

@@ -13,6 +13,7 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 
 #define DEEP_ADOPTION 1000
@@ -34,6 +35,23 @@ vetch_promise vetch__closed =
 vetch_promise vetch__misused =
     IMMORTAL(VETCH_REJECTED, .error = &vetch__error_misuse);
 vetch_promise vetch__nothing = IMMORTAL(VETCH_FULFILLED, .value = { 0 });
+
+/* ---- whose it is ---- */
+
+bool
+vetch__promise_look_at_thread(const vetch_promise *p)
+{
+    const vetch_reactor *owner = NULL;
+
+    VETCH_CHECK(p->object.type == VETCH__PROMISE, EINVAL, false);
+    if (!vetch__promise_is_immortal(p) && !(p->second.flags & VETCH__EMBEDDED))
+        owner = vetch__pool_of(p)->owner;
+    if (owner == NULL || pthread_equal(owner->thread, pthread_self()))
+        return true;
+    vetch__reactor_used_elsewhere(owner, "a promise");
+    errno = EPERM;
+    return false;
+}
 
 /* ---- references ---- */
 

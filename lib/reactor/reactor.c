@@ -201,13 +201,20 @@ vetch_reactor_set_rejection_hook(vetch_reactor *r, vetch_rejection_fn fn,
 
 /* ---- whose it is ---- */
 
+void
+vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what)
+{
+    if (r->debug)
+        vetch_log(VETCH_LOG_ERROR,
+                  "%s was used on a thread that is not its own", what);
+    VETCH__ABORT_IN_DEBUG_BUILD();
+}
+
 bool
 vetch__reactor_look_at_thread(const vetch_reactor *r)
 {
     if (vetch__reactor != r) {
-        if (r->debug)
-            vetch_log(VETCH_LOG_ERROR,
-                      "a reactor was used on a thread that is not its own");
+        vetch__reactor_used_elsewhere(r, "a reactor");
         return false;
     }
     if (r->debug && r->pid != getpid()) {
