@@ -219,6 +219,32 @@ START_TEST(dump_by_a_signal_that_cannot_be_had_is_an_error)
 }
 END_TEST
 
+/* The list is bounded: what has no room is counted. */
+START_TEST(what_the_end_of_the_reactor_does_not_stop_is_named)
+{
+    struct pk_op op[100] = { 0 };
+    const char *said;
+
+    for (int i = 0; i < 100; i++) {
+        vetch_promise *p;
+
+        op[i].on_cancel = PK_NOTE;
+        p = pk_start(&op[i]);
+        if (i < 2)
+            vetch_promise_name(p, "upload %d", i);
+        vetch_promise_unref(p);
+    }
+    pk_end_reactor();
+    said = vt_log_take();
+    expect_in(said, "100 operations that did not stop: ");
+    expect_in(said, "upload 0");
+    expect_in(said, "upload 1");
+    expect_in(said, ", an operation that ");
+    for (int i = 0; i < 100; i++)
+        pk_drop(&op[i]);
+}
+END_TEST
+
 START_TEST(names_without_memory_are_left_out)
 {
     uint64_t n = 0, allocations;
@@ -253,6 +279,7 @@ main(void)
     tcase_add_test(tcase, dump_reports_what_write_says);
     tcase_add_test(tcase, dump_comes_by_signal);
     tcase_add_test(tcase, dump_by_a_signal_that_cannot_be_had_is_an_error);
+    tcase_add_test(tcase, what_the_end_of_the_reactor_does_not_stop_is_named);
     tcase_add_test(tcase, names_without_memory_are_left_out);
     suite_add_tcase(suite, tcase);
     return vt_main(suite);

@@ -7,10 +7,14 @@
  * that cancel other promises do not nest. */
 #include "promise/promise-private.h"
 
+#include <stdio.h>
+
 #include <vetch/error.h>
 #include <vetch/log.h>
 
 #include "base/error-private.h"
+
+#define NAMES_SIZE 512
 
 /* Producers whose canceller has to be called; the list owns a reference to each
  * deferred. `next` is free in a producer. */
@@ -220,15 +224,30 @@ vetch__promises_cancel_all(vetch_reactor *r)
     vetch__pool_walk(r->pool, cancel_produced, r);
 }
 
-static void
-count_pending(void *node, void *ctx)
-{
-    size_t *n = ctx;
-    vetch_promise *p = pending_promise(node);
+struct names {
+    size_t n;
+    size_t len;
+    char text[NAMES_SIZE]; /* of as many as have room */
+};
 
-    if (p != NULL && p->second.state == VETCH__K_PRODUCED &&
-        !(p->second.flags & VETCH__LEAKED)) /* those were named already */
-        ++*n;
+static void
+name_pending(void *node, void *ctx)
+{
+    struct names *names = ctx;
+    vetch_promise *p = pending_promise(node);
+    size_t room = NAMES_SIZE - names->len;
+    int n;
+
+    if (p == NULL || p->second.state != VETCH__K_PRODUCED ||
+        p->second.flags & VETCH__LEAKED) /* those were named already */
+        return;
+    names->n++;
+    n = snprintf(names->text + names->len, room, "%s%s",
+                 names->n == 1 ? "" : ", ", vetch__promise_describe(p));
+    if (n > 0 && (size_t)n < room)
+        names->len += (size_t)n;
+    else
+        names->text[names->len] = '\0';
 }
 
 static void
@@ -259,12 +278,13 @@ report_held(void *node, void *ctx)
 void
 vetch__promises_finish(vetch_reactor *r)
 {
-    size_t n = 0;
+    struct names names = { .text = "" };
 
-    vetch__pool_walk(r->pool, count_pending, &n);
-    if (n > 0)
+    vetch__pool_walk(r->pool, name_pending, &names);
+    if (names.n > 0)
         vetch_log(VETCH_LOG_WARNING,
-                  "the reactor ends with %zu operations that did not stop", n);
+                  "the reactor ends with %zu operations that did not stop: %s",
+                  names.n, names.text);
     r->finishing = true;
     vetch__ready_drain(r, SIZE_MAX);
     vetch__pool_walk(r->pool, close_produced, r);

@@ -225,7 +225,12 @@ describe_kind(const vetch_promise *p, char *to, size_t size)
         snprintf(to, size, "watched");
         break;
     case VETCH__K_PRODUCED:
-        snprintf(to, size, "an operation");
+        if (p->u.producer.cancel == NULL)
+            snprintf(to, size, "an operation");
+        else
+            snprintf(to, size, "an operation that %s stops",
+                     vetch__function_name(
+                         (const void *)(uintptr_t)p->u.producer.cancel, fn));
         break;
     }
 }
@@ -234,7 +239,7 @@ const char *
 vetch__promise_describe(vetch_promise *p)
 {
     static __thread char line[LINE_SIZE];
-    char kind[VETCH__FUNCTION_NAME + 16];
+    char kind[VETCH__FUNCTION_NAME + 32];
     const struct site *s = lookup(p);
     const char *name = s == NULL ? NULL : s->name;
     const char *place = s == NULL ? NULL : s->place;
