@@ -2,11 +2,13 @@
 # A program needs no further lines as long as that is its only source.
 
 unit_tests = \
+	t/test_adopted_loop \
 	t/test_adoption \
 	t/test_buffer \
 	t/test_cancel \
 	t/test_cancel_inside \
 	t/test_cancel_shared \
+	t/test_clock \
 	t/test_combinators \
 	t/test_connect \
 	t/test_debug \
@@ -51,6 +53,7 @@ unit_tests = \
 	t/test_queue \
 	t/test_reactor \
 	t/test_reactor_end \
+	t/test_ready \
 	t/test_rejection \
 	t/test_resolver \
 	t/test_router \

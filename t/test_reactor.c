@@ -1,15 +1,13 @@
-/* The reactor: making, running, ending; the ready queue; loops of others. */
+/* The reactor: making, running, ending. */
 
 #include "harness.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <vetch/testing.h>
@@ -36,25 +34,6 @@ stop(void *ctx)
 {
     (void)ctx;
     vetch_reactor_stop(vt_reactor);
-}
-
-static uint64_t
-real_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void
-hold_20_ms(void *ctx)
-{
-    uint64_t until = real_ns() + 20000000;
-
-    (void)ctx;
-    while (real_ns() < until)
-        ;
 }
 
 /* ---- one per thread ---- */
@@ -267,336 +246,6 @@ START_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
 }
 END_TEST
 
-/* ---- the ready queue ---- */
-
-static int order[64], n_order;
-
-static void
-note(void *ctx)
-{
-    order[n_order++] = (int)(intptr_t)ctx;
-}
-
-START_TEST(call_soon_runs_in_order_and_not_inside_the_call)
-{
-    int i;
-
-    n_order = 0;
-    for (i = 0; i < 50; i++)
-        ck_assert_int_eq(vetch_call_soon(note, (void *)(intptr_t)i), 0);
-    ck_assert_int_eq(n_order, 0);
-    vt_run_ready();
-    ck_assert_int_eq(n_order, 50);
-    for (i = 0; i < 50; i++)
-        ck_assert_int_eq(order[i], i);
-}
-END_TEST
-
-START_TEST(call_soon_owned_ctx_is_freed_after_the_call)
-{
-    vetch_call_soon_owned(vt_count, &n_run, count_freed);
-    ck_assert_int_eq(n_freed, 0);
-    vt_run_ready();
-    ck_assert_int_eq(n_run, 1);
-    ck_assert_int_eq(n_freed, 1);
-}
-END_TEST
-
-START_TEST(call_soon_needs_a_reactor)
-{
-    errno = 0;
-    ck_assert_int_eq(vetch_call_soon(vt_count, &n_run), -1);
-    ck_assert_int_eq(errno, EPERM);
-}
-END_TEST
-
-static int nesting, deepest;
-
-static void note_nested_timer(vetch_timer *t, void *ctx);
-
-static void
-note_nested(void *ctx)
-{
-    int *left = ctx;
-
-    deepest = ++nesting > deepest ? nesting : deepest;
-    if (--*left > 0) {
-        vetch_call_soon(note_nested, left);
-        vetch_reactor_post(vt_reactor, note_nested, left, NULL);
-        vetch_timer_unref(vetch_timer_new(0, note_nested_timer, left));
-    }
-    nesting--;
-}
-
-static void
-note_nested_timer(vetch_timer *t, void *ctx)
-{
-    (void)t;
-    note_nested(ctx);
-}
-
-/* Threads curl #3537, #5354, libhv #424: the API may be called from each
- * callback, and none runs inside another. (LESSONS 31) */
-START_TEST(callbacks_never_nest)
-{
-    int left = 1000;
-
-    deepest = 0;
-    vetch_call_soon(note_nested, &left);
-    vt_run_ready();
-    ck_assert_int_le(left, 0);
-    ck_assert_int_eq(deepest, 1);
-}
-END_TEST
-
-struct chain {
-    int left;
-    int io_calls;
-    int io_calls_at_end;
-};
-
-static void
-chain_on(void *ctx)
-{
-    struct chain *c = ctx;
-
-    if (--c->left > 0)
-        vetch_call_soon(chain_on, c);
-    else
-        c->io_calls_at_end = c->io_calls;
-}
-
-static void
-count_io(vetch_descriptor *d, unsigned events, void *ctx)
-{
-    struct chain *c = ctx;
-
-    (void)events;
-    c->io_calls++;
-    if (c->left <= 0)
-        vetch_descriptor_cancel(d);
-}
-
-static void
-run_beside_a_descriptor(struct chain *c)
-{
-    vetch_descriptor *d;
-    int fds[2];
-
-    ck_assert_int_eq(pipe(fds), 0);
-    d = vetch_descriptor_new(fds[1], VETCH_WRITABLE, count_io, c);
-    vt_run_ready();
-    vetch_descriptor_unref(d);
-    close(fds[0]);
-    close(fds[1]);
-}
-
-static struct chain
-run_chain(int length)
-{
-    struct chain c = { .left = length };
-
-    vetch_call_soon(chain_on, &c);
-    run_beside_a_descriptor(&c);
-    return c;
-}
-
-START_TEST(call_soon_chain_does_not_starve_descriptors)
-{
-    struct chain c = run_chain(100000);
-
-    ck_assert_int_le(c.left, 0);
-    ck_assert_int_ge(c.io_calls_at_end, 10);
-}
-END_TEST
-
-/* A hundred calls, then a flush, which makes the next hundred, and so on. */
-struct relay {
-    struct vetch__flush flush;
-    struct chain chain;
-    int in_round;
-};
-
-static void
-relay_on(void *ctx)
-{
-    struct relay *relay = ctx;
-
-    if (--relay->chain.left == 0)
-        relay->chain.io_calls_at_end = relay->chain.io_calls;
-    if (--relay->in_round == 0 && relay->chain.left > 0)
-        vetch__flush_later(vt_reactor, &relay->flush);
-}
-
-static void
-relay_round(struct vetch__flush *flush)
-{
-    struct relay *relay = vetch__container(flush, struct relay, flush);
-
-    for (relay->in_round = 0; relay->in_round < 100; relay->in_round++)
-        vetch_call_soon(relay_on, relay);
-}
-
-START_TEST(flushes_that_make_calls_do_not_starve_descriptors)
-{
-    struct relay relay = { .flush.fn = relay_round, .chain.left = 100000 };
-
-    vetch__flush_later(vt_reactor, &relay.flush);
-    run_beside_a_descriptor(&relay.chain);
-    ck_assert_int_eq(relay.chain.left, 0);
-    ck_assert_int_ge(relay.chain.io_calls_at_end, 10);
-}
-END_TEST
-
-/* The descriptor is always ready: each poll would show. */
-START_TEST(call_soon_below_the_bound_costs_no_poll)
-{
-    struct chain c = run_chain(1000);
-
-    ck_assert_int_le(c.left, 0);
-    ck_assert_int_le(c.io_calls_at_end, 1);
-}
-END_TEST
-
-/* ---- the clock ---- */
-
-static void
-check_same_time(void *ctx)
-{
-    double first = vetch_now();
-
-    hold_20_ms(NULL);
-    *(bool *)ctx = vetch_now() == first;
-}
-
-static void
-check_later(vetch_timer *t, void *ctx)
-{
-    *(double *)ctx = vetch_now();
-    vetch_timer_unref(t);
-    vetch_reactor_stop(vt_reactor);
-}
-
-START_TEST(clock_stands_still_during_a_turn_and_moves_between)
-{
-    double before = vetch_now(), after = 0;
-    bool same = false;
-
-    vetch_call_soon(check_same_time, &same);
-    ck_assert_ptr_nonnull(vetch_timer_new(0.03, check_later, &after));
-    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
-    ck_assert(same);
-    ck_assert_double_ge(after - before, 0.029);
-}
-END_TEST
-
-START_TEST(clock_can_be_virtual)
-{
-    double before = vetch_now();
-
-    hold_20_ms(NULL);
-    ck_assert_double_eq(vetch_now(), before);
-    vt_advance(3600);
-    ck_assert_double_eq_tol(vetch_now() - before, 3600, 1e-6);
-}
-END_TEST
-
-START_TEST(clock_runs_without_a_reactor)
-{
-    double before = vetch_now();
-
-    hold_20_ms(NULL);
-    ck_assert_double_ge(vetch_now() - before, 0.0199);
-}
-END_TEST
-
-/* ---- debugging ---- */
-
-static void
-hold_and_stop(vetch_timer *t, void *ctx)
-{
-    hold_20_ms(ctx);
-    vetch_timer_unref(t);
-    stop(ctx);
-}
-
-START_TEST(slow_callback_is_named)
-{
-    const char *logged;
-
-    vetch_reactor_set_debug(vt_reactor, true);
-    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
-    vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
-    vetch_reactor_run(vt_reactor);
-    logged = vt_log_take();
-    ck_assert_ptr_nonnull(strstr(logged, "slow callback: "));
-    ck_assert_ptr_nonnull(strstr(logged, "test_reactor"));
-    ck_assert_ptr_eq(strchr(logged, '\n'), strrchr(logged, '\n'));
-}
-END_TEST
-
-START_TEST(slow_timer_and_post_are_named)
-{
-    const char *logged;
-
-    vetch_reactor_set_debug(vt_reactor, true);
-    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
-    ck_assert_ptr_nonnull(vetch_timer_new(0.001, hold_and_stop, NULL));
-    vetch_reactor_post(vt_reactor, hold_20_ms, NULL, NULL);
-    vetch_reactor_run(vt_reactor);
-    logged = strstr(vt_log_take(), "slow callback: ");
-    ck_assert_ptr_nonnull(logged);
-    ck_assert_ptr_nonnull(strstr(logged + 1, "slow callback: "));
-}
-END_TEST
-
-START_TEST(slow_callback_is_nobody_s_business_without_debug)
-{
-    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
-    vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
-    vetch_reactor_run(vt_reactor);
-    ck_assert_str_eq(vt_log_take(), "");
-}
-END_TEST
-
-/* Read when the reactor is made. */
-START_TEST(slow_callback_is_named_when_the_environment_asks)
-{
-    vt_reactor = vetch_reactor_unref(vt_reactor);
-    setenv("VETCH_DEBUG", "1", 1);
-    vt_reactor = vetch_reactor_new();
-    unsetenv("VETCH_DEBUG");
-    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
-    vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
-    vetch_reactor_run(vt_reactor);
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "slow callback: "));
-}
-END_TEST
-
-START_TEST(slow_limit_is_a_tenth_of_a_second)
-{
-    vetch_reactor_set_debug(vt_reactor, true);
-    vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
-    vetch_reactor_run(vt_reactor);
-    ck_assert_str_eq(vt_log_take(), "");
-}
-END_TEST
-
-START_TEST(function_names_are_those_of_the_dynamic_linker)
-{
-    char name[VETCH__FUNCTION_NAME];
-
-    vetch__function_name((const void *)(uintptr_t)strtol, name);
-    ck_assert_ptr_nonnull(strstr(name, "strtol"));
-    vetch__function_name((const void *)(uintptr_t)hold_20_ms, name);
-    ck_assert_ptr_nonnull(strstr(name, "test_reactor+0x"));
-}
-END_TEST
-
 /* ---- fork ---- */
 
 static void
@@ -770,158 +419,6 @@ START_TEST(end_ends_members_and_names_those_that_stay)
 }
 END_TEST
 
-/* ---- a loop that somebody else owns ---- */
-
-static struct event_base *base;
-
-static void
-adopt(void)
-{
-    reset();
-    base = event_base_new();
-    ck_assert_ptr_nonnull(base);
-    vt_reactor = vetch_reactor_adopt(base);
-    ck_assert_ptr_nonnull(vt_reactor);
-}
-
-static void
-give_back(void)
-{
-    vt_reactor = vetch_reactor_unref(vt_reactor);
-    ck_assert_ptr_null(vetch_reactor_current());
-    event_base_free(base);
-}
-
-static void
-break_loop(void *ctx)
-{
-    (void)ctx;
-    event_base_loopbreak(base);
-}
-
-START_TEST(adopted_loop_is_the_one_loop)
-{
-    ck_assert_ptr_eq(vetch_reactor_event_base(vt_reactor), base);
-    errno = 0;
-    ck_assert_ptr_null(vetch_reactor_adopt(base));
-    ck_assert_int_eq(errno, EBUSY);
-}
-END_TEST
-
-START_TEST(adopted_loop_may_be_run_by_its_owner)
-{
-    vetch_call_soon(vt_count, &n_run);
-    vetch_reactor_post(vt_reactor, vt_count, &n_run, NULL);
-    vetch_reactor_post(vt_reactor, break_loop, NULL, NULL);
-    ck_assert_int_eq(event_base_dispatch(base), 0);
-    ck_assert_int_eq(n_run, 2);
-}
-END_TEST
-
-START_TEST(adopted_loop_may_be_run_by_the_reactor)
-{
-    vetch_call_soon(vt_count, &n_run);
-    vetch_call_soon(stop, NULL);
-    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
-    ck_assert_int_eq(n_run, 1);
-}
-END_TEST
-
-static void
-call_soon_twice(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-    vetch_call_soon(vt_count, &n_run);
-    vetch_call_soon(vt_count, &n_run);
-    ck_assert_int_eq(n_run, 0);
-}
-
-START_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
-{
-    struct event *foreign = event_new(base, -1, 0, call_soon_twice, NULL);
-
-    event_active(foreign, EV_TIMEOUT, 1);
-    event_base_loop(base, EVLOOP_ONCE);
-    ck_assert_int_eq(n_run, 2);
-    event_free(foreign);
-}
-END_TEST
-
-static void
-run_inside(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    errno = 0;
-    *(int *)arg = vetch_reactor_run(vt_reactor) < 0 ? errno : 0;
-}
-
-START_TEST(adopted_loop_is_not_run_inside_itself)
-{
-    int seen = 0;
-    struct event *foreign = event_new(base, -1, 0, run_inside, &seen);
-
-    event_active(foreign, EV_TIMEOUT, 1);
-    event_base_loop(base, EVLOOP_ONCE);
-    ck_assert_int_eq(seen, EDEADLK);
-    event_free(foreign);
-}
-END_TEST
-
-static void
-fire_timer(vetch_timer *t, void *ctx)
-{
-    (void)t;
-    ++*(int *)ctx;
-    event_base_loopbreak(base);
-}
-
-START_TEST(adopted_loop_fires_timers)
-{
-    vetch_timer *t = vetch_timer_new(0.001, fire_timer, &n_run);
-
-    ck_assert_int_eq(event_base_dispatch(base), 0);
-    ck_assert_int_eq(n_run, 1);
-    vetch_timer_unref(t);
-}
-END_TEST
-
-static void
-count_foreign(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    ++*(int *)arg;
-}
-
-static void
-drop_adopted(void *ctx)
-{
-    (void)ctx;
-    vetch_reactor_unref(vt_reactor);
-    vt_reactor = NULL;
-}
-
-/* The end comes while the owner's loop runs, which then goes on. */
-START_TEST(adopted_loop_goes_on_after_the_reactor)
-{
-    struct event *foreign = event_new(base, -1, 0, count_foreign, &n_run);
-
-    vetch_call_soon(drop_adopted, NULL);
-    vetch_timer_unref(
-        vetch_timer_new_owned(1, fire_timer, &n_run, count_freed));
-    event_base_loop(base, EVLOOP_NONBLOCK);
-    ck_assert_ptr_null(vetch_reactor_current());
-    ck_assert_int_eq(n_freed, 1);
-    event_active(foreign, EV_TIMEOUT, 1);
-    event_base_loop(base, EVLOOP_ONCE);
-    ck_assert_int_eq(n_run, 1);
-    event_free(foreign);
-}
-END_TEST
-
 /* ---- out of memory ---- */
 
 static void
@@ -964,13 +461,6 @@ add_virtual(TCase *tc)
     tcase_add_test(tc, reactor_run_inside_a_callback_is_refused);
     tcase_add_test(tc, reactor_run_until_a_flag_is_up);
     tcase_add_test(tc, reactor_stop_does_not_end_waiting_for_a_flag);
-    tcase_add_test(tc, call_soon_runs_in_order_and_not_inside_the_call);
-    tcase_add_test(tc, call_soon_owned_ctx_is_freed_after_the_call);
-    tcase_add_test(tc, callbacks_never_nest);
-    tcase_add_test(tc, call_soon_chain_does_not_starve_descriptors);
-    tcase_add_test(tc, flushes_that_make_calls_do_not_starve_descriptors);
-    tcase_add_test(tc, call_soon_below_the_bound_costs_no_poll);
-    tcase_add_test(tc, clock_can_be_virtual);
     tcase_add_test(tc, reactor_in_a_forked_child_is_refused);
 }
 
@@ -985,57 +475,23 @@ add_end(TCase *tc)
     tcase_add_test(tc, end_ends_members_and_names_those_that_stay);
 }
 
-static void
-add_real(TCase *tc)
-{
-    tcase_add_test(tc, clock_stands_still_during_a_turn_and_moves_between);
-    tcase_add_test(tc, slow_callback_is_named);
-    tcase_add_test(tc, slow_timer_and_post_are_named);
-    tcase_add_test(tc, slow_callback_is_nobody_s_business_without_debug);
-    tcase_add_test(tc, slow_callback_is_named_when_the_environment_asks);
-    tcase_add_test(tc, slow_limit_is_a_tenth_of_a_second);
-    tcase_add_test(tc, function_names_are_those_of_the_dynamic_linker);
-}
-
-static void
-add_adopted(TCase *tc)
-{
-    tcase_add_checked_fixture(tc, adopt, give_back);
-    tcase_add_test(tc, adopted_loop_is_the_one_loop);
-    tcase_add_test(tc, adopted_loop_may_be_run_by_its_owner);
-    tcase_add_test(tc, adopted_loop_may_be_run_by_the_reactor);
-    tcase_add_test(
-        tc, adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn);
-    tcase_add_test(tc, adopted_loop_is_not_run_inside_itself);
-    tcase_add_test(tc, adopted_loop_fires_timers);
-    tcase_add_test(tc, adopted_loop_goes_on_after_the_reactor);
-}
-
 int
 main(void)
 {
     Suite *suite = suite_create("reactor");
     TCase *basics = vt_reactor_tcase("basics");
     TCase *end = vt_reactor_tcase("end");
-    TCase *real = vt_real_reactor_tcase("real");
-    TCase *adopted = vt_tcase("adopted");
     TCase *alone = vt_tcase("alone");
 
     tcase_add_checked_fixture(basics, reset, NULL);
     tcase_add_checked_fixture(end, reset, NULL);
     add_virtual(basics);
     add_end(end);
-    add_real(real);
-    add_adopted(adopted);
     tcase_add_test(alone, reactor_ignores_sigpipe);
     tcase_add_test(alone, reactor_leaves_a_sigpipe_handler_alone);
-    tcase_add_test(alone, call_soon_needs_a_reactor);
-    tcase_add_test(alone, clock_runs_without_a_reactor);
     tcase_add_test(alone, reactor_survives_each_failed_allocation);
     suite_add_tcase(suite, basics);
     suite_add_tcase(suite, end);
-    suite_add_tcase(suite, real);
-    suite_add_tcase(suite, adopted);
     suite_add_tcase(suite, alone);
     return vt_main(suite);
 }
