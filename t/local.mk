@@ -65,6 +65,7 @@ unit_tests = \
 	t/test_testing \
 	t/test_timeout \
 	t/test_timer \
+	t/test_timer_crowd \
 	t/test_transport \
 	t/test_transport_scope \
 	t/test_unref \
