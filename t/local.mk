@@ -67,6 +67,9 @@ unit_tests = \
 	t/test_timer \
 	t/test_timer_crowd \
 	t/test_transport \
+	t/test_transport_end \
+	t/test_transport_lifetime \
+	t/test_transport_marks \
 	t/test_transport_scope \
 	t/test_unref \
 	t/test_url \

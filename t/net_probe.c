@@ -235,3 +235,30 @@ np_pattern(size_t n)
         data[i] = (char)(i * 2654435761u >> 13);
     return data;
 }
+
+void
+np_finish(struct probe ends[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (ends[i].t != NULL)
+            vetch_transport_close(ends[i].t);
+    }
+    np_until(ends[0].n_trace > 0 && np_has(&ends[0], NP_FREED) &&
+             np_has(&ends[1], NP_FREED));
+    np_done(&ends[0]);
+    np_done(&ends[1]);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+
+void
+np_write_all(vetch_transport *t, const char *text)
+{
+    ck_assert_int_eq(vetch_transport_write(t, text, strlen(text)), 0);
+}
+
+void
+np_assert_data(const struct probe *p, const char *text)
+{
+    ck_assert_uint_eq(p->n_data, strlen(text));
+    ck_assert_int_eq(memcmp(p->data, text, p->n_data), 0);
+}

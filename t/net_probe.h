@@ -62,6 +62,12 @@ vetch_transport *np_adopt(int fd);
     } while (0)
 void np_turn(void);
 
+/* Close what is open, see that everything ended, and free the probes. */
+void np_finish(struct probe ends[2]);
+void np_write_all(vetch_transport *t, const char *text);
+/* This, and no more, was received. */
+void np_assert_data(const struct probe *p, const char *text);
+
 /* n bytes of a pattern in which every position shows. */
 char *np_pattern(size_t n);
 
