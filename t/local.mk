@@ -51,6 +51,7 @@ unit_tests = \
 	t/test_promise_model \
 	t/test_promise_oom \
 	t/test_queue \
+	t/test_race \
 	t/test_reactor \
 	t/test_reactor_end \
 	t/test_ready \
