@@ -38,6 +38,8 @@ unit_tests = \
 	t/test_http_timeouts \
 	t/test_inflate \
 	t/test_listener \
+	t/test_listener_shortage \
+	t/test_listener_stop \
 	t/test_log \
 	t/test_map \
 	t/test_million \
@@ -127,6 +129,8 @@ t_libharness_la_SOURCES = \
 	t/http_process.c \
 	t/http_process.h \
 	t/harness.h \
+	t/listener_probe.c \
+	t/listener_probe.h \
 	t/net_probe.c \
 	t/net_probe.h \
 	t/promise_graph.c \
