@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <vetch/testing.h>
+
 #define KIND ((enum np_kind)_i)
 
 static struct probe ends[2];
@@ -103,6 +105,30 @@ START_TEST(a_connection_that_is_over_has_no_scope)
 }
 END_TEST
 
+START_TEST(without_any_memory_lost_waits_all_the_same)
+{
+    struct pk_op other = { 0 };
+    vetch_promise *p;
+
+    connect_with_child(KIND, PK_NOTE);
+    p = pk_start(&other);
+    vetch_testing_fail_allocation(1, true);
+    for (int i = 0; i < 200; i++) /* takes the reactor's reserve, too */
+        vetch_promise_unref(vetch_finally(vetch_promise_ref(p), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "out of memory"));
+    vetch_transport_abort(ends[0].t);
+    vt_run_ready();
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert(!np_has(&ends[0], NP_LOST));
+    vetch_testing_fail_allocation(0, false);
+    pk_stop(&op);
+    np_until(np_has(&ends[0], NP_LOST));
+    pk_resolve_number(&other, 1);
+    vetch_promise_unref(p);
+    finish();
+}
+END_TEST
+
 /* As the connection of vetch_connect() that nobody takes. */
 START_TEST(a_connection_that_nobody_takes_waits_for_its_children)
 {
@@ -148,6 +174,7 @@ main(void)
     ADD(a_child_that_fails_ends_the_connection);
     ADD(a_child_that_ends_well_changes_nothing);
     ADD(a_connection_that_is_over_has_no_scope);
+    ADD(without_any_memory_lost_waits_all_the_same);
     ADD(a_connection_that_nobody_takes_waits_for_its_children);
     ADD(the_end_of_the_reactor_ends_the_scope);
     suite_add_tcase(suite, tcase);

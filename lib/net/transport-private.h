@@ -115,7 +115,8 @@ struct vetch_transport {
     vetch_buffer *input; /* what the protocol left, or NULL */
     vetch_error *reason; /* the first thing that went wrong */
     vetch_listener *listener;
-    vetch_scope *scope; /* made on first use */
+    vetch_scope *scope;         /* made on first use, with */
+    vetch_promise *scope_watch; /* the memory for waiting until it is empty */
     char *peer_name, *local_name;
     struct vetch__member member;
     struct vetch__timer timer; /* until closed; before, the protocol's */

@@ -492,6 +492,8 @@ scope_ended(void *ctx, size_t index, vetch_promise *end)
 
     (void)index;
     vetch_promise_unref(end);
+    vetch__free(t->scope_watch);
+    t->scope_watch = NULL;
     t->flags |= VETCH__T_SCOPE_ENDED;
     vetch__transport_attend_later(t);
     vetch_transport_unref(t);
@@ -502,21 +504,32 @@ scope_ended(void *ctx, size_t index, vetch_promise *end)
 static bool
 scope_is_over(vetch_transport *t)
 {
-    vetch_promise *end;
-
     if (t->scope == NULL || t->flags & VETCH__T_SCOPE_ENDED)
         return true;
     if (t->flags & VETCH__T_SCOPE_ENDING)
         return false;
     t->flags |= VETCH__T_SCOPE_ENDING;
     vetch_scope_cancel(t->scope);
-    end = vetch_scope_end(t->scope);
-    if (vetch__watch(t->reactor, end, scope_ended, t, 0) == NULL) {
-        vetch_promise_unref(end);
-        return true;
-    }
     vetch_transport_ref(t);
+    vetch__watch_embedded(t->reactor, t->scope_watch, vetch_scope_end(t->scope),
+                          scope_ended, t);
     return false;
+}
+
+static vetch_scope *
+make_scope(vetch_transport *t)
+{
+    vetch_scope *scope;
+
+    t->scope_watch = vetch__malloc(sizeof(*t->scope_watch));
+    scope = t->scope_watch != NULL ? vetch_scope_new() : NULL;
+    if (scope == NULL) {
+        vetch__free(t->scope_watch);
+        t->scope_watch = NULL;
+        return NULL;
+    }
+    vetch_scope_keep_errors_apart(scope, child_failed, t);
+    return scope;
 }
 
 vetch_scope *
@@ -529,11 +542,8 @@ vetch_transport_scope(vetch_transport *t)
         errno = ENOTCONN;
         return NULL;
     }
-    if (t->scope == NULL) {
-        t->scope = vetch_scope_new();
-        if (t->scope != NULL)
-            vetch_scope_keep_errors_apart(t->scope, child_failed, t);
-    }
+    if (t->scope == NULL)
+        t->scope = make_scope(t);
     return t->scope;
 }
 
