@@ -85,7 +85,8 @@ thread_tests = \
 	t/test_executor \
 	t/test_signal \
 	t/test_post \
-	t/test_version
+	t/test_version \
+	t/test_wrong_thread
 
 # Too long for valgrind; the sanitizers run them.
 long_tests = \

@@ -55,6 +55,7 @@ settle_elsewhere(void *deferred)
     ck_assert(!vetch_deferred_resolve(deferred, &n_freed, count_freed));
     ck_assert(
         !vetch_deferred_reject(deferred, vetch_error_new(VETCH_EUSER, "no")));
+    ck_assert(!vetch_deferred_follow(deferred, vetch_resolved(NULL, NULL)));
     return NULL;
 }
 
@@ -103,11 +104,22 @@ START_TEST(with_debugging_on_another_reactor_s_thread_is_refused_too)
 }
 END_TEST
 
+static void
+never_done(const vetch_error *error, void *result, void *ctx)
+{
+    (void)error;
+    (void)result;
+    (void)ctx;
+    ck_abort_msg("a callback was taken on a wrong thread");
+}
+
 static void *
 link_elsewhere(void *promise)
 {
     assert_refused(vetch_then(promise, NULL, NULL), VETCH_EMISUSE);
     assert_refused(vetch_finally(promise, count_freed, NULL), VETCH_EMISUSE);
+    assert_refused(vetch_shield(promise), VETCH_EMISUSE);
+    vetch_callback(promise, never_done, NULL);
     vetch_promise_cancel(promise);
     return NULL;
 }

@@ -171,6 +171,8 @@ vetch_shield(vetch_promise *p)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *shield;
 
+    if (!vetch__promise_right_thread(p))
+        return &vetch__misused;
     if (r == NULL) {
         vetch_promise_unref(p);
         return &vetch__closed;

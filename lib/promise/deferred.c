@@ -81,7 +81,7 @@ vetch_deferred_follow(vetch_deferred *d, vetch_promise *q)
 {
     vetch_promise *p = vetch__deferred_node(d);
 
-    if (decided(p)) {
+    if (!open_here(p)) {
         vetch_promise_unref(q);
         return false;
     }
