@@ -146,6 +146,22 @@ START_TEST(after_a_second_in_vain_those_who_wait_are_refused)
 }
 END_TEST
 
+START_TEST(a_reserve_that_was_lost_is_made_again)
+{
+    struct server s;
+    int c;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    close(vt_reactor->net->reserve_fd);
+    vt_reactor->net->reserve_fd = -1;
+    c = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    ck_assert_int_ge(vt_reactor->net->reserve_fd, 0);
+    close(c);
+    lp_stop(&s);
+}
+END_TEST
+
 START_TEST(by_default_the_log_hears_of_it_once_a_second)
 {
     struct shortage sh;
@@ -182,6 +198,7 @@ main(void)
     tcase_add_test(tc, it_goes_on_as_soon_as_a_connection_ends);
     tcase_add_test(tc, a_descriptor_to_spare_does_not_lift_the_limit);
     tcase_add_test(tc, after_a_second_in_vain_those_who_wait_are_refused);
+    tcase_add_test(tc, a_reserve_that_was_lost_is_made_again);
     tcase_add_test(tc, by_default_the_log_hears_of_it_once_a_second);
     tcase_add_test(tc, a_starved_listener_can_be_stopped);
     /* valgrind's own accept takes a connection and drops it where the kernel's

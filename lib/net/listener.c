@@ -153,6 +153,14 @@ report(vetch_listener *l, int errnum)
     vetch_error_unref(e);
 }
 
+/* It may be missing: another thread was quicker to take the descriptor. */
+static void
+keep_reserve(struct vetch__net *net)
+{
+    if (vetch__unlikely(net->reserve_fd < 0))
+        net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* Make room for one descriptor, and use it to send away those who wait. */
 static void
 refuse_those_who_wait(vetch_listener *l)
@@ -167,7 +175,8 @@ refuse_those_who_wait(vetch_listener *l)
         close(fd);
         n++;
     }
-    net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    net->reserve_fd = -1;
+    keep_reserve(net);
 }
 
 /* Something is missing that may come back. */
@@ -254,6 +263,7 @@ accept_one(vetch_listener *l)
     if (fd < 0)
         return accept_failed(l, errno);
     l->backoff = 0;
+    keep_reserve(l->reactor->net);
     t = vetch__socket_transport_new(l->reactor, fd, &address.any, len);
     if (t == NULL) {
         close(fd);
@@ -445,8 +455,7 @@ prepare(vetch_reactor *r)
     if (net == NULL)
         return NULL;
     net->wake_starved = wake_starved;
-    if (net->reserve_fd < 0)
-        net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    keep_reserve(net);
     return net;
 }
 
