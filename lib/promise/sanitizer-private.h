@@ -31,7 +31,13 @@
 #endif
 
 #ifdef VETCH__ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+/* Forget the frames of tasks that never returned, before others get the
+ * memory. */
+#define VETCH__STACK_CLEAN(low, size) ASAN_UNPOISON_MEMORY_REGION(low, size)
+#else
+#define VETCH__STACK_CLEAN(low, size) ((void)0)
 #endif
 #ifdef VETCH__TSAN
 #include <sanitizer/tsan_interface.h>

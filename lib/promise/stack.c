@@ -80,6 +80,7 @@ vetch__stacks_free(struct vetch__stacks *s)
         s->slabs = slab->next;
         for (size_t i = 0; i < STACKS_PER_SLAB; i++)
             VETCH__STACK_DEREGISTER(slab->valgrind_ids[i]);
+        VETCH__STACK_CLEAN(slab->base, s->stride * STACKS_PER_SLAB);
         munmap(slab->base, s->stride * STACKS_PER_SLAB);
         vetch__free(slab);
     }
