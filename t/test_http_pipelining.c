@@ -1,6 +1,7 @@
 /* Several requests on one connection at once: the order of answers, and what
  * bounds them. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,44 @@ START_TEST(large_answers_wait_for_their_turn)
     hear_path(&t, "/later/1");
     ck_assert_uint_eq(ht_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 300000);
+    ht_hang_up(&t);
+    drop_waiting();
+    free(body);
+    ht_end();
+}
+END_TEST
+
+/* libevent #1350 #1466: the hard cap is the connection's, not each answer's;
+ * and what was taken arrives. */
+START_TEST(held_answers_share_one_hard_cap)
+{
+    const size_t len = 6000000;
+    char *body = calloc(1, len);
+    struct talk t;
+    unsigned i;
+
+    start(NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/later/1") GET("/later/2") GET("/later/3") GET("/later/4"));
+    for (i = 3; i >= 2; i--)
+        ck_assert_int_eq(
+            vetch_http_reply(waiting[i].request, 200, NULL, body, len), 0);
+    ck_assert_int_eq(vetch_http_reply(waiting[1].request, 200, NULL, body, len),
+                     -1);
+    ck_assert_int_eq(errno, ENOBUFS);
+    ck_assert_int_eq(vetch_http_reply(waiting[1].request, 503, NULL, "", 0), 0);
+    vetch_http_reply_begin(waiting[0].request, 200, NULL);
+    while (vetch_http_reply_write(waiting[0].request, body, 100000) == 0)
+        continue;
+    ck_assert_int_eq(errno, ENOBUFS);
+    ck_assert_int_eq(vetch_http_reply_end(waiting[0].request), 0);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_ge(t.n_body, 4000000);
+    ck_assert_uint_eq(ht_hear(&t), 503);
+    for (i = 2; i < 4; i++) {
+        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert_uint_eq(t.n_body, len);
+    }
     ht_hang_up(&t);
     drop_waiting();
     free(body);
@@ -367,6 +406,7 @@ main(void)
     tcase_add_test(tc, requests_in_one_read_are_answered_in_order);
     tcase_add_test(tc, cve_2026_54273_answers_keep_the_order_of_requests);
     tcase_add_test(tc, large_answers_wait_for_their_turn);
+    tcase_add_test(tc, held_answers_share_one_hard_cap);
     tcase_add_test(tc, unsafe_requests_run_alone);
     tcase_add_test(tc, a_refused_request_is_answered_after_those_before_it);
     tcase_add_test(tc, random_orders_of_answers_come_out_in_order);

@@ -32,13 +32,28 @@ is_writer(const vetch_http_request *r)
     return vetch__http_writer(r->conn) == r;
 }
 
-/* Whether `n` more bytes are within the hard cap; else -1 and ENOBUFS. */
+/* What waits to be sent to the client, in the transport and held. */
+static size_t
+waiting_bytes(const struct vetch__http_conn *c)
+{
+    size_t n = vetch_transport_buffered(c->transport);
+    const struct vetch__list *link;
+
+    if (vetch__likely(c->n_in_flight == 1))
+        return n;
+    for (link = c->requests.next; link != &c->requests; link = link->next)
+        n += vetch__buffer_len(
+            &vetch__container(link, vetch_http_request, link)->held);
+    return n;
+}
+
+/* Whether `n` more bytes are within the hard cap; else -1 and ENOBUFS. So what
+ * is held can always be given to the transport when its turn comes. */
 static int
 check_cap(const vetch_http_request *r, size_t n)
 {
     size_t cap = r->server->limits.cap_bytes;
-    size_t used = is_writer(r) ? vetch_transport_buffered(r->conn->transport)
-                               : vetch__buffer_len(&r->held);
+    size_t used = waiting_bytes(r->conn);
 
     if (n <= cap && used <= cap - n)
         return 0;
@@ -452,7 +467,8 @@ vetch_http_reply_begin(vetch_http_request *r, unsigned status, const char *type)
     bool direct;
 
     VETCH_CHECK(r != NULL, EINVAL, -1);
-    if (check_answer(r, status, type, 0) < 0)
+    if (check_answer(r, status, type, 0) < 0 ||
+        (r->conn != NULL && check_cap(r, head_bound(r, type_len)) < 0))
         return -1;
     r->answer = VETCH__A_BEGUN;
     r->continued = true; /* a 100 would stand in the middle of the answer */
