@@ -31,6 +31,7 @@ unit_tests = \
 	t/test_http_pool \
 	t/test_http_random \
 	t/test_http_reentry \
+	t/test_http_refusals \
 	t/test_http_server \
 	t/test_http_stop \
 	t/test_http_reuse \

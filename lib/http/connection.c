@@ -212,7 +212,7 @@ handler_is_over(vetch_http_request *r, const vetch_error *error)
                   "%s %.*s: %s", vetch__http_method_name(r->head.method),
                   (int)(r->path_len < 512 ? r->path_len : 512), r->path,
                   vetch_error_text(error));
-    vetch_buffer_clear(&r->fields);
+    vetch__http_reply_forget_fields(r);
     if (r->conn != NULL && r->answer == VETCH__A_NONE)
         vetch__http_reply_error(r, 500, NULL);
     else if (r->conn != NULL && r->answer == VETCH__A_BEGUN)
@@ -309,22 +309,29 @@ enlist(struct vetch__http_conn *c, vetch_http_request *r)
     vetch__http_deadline_reset(c);
 }
 
+/* r has not been enlisted yet. */
+static void
+refuse(struct vetch__http_conn *c, vetch_http_request *r, unsigned status,
+       const char *why)
+{
+    c->last = true;
+    enlist(c, r);
+    r->called = true; /* there is no handler to wait for */
+    r->close = true;
+    r->body_done = true;
+    vetch__http_reply_error(r, status, why);
+}
+
 void
 vetch__http_conn_refuse(struct vetch__http_conn *c, unsigned status,
                         const char *why)
 {
     vetch_http_request *r = vetch__http_request_take(c->server);
 
-    c->last = true;
-    if (r == NULL) {
+    if (r != NULL)
+        refuse(c, r, status, why);
+    else
         vetch__http_conn_abort(c);
-        return;
-    }
-    enlist(c, r);
-    r->called = true; /* there is no handler to wait for */
-    r->close = true;
-    r->body_done = true;
-    vetch__http_reply_error(r, status, why);
 }
 
 static void
@@ -399,10 +406,7 @@ take_head(struct vetch__http_conn *c, vetch_buffer *input, size_t len)
         return false;
     }
     if (vetch__http_parse_request(&r->head, data, len) == VETCH__HTTP_REFUSED) {
-        struct vetch__http_refusal refusal = r->head.refusal;
-
-        vetch__http_request_give(r);
-        vetch__http_conn_refuse(c, refusal.status, refusal.why);
+        refuse(c, r, r->head.refusal.status, r->head.refusal.why);
         return false;
     }
     r->safe = is_safe(&r->head);

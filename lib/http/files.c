@@ -242,7 +242,7 @@ serve_file(vetch_http_request *r, void *ctx)
     if (r->conn != NULL && r->answer == VETCH__A_NONE) {
         unsigned status = status_of(errno);
 
-        vetch_buffer_clear(&r->fields);
+        vetch__http_reply_forget_fields(r);
         vetch__http_reply_error(r, status, NULL);
     }
     return NULL;

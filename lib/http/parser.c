@@ -540,6 +540,7 @@ vetch__http_parse_request(struct vetch__http_head *h, const char *data,
     p.head = h;
     p.data = data;
     p.len = len;
+    h->method = VETCH__HTTP_GET; /* what is refused may have none */
     h->target = h->host = h->query = (struct vetch__slice){ 0, 0 };
     if (!split(&p, HTTP_REQUEST)) {
         if (h->refusal.status != 0)

@@ -56,7 +56,7 @@ refuse(vetch_http_request *r, unsigned status, const char *why,
         r->called = true; /* it never will be */
     else
         vetch__http_request_cancel(r);
-    vetch_buffer_clear(&r->fields);
+    vetch__http_reply_forget_fields(r);
     if (r->conn != NULL && r->answer == VETCH__A_NONE)
         vetch__http_reply_error(r, status, why);
 }

@@ -333,6 +333,13 @@ vetch_http_reply_set_header(vetch_http_request *r, const char *name,
     return 0;
 }
 
+void
+vetch__http_reply_forget_fields(vetch_http_request *r)
+{
+    vetch_buffer_clear(&r->fields);
+    r->own_date = false;
+}
+
 /* A head that announces `length` bytes, and the body behind it if it fits;
  * *ret_rest tells if it did not. */
 static int

@@ -43,6 +43,7 @@ init(vetch_http_request *r)
     r->held_fd = -1;
     r->match.n_params = 0;
     r->head.fields.n = 0;
+    r->head.method = VETCH__HTTP_GET; /* if it is refused before it has one */
 }
 
 static vetch_http_request *

@@ -210,6 +210,8 @@ void vetch__http_body_fail(vetch_http_request *r, vetch_error *error);
 void vetch__http_body_too_slow(vetch_http_request *r);
 
 /* ---- reply.c ---- */
+/* What the user set was for another answer than the one that follows. */
+void vetch__http_reply_forget_fields(vetch_http_request *r);
 /* Answer with a status and its reason as plain text; `why` may be NULL. Never
  * fails: without memory the connection is aborted. */
 void vetch__http_reply_error(vetch_http_request *r, unsigned status,
