@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "http/server-private.h"
 #include "http_talk.h"
 
 #define POST "POST / HTTP/1.1\r\nHost: a\r\n"
@@ -336,6 +337,24 @@ START_TEST(continue_is_said_at_the_first_read)
 }
 END_TEST
 
+/* The client has gone, and the server is about to be told. */
+START_TEST(continue_to_nobody_rejects_the_read)
+{
+    struct stream s;
+    struct talk t;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    vetch_transport_abort(s.request->conn->transport);
+    read_piece(&s);
+    ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
+    ht_hang_up(&t);
+    vetch_deferred_unref(s.end);
+    ht_end();
+}
+END_TEST
+
 /* libevent 588, 634: refuse early, without reading. */
 START_TEST(an_early_answer_closes_but_arrives)
 {
@@ -621,6 +640,7 @@ main(void)
     tcase_add_test(tc, tiny_chunks_come_together);
     tcase_add_test(tc, the_end_of_a_stream_may_come_late);
     tcase_add_test(tc, continue_is_said_at_the_first_read);
+    tcase_add_test(tc, continue_to_nobody_rejects_the_read);
     tcase_add_test(tc, an_early_answer_closes_but_arrives);
     tcase_add_test(tc, what_is_not_read_is_not_received);
     tcase_add_test(tc, a_truncated_stream_rejects_the_read);

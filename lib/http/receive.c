@@ -304,6 +304,7 @@ vetch_http_request_read(vetch_http_request *r)
     p = vetch_deferred_promise(r->reader);
     if (!r->continued && r->conn->left == 0)
         vetch__http_reply_continue(r);
-    vetch__http_conn_settle(r->conn);
+    if (r->conn != NULL) /* else nobody was there to be told */
+        vetch__http_conn_settle(r->conn);
     return p;
 }
