@@ -49,11 +49,20 @@ say()
 host='Host: a\r\nConnection: close\r\n'
 
 start
-for method in GET POST PUT DELETE PATCH PROPFIND M-SEARCH OPTIONS; do
+# All that the parser knows, but for the two below: they are answered otherwise.
+for method in GET POST PUT DELETE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND \
+    PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT \
+    MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK \
+    UNLINK SOURCE; do
     say "$method /any/path?x HTTP/1.1\r\n${host}Content-Length: 5\r\n\r\nhello"
     printed_line '^HTTP/1.1 200 OK$'
     printed_line '^hello$'
 done
+say "HEAD / HTTP/1.1\r\n${host}Content-Length: 5\r\n\r\nhello"
+printed_line '^HTTP/1.1 200 OK$'
+printed_line '^Content-Length: 5$'
+say 'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n'
+printed_line '^HTTP/1.1 200 OK$'
 say "POST / HTTP/1.1\r\n${host}Content-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
 printed_line '^Content-Type: a/b$'
 printed_line '^Content-Length: 5$'
