@@ -210,7 +210,7 @@ say_where(const struct settings *set)
 static void
 say_what_was_cut(const vetch_results *reports)
 {
-    for (size_t i = 0; i < vetch_results_count(reports); i++) {
+    for (size_t i = 0; i < N_SERVERS; i++) {
         const vetch_http_server_report *report =
             vetch_results_value(reports, i);
 

@@ -194,15 +194,15 @@ select_codes(struct selection *s, const char *codes)
 static void
 select_every(struct selection *s)
 {
-    for (char c = 'A'; c <= 'Z'; c++)
-        select_code(s, &c, 1);
+    for (const char *c = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"; *c != '\0'; c++)
+        select_code(s, c, 1);
 }
 
 /* Makes the array of flags of what was selected. */
 static void
 list_flags(struct run *run, const struct selection *s)
 {
-    run->flags = calloc(LETTERS * LETTERS, sizeof(*run->flags));
+    run->flags = calloc((size_t)LETTERS * LETTERS, sizeof(*run->flags));
     if (run->flags == NULL)
         give_up(run, "the list of flags");
     for (int i = 0; i < LETTERS * LETTERS && run->n_flags < s->limit; i++) {

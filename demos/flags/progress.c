@@ -42,7 +42,9 @@ draw(const struct run *run, size_t done, double elapsed)
 
     format_time(gone, sizeof(gone), elapsed);
     format_time(left, sizeof(left),
-                done > 0 ? (double)(run->n_flags - done) / rate : -1.0);
+                done > 0
+                    ? elapsed * (double)(run->n_flags - done) / (double)done
+                    : -1.0);
     snprintf(figures, sizeof(figures), "%3zu%% %zu/%zu  %s  %.1f/s  %s left",
              100 * done / run->n_flags, done, run->n_flags, gone, rate, left);
     /* One column stays free: writing into the last one may wrap the line. */

@@ -285,9 +285,10 @@ const struct file *
 find_file(const char *path)
 {
     struct file key;
+    size_t len = strlen(path);
 
-    if (n_files == 0 || strlen(path) >= sizeof(key.path))
+    if (n_files == 0 || len >= sizeof(key.path))
         return NULL;
-    strcpy(key.path, path);
+    memcpy(key.path, path, len + 1);
     return bsearch(&key, files, n_files, sizeof(*files), compare_files);
 }
