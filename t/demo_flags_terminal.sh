@@ -50,7 +50,7 @@ done
 stop_flagserver
 
 # Where there is a loop, the bar's clock goes on while nothing arrives.
-start_flagserver --delay 1.2
+start_flagserver --delay 2
 for program in flags2_promises flags3_callbacks; do
     run "$top_builddir/t/pty" 100 "$flags/$program" -s DELAY \
         -b "$delay_url" -d "$scratch/flags" BR
