@@ -1,5 +1,7 @@
 /* One thread, two worlds: a GLib timer and a vetch task take turns counting,
  * and GLib's end of a pipe is fed by vetch. */
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,28 +27,39 @@ byte_came(GIOChannel *channel, GIOCondition condition, gpointer data)
 
     (void)condition;
     (void)data;
-    if (read(g_io_channel_unix_get_fd(channel), &byte, 1) == 1)
-        printf("GLib read '%c'\n", byte), glib_bytes++;
+    if (read(g_io_channel_unix_get_fd(channel), &byte, 1) == 1) {
+        printf("GLib read '%c'\n", byte);
+        glib_bytes++;
+    }
     return G_SOURCE_CONTINUE;
 }
 
-/* A task of vetch's, which feeds the pipe. */
+/* Writes a digit into the pipe, in a while. */
+static vetch_error *
+feed(int fd, int digit)
+{
+    char byte = (char)('0' + digit);
+    vetch_error *error = NULL;
+
+    vetch_await(vetch_sleep(0.02), &error);
+    if (error != NULL)
+        return error;
+    printf("vetch's task: %d\n", digit);
+    return write(fd, &byte, 1) == 1 ? NULL
+                                    : vetch_error_from_errno(errno, "write");
+}
+
+/* A task of vetch's: it feeds the pipe, and waits until GLib is through. */
 static vetch_promise *
 count(void *ctx)
 {
-    int fd = *(int *)ctx;
+    vetch_error *error = NULL;
 
-    for (int i = 1; i <= TICKS; i++) {
-        char byte = (char)('0' + i);
-
-        vetch_await(vetch_sleep(0.02), NULL);
-        printf("vetch's task: %d\n", i);
-        if (write(fd, &byte, 1) != 1)
-            return vetch_rejected(vetch_error_from_errno(errno, "write"));
-    }
-    while (glib_ticks < TICKS || glib_bytes < TICKS)
-        vetch_await(vetch_sleep(0.005), NULL);
-    return NULL;
+    for (int i = 1; error == NULL && i <= TICKS; i++)
+        error = feed(*(int *)ctx, i);
+    while (error == NULL && (glib_ticks < TICKS || glib_bytes < TICKS))
+        vetch_await(vetch_sleep(0.005), &error);
+    return error != NULL ? vetch_rejected(error) : NULL;
 }
 
 static guint
