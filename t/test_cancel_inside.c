@@ -212,6 +212,51 @@ START_TEST(rule_09_operation_may_follow_another_while_a_request_is_under_way)
 }
 END_TEST
 
+enum { N_ASKED = 4 };
+
+struct asked {
+    vetch_promise *promises[N_ASKED]; /* borrowed */
+    vetch_deferred *deferred;         /* of one of the first three */
+    struct pk_op detour;
+};
+
+static void
+ask_and_divert(vetch_deferred *d, void *ctx)
+{
+    struct asked *asked = ctx;
+
+    for (int i = 0; i < N_ASKED - 1; i++)
+        vetch_promise_cancel(asked->promises[i]);
+    ck_assert(vetch_deferred_follow(asked->deferred, pk_start(&asked->detour)));
+    asked->deferred = vetch_deferred_unref(asked->deferred);
+    vetch_promise_cancel(asked->promises[N_ASKED - 1]);
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+/* Whichever it is of those that wait to be told: the others still are. */
+START_TEST(rule_09_one_of_several_that_were_asked_may_follow_another)
+{
+    struct asked asked = { .detour = { .on_cancel = PK_NOTE } };
+    struct pk_op ops[N_ASKED] = { { 0 } }; /* which agree */
+    vetch_deferred *d = vetch_deferred_new(ask_and_divert, &asked);
+    vetch_promise *first = vetch_deferred_promise(d);
+
+    asked.deferred = vetch_deferred_new(never_told, NULL);
+    for (int i = 0; i < N_ASKED; i++)
+        asked.promises[i] = i == _i ? vetch_deferred_promise(asked.deferred)
+                                    : pk_start(&ops[i]);
+    vetch_promise_cancel(first);
+    vetch_deferred_unref(d);
+    pk_expect_error(first, VETCH_ECANCELED);
+    ck_assert_uint_eq(asked.detour.canceled, 1);
+    pk_stop(&asked.detour);
+    for (int i = 0; i < N_ASKED; i++) {
+        ck_assert_uint_eq(ops[i].canceled, i != _i);
+        pk_expect_error(asked.promises[i], VETCH_ECANCELED);
+    }
+}
+END_TEST
+
 static void
 add_inside(Suite *suite)
 {
@@ -227,6 +272,9 @@ add_inside(Suite *suite)
     tcase_add_test(tc, rule_09_canceller_may_cancel_other_promises);
     tcase_add_test(
         tc, rule_09_operation_may_follow_another_while_a_request_is_under_way);
+    tcase_add_loop_test(
+        tc, rule_09_one_of_several_that_were_asked_may_follow_another, 0,
+        N_ASKED - 1);
     suite_add_tcase(suite, tc);
 }
 
