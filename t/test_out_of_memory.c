@@ -114,6 +114,102 @@ START_TEST(rule_13_link_that_cannot_be_made_cancels_and_returns_its_promise)
 }
 END_TEST
 
+typedef vetch_promise *(*combine_fn)(vetch_promise *const *promises, size_t n);
+static const combine_fn combinators[] = { vetch_all, vetch_all_settled,
+                                          vetch_race, vetch_any };
+
+START_TEST(rule_13_combinator_that_cannot_be_made_stops_its_children)
+{
+    struct pk_op ops[3] = { { .on_cancel = PK_NOTE },
+                            { .on_cancel = PK_NOTE },
+                            { .on_cancel = PK_NOTE } };
+    vetch_promise *children[3], *p;
+
+    for (int i = 0; i < 3; i++)
+        children[i] = pk_start(&ops[i]);
+    no_memory_at_all();
+    p = combinators[_i](children, 3);
+    memory_again();
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(ops[i].canceled, 1);
+    pk_resolve_number(&ops[0], 1); /* all the same */
+    pk_stop(&ops[2]);
+    pk_expect_pending(p); /* until all have stopped */
+    pk_stop(&ops[1]);
+    pk_expect_error(p, VETCH_ENOMEM);
+}
+END_TEST
+
+START_TEST(rule_13_timeout_that_cannot_be_made_stops_the_work)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = pk_start(&op);
+
+    no_memory_at_all();
+    p = vetch_timeout(p, 1000);
+    memory_again();
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_expect_pending(p);
+    pk_stop(&op);
+    pk_expect_error(p, VETCH_ENOMEM);
+}
+END_TEST
+
+START_TEST(rule_13_link_to_a_settled_promise_fails_at_once)
+{
+    struct pk_thing thing = { 0 };
+    vetch_promise *p = pk_value(&thing);
+
+    no_memory_at_all();
+    p = vetch_then(p, pk_never_value, NULL);
+    memory_again();
+    pk_assert_error(p, VETCH_ENOMEM);
+    vetch_promise_unref(p);
+    pk_assert_freed(&thing);
+}
+END_TEST
+
+START_TEST(rule_13_scope_that_cannot_take_a_child_cancels_the_others)
+{
+    struct pk_op ops[2] = { { .on_cancel = PK_NOTE },
+                            { .on_cancel = PK_NOTE } };
+    vetch_scope *scope = vetch_scope_new();
+    vetch_promise *p = pk_start(&ops[1]), *end;
+
+    vetch_scope_add(scope, pk_start(&ops[0]));
+    no_memory_at_all();
+    vetch_scope_add(scope, p);
+    memory_again();
+    ck_assert_uint_eq(ops[0].canceled, 1);
+    ck_assert_uint_eq(ops[1].canceled, 1);
+    end = vetch_scope_end(scope);
+    pk_stop(&ops[1]);
+    pk_expect_pending(end);
+    pk_stop(&ops[0]);
+    pk_expect_error(end, VETCH_ENOMEM);
+    vetch_scope_unref(scope);
+}
+END_TEST
+
+START_TEST(rule_13_callback_without_memory_stops_the_work)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    struct pk_done done = { 0 };
+    vetch_promise *p = pk_start(&op);
+
+    no_memory_at_all();
+    vetch_callback(p, pk_on_done, &done);
+    memory_again();
+    vt_run_ready();
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert_uint_eq(done.ran, 0);
+    pk_resolve_number(&op, 1); /* even if it succeeds all the same */
+    vt_run_ready();
+    ck_assert_uint_eq(done.ran, 1);
+    ck_assert_int_eq(done.code, VETCH_ENOMEM);
+}
+END_TEST
+
 START_TEST(rule_13_nothing_below_runs_before_the_work_has_stopped)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -207,6 +303,82 @@ START_TEST(rule_13_finally_that_cannot_be_made_is_leaked_and_told)
 }
 END_TEST
 
+/* ---- when even the reserve is used up ---- */
+
+static struct pk_op greedy;
+static struct pk_link ignored;
+
+/* A chain that holds all of it. */
+static vetch_promise *
+use_up_the_reserve(void)
+{
+    vetch_promise *p, *next;
+
+    greedy = (struct pk_op){ .on_cancel = PK_NOTE };
+    next = pk_start(&greedy);
+    no_memory_at_all();
+    do {
+        p = next;
+        next = vetch_finally(p, pk_on_end, &ignored);
+    } while (next != p);
+    memory_again();
+    return p;
+}
+
+static void
+give_it_back(vetch_promise *p)
+{
+    pk_stop(&greedy);
+    pk_expect_error(p, VETCH_ENOMEM);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "leaked"));
+}
+
+START_TEST(rule_13_child_that_cannot_be_watched_is_told_to_stop)
+{
+    vetch_promise *p, *reserve = use_up_the_reserve();
+    struct pk_op ops[2] = { { .on_cancel = PK_NOTE },
+                            { .on_cancel = PK_NOTE } };
+    vetch_promise *children[] = { pk_start(&ops[0]), pk_start(&ops[1]) };
+
+    vetch_testing_fail_allocation(4, true); /* the first watch's */
+    p = vetch_all(children, 2);
+    memory_again();
+    ck_assert_uint_eq(ops[0].canceled, 1);
+    ck_assert_uint_eq(ops[1].canceled, 1);
+    pk_expect_error(p, VETCH_ENOMEM);
+    pk_stop(&ops[0]);
+    pk_stop(&ops[1]);
+    give_it_back(reserve);
+}
+END_TEST
+
+/* A cancel would have to see to it that the value stays until the answer, which
+ * others want, has settled. */
+START_TEST(rule_13_cancel_without_memory_waits_for_a_shared_answer)
+{
+    vetch_promise *reserve = use_up_the_reserve();
+    struct pk_thing thing = { 0 };
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *answer = pk_start(&op), *p;
+    struct pk_link link = { .answer = vetch_promise_ref(answer) };
+
+    p = vetch_then(pk_value(&thing), pk_on_value, &link);
+    vt_run_ready();
+    no_memory_at_all();
+    vetch_promise_cancel(p);
+    pk_expect_pending(p);
+    memory_again();
+    pk_assert_alive(&thing);
+    ck_assert_uint_eq(op.canceled, 0);
+    pk_resolve_number(&op, 1);
+    pk_expect_error(p, VETCH_ECANCELED);
+    pk_assert_freed(&thing);
+    pk_expect_value(answer, 1);
+    give_it_back(reserve);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
 START_TEST(rule_13_reserve_comes_back)
 {
     for (int round = 0; round < 10; round++) {
@@ -250,11 +422,20 @@ add_claims(Suite *suite)
         tc, rule_13_operations_that_cannot_start_share_an_immortal_promise);
     tcase_add_test(
         tc, rule_13_link_that_cannot_be_made_cancels_and_returns_its_promise);
+    tcase_add_loop_test(
+        tc, rule_13_combinator_that_cannot_be_made_stops_its_children, 0, 4);
+    tcase_add_test(tc, rule_13_timeout_that_cannot_be_made_stops_the_work);
+    tcase_add_test(tc, rule_13_link_to_a_settled_promise_fails_at_once);
+    tcase_add_test(tc,
+                   rule_13_scope_that_cannot_take_a_child_cancels_the_others);
+    tcase_add_test(tc, rule_13_callback_without_memory_stops_the_work);
     tcase_add_test(tc, rule_13_nothing_below_runs_before_the_work_has_stopped);
     tcase_add_test(tc, rule_13_shared_promise_is_left_alone);
     tcase_add_test(tc, rule_13_branched_promise_is_left_alone);
     tcase_add_test(tc, rule_13_finally_is_made_from_the_reserve);
     tcase_add_test(tc, rule_13_finally_that_cannot_be_made_is_leaked_and_told);
+    tcase_add_test(tc, rule_13_child_that_cannot_be_watched_is_told_to_stop);
+    tcase_add_test(tc, rule_13_cancel_without_memory_waits_for_a_shared_answer);
     tcase_add_test(tc, rule_13_reserve_comes_back);
     tcase_add_test(tc, rule_13_error_without_memory_is_an_error);
     suite_add_tcase(suite, tc);
