@@ -78,6 +78,47 @@ START_TEST(rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel)
 }
 END_TEST
 
+START_TEST(rule_09_error_handler_next_to_a_shared_promise_hears_it_soon)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    struct pk_link handled = { .same = true };
+    vetch_promise *held = pk_start(&op);
+    vetch_promise *p = vetch_handle(vetch_promise_ref(held), pk_never_value,
+                                    pk_on_error, &handled);
+
+    vetch_promise_cancel(p);
+    ck_assert_uint_eq(handled.ran, 0); /* handlers run from the ready queue */
+    pk_expect_error(p, VETCH_ECANCELED);
+    ck_assert_int_eq(handled.code, VETCH_ECANCELED);
+    pk_resolve_number(&op, 3);
+    pk_expect_value(held, 3);
+}
+END_TEST
+
+static unsigned n_ends;
+
+static void
+count_end(void *ctx)
+{
+    ck_assert_ptr_null(ctx);
+    n_ends++;
+}
+
+START_TEST(rule_09_finally_without_a_context_on_a_shared_promise_runs_once)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *held = pk_start(&op);
+    vetch_promise *p = vetch_finally(vetch_promise_ref(held), count_end, NULL);
+
+    n_ends = 0;
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    pk_resolve_number(&op, 3);
+    pk_expect_value(held, 3);
+    ck_assert_uint_eq(n_ends, 1);
+}
+END_TEST
+
 START_TEST(rule_09_reference_that_is_gone_does_not_share)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
@@ -206,6 +247,10 @@ add_shared(Suite *suite)
     tcase_add_test(tc, rule_09_finally_on_a_shared_promise_runs_once);
     tcase_add_test(
         tc, rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel);
+    tcase_add_test(
+        tc, rule_09_error_handler_next_to_a_shared_promise_hears_it_soon);
+    tcase_add_test(
+        tc, rule_09_finally_without_a_context_on_a_shared_promise_runs_once);
     tcase_add_test(tc, rule_09_reference_that_is_gone_does_not_share);
     tcase_add_test(tc, rule_09_last_branch_reaches_the_operation);
     tcase_add_test(tc, rule_09_dropped_branch_still_shares);

@@ -362,6 +362,18 @@ START_TEST(rule_08_rejection_held_at_the_end_of_its_reactor_is_reported)
 }
 END_TEST
 
+START_TEST(rule_08_operation_that_does_not_stop_is_named_and_not_reported)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+
+    vetch_promise_unref(pk_start(&op));
+    pk_end_reactor();
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "did not stop"));
+    pk_drop(&op);
+    ck_assert_uint_eq(pk_reports(), 0);
+}
+END_TEST
+
 /* ---- fire and forget ---- */
 
 /* cpython #88831 #117379 #155502 */
@@ -502,6 +514,8 @@ add_reported(Suite *suite)
     tcase_add_test(tc, rule_08_hook_may_call_the_library);
     tcase_add_test(
         tc, rule_08_rejection_held_at_the_end_of_its_reactor_is_reported);
+    tcase_add_test(
+        tc, rule_08_operation_that_does_not_stop_is_named_and_not_reported);
     suite_add_tcase(suite, tc);
 }
 
