@@ -235,6 +235,22 @@ START_TEST(rule_10_wait_cancels_nothing_that_its_owner_dropped)
 }
 END_TEST
 
+START_TEST(rule_10_wait_that_has_ended_shares_nothing)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    vetch_promise *p = pk_start(&op);
+
+    pk_expect_pending(p);
+    vetch_promise_unref(vetch_wait(&p, 1, 1, VETCH_WAIT_ALL_COMPLETED));
+    vetch_completions_free(vetch_as_completed(&p, 1));
+    vt_advance(1);
+    p = vetch_then(p, pk_never_value, NULL);
+    vetch_promise_cancel(p);
+    ck_assert_uint_eq(op.canceled, 1); /* the link alone wants it */
+    pk_expect_error(p, VETCH_ECANCELED);
+}
+END_TEST
+
 START_TEST(rule_10_wait_does_not_look_at_errors_for_you)
 {
     struct pk_op op = { 0 };
@@ -477,6 +493,7 @@ add_wait(Suite *suite)
     tcase_add_test(tc, rule_10_wait_borrows);
     tcase_add_test(tc, rule_10_wait_keeps_what_its_owner_drops);
     tcase_add_test(tc, rule_10_wait_cancels_nothing_that_its_owner_dropped);
+    tcase_add_test(tc, rule_10_wait_that_has_ended_shares_nothing);
     tcase_add_test(tc, rule_10_wait_does_not_look_at_errors_for_you);
     tcase_add_test(tc, rule_10_several_may_wait_for_the_same);
     suite_add_tcase(suite, tc);
