@@ -8,6 +8,7 @@ unit_tests = \
 	t/test_cancel \
 	t/test_cancel_inside \
 	t/test_cancel_shared \
+	t/test_chain_end \
 	t/test_clock \
 	t/test_combinators \
 	t/test_connect \
