@@ -185,7 +185,7 @@ never_told(vetch_deferred *d, void *ctx)
 {
     (void)d;
     (void)ctx;
-    ck_abort_msg("the canceller of a promise that follows another one ran");
+    ck_abort_msg("a canceller ran that has nothing to stop any more");
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
@@ -257,6 +257,37 @@ START_TEST(rule_09_one_of_several_that_were_asked_may_follow_another)
 }
 END_TEST
 
+struct settled_meanwhile {
+    vetch_promise *other;     /* borrowed */
+    vetch_deferred *deferred; /* of other */
+};
+
+static void
+cancel_and_settle(vetch_deferred *d, void *ctx)
+{
+    struct settled_meanwhile *meanwhile = ctx;
+
+    vetch_promise_cancel(meanwhile->other); /* is told when we have returned */
+    ck_assert(vetch_deferred_resolve(meanwhile->deferred, pk_int(4), NULL));
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+START_TEST(rule_09_operation_that_settles_before_it_is_told_is_not_told)
+{
+    struct settled_meanwhile meanwhile;
+    vetch_deferred *d = vetch_deferred_new(cancel_and_settle, &meanwhile);
+    vetch_promise *p = vetch_deferred_promise(d);
+
+    meanwhile.deferred = vetch_deferred_new(never_told, NULL);
+    meanwhile.other = vetch_deferred_promise(meanwhile.deferred);
+    vetch_promise_cancel(p);
+    vetch_deferred_unref(d);
+    vetch_deferred_unref(meanwhile.deferred);
+    pk_expect_error(p, VETCH_ECANCELED);
+    pk_expect_value(meanwhile.other, 4);
+}
+END_TEST
+
 static void
 add_inside(Suite *suite)
 {
@@ -275,6 +306,8 @@ add_inside(Suite *suite)
     tcase_add_loop_test(
         tc, rule_09_one_of_several_that_were_asked_may_follow_another, 0,
         N_ASKED - 1);
+    tcase_add_test(
+        tc, rule_09_operation_that_settles_before_it_is_told_is_not_told);
     suite_add_tcase(suite, tc);
 }
 

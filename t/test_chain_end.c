@@ -3,6 +3,9 @@
 
 #include "promise_kit.h"
 
+#include <errno.h>
+#include <event2/event.h>
+
 /* ---- vetch_callback ---- */
 
 START_TEST(rule_07_callback_hands_the_value_over)
@@ -320,6 +323,53 @@ START_TEST(rule_07_run_inside_a_handler_is_refused)
 }
 END_TEST
 
+struct foreign {
+    vetch_promise *promise;
+    int code;
+};
+
+static void
+run_in_foreign(int fd, short events, void *ctx)
+{
+    struct foreign *foreign = ctx;
+    vetch_error *error = NULL;
+
+    (void)fd;
+    (void)events;
+    ck_assert_ptr_null(vetch_run(foreign->promise, &error));
+    foreign->code = vetch_error_code(error);
+    vetch_error_unref(error);
+}
+
+static void
+run_below_a_foreign_loop(vetch_promise *p)
+{
+    struct event_base *base = vetch_reactor_event_base(vt_reactor);
+    struct foreign foreign = { .promise = p };
+
+    ck_assert_int_eq(
+        event_base_once(base, -1, EV_TIMEOUT, run_in_foreign, &foreign, NULL),
+        0);
+    ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+    ck_assert_int_eq(foreign.code, EDEADLK);
+}
+
+/* The loop runs, but it was not the reactor that runs it. */
+START_TEST(rule_07_run_below_a_foreign_loop_lets_go_of_its_promise)
+{
+    struct pk_thing settled = { 0 }, later = { 0 };
+    struct pk_op op = { 0 };
+
+    run_below_a_foreign_loop(pk_value(&settled));
+    pk_assert_freed(&settled);
+    run_below_a_foreign_loop(pk_start(&op));
+    pk_resolve(&op, &later);
+    vt_run_ready();
+    pk_assert_freed(&later);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
 /* ---- vetch_await ---- */
 
 /* What a task awaits, and what it got. */
@@ -424,6 +474,7 @@ add_run(Suite *suite)
     tcase_add_test(tc, rule_07_run_on_a_shared_promise_is_misuse);
     tcase_add_test(tc, rule_07_run_on_a_shared_number_is_allowed);
     tcase_add_test(tc, rule_07_run_inside_a_handler_is_refused);
+    tcase_add_test(tc, rule_07_run_below_a_foreign_loop_lets_go_of_its_promise);
     suite_add_tcase(suite, tc);
 }
 
