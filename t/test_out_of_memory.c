@@ -352,6 +352,26 @@ START_TEST(rule_13_child_that_cannot_be_watched_is_told_to_stop)
 }
 END_TEST
 
+START_TEST(rule_13_wait_that_cannot_look_leaves_its_promises_alone)
+{
+    vetch_promise *p, *w, *reserve = use_up_the_reserve();
+    struct pk_op op = { .on_cancel = PK_NOTE };
+
+    p = pk_start(&op);
+    vetch_testing_fail_allocation(3, true); /* the watch's */
+    w = vetch_wait(&p, 1, -1, VETCH_WAIT_ALL_COMPLETED);
+    pk_assert_error(w, VETCH_ENOMEM);
+    vetch_testing_fail_allocation(2, true);
+    assert_no_memory(vetch_as_completed(&p, 1));
+    memory_again();
+    ck_assert_uint_eq(op.canceled, 0);
+    pk_resolve_number(&op, 1);
+    pk_expect_value(p, 1);
+    vetch_promise_unref(w);
+    give_it_back(reserve);
+}
+END_TEST
+
 START_TEST(rule_13_callback_that_cannot_be_made_is_leaked_and_told)
 {
     vetch_promise *p, *reserve = use_up_the_reserve();
@@ -454,6 +474,7 @@ add_claims(Suite *suite)
     tcase_add_test(tc, rule_13_finally_is_made_from_the_reserve);
     tcase_add_test(tc, rule_13_finally_that_cannot_be_made_is_leaked_and_told);
     tcase_add_test(tc, rule_13_child_that_cannot_be_watched_is_told_to_stop);
+    tcase_add_test(tc, rule_13_wait_that_cannot_look_leaves_its_promises_alone);
     tcase_add_test(tc, rule_13_callback_that_cannot_be_made_is_leaked_and_told);
     tcase_add_test(tc, rule_13_cancel_without_memory_waits_for_a_shared_answer);
     tcase_add_test(tc, rule_13_reserve_comes_back);

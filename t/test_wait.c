@@ -235,6 +235,77 @@ START_TEST(rule_10_wait_cancels_nothing_that_its_owner_dropped)
 }
 END_TEST
 
+START_TEST(rule_10_wait_leaves_observed_what_was)
+{
+    struct pk_op op = { 0 };
+    struct pk_link caught = { 0 };
+    vetch_promise *p = pk_start(&op), *w;
+
+    vetch_promise_unref(
+        vetch_catch(vetch_promise_ref(p), pk_on_error, &caught));
+    w = vetch_wait(&p, 1, -1, VETCH_WAIT_ALL_COMPLETED);
+    pk_reject(&op, VETCH_EUSER);
+    pk_expect_value(w, 1);
+    ck_assert_int_eq(caught.code, VETCH_EUSER);
+    vetch_promise_unref(p);
+    ck_assert_uint_eq(pk_reports(), 0);
+}
+END_TEST
+
+START_TEST(rule_10_wait_without_a_time_does_not_end_by_itself)
+{
+    struct three t;
+    vetch_promise *w;
+
+    start_three(&t);
+    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    vt_advance(1e6);
+    pk_expect_pending(w);
+    pk_resolve_number(&t.op[0], 1);
+    pk_expect_value(w, 1);
+    end_three(&t);
+}
+END_TEST
+
+START_TEST(rule_10_wait_lets_go_of_those_that_settle_together)
+{
+    struct three t;
+    vetch_promise *w;
+
+    start_three(&t);
+    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    for (int i = 0; i < 3; i++)
+        pk_resolve_number(&t.op[i], i);
+    pk_expect_value(w, 1);
+    end_three(&t);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+/* The place of a watch is used again as soon as its promise has settled. */
+START_TEST(rule_10_wait_forgets_what_has_settled)
+{
+    struct three t;
+    struct pk_link links[3] = { { 0 } };
+    vetch_promise *w;
+
+    start_three(&t);
+    w = vetch_wait(t.promise, 3, 1, VETCH_WAIT_ALL_COMPLETED);
+    pk_resolve_number(&t.op[1], 1);
+    pk_expect_pending(w);
+    for (int i = 0; i < 3; i++)
+        vetch_promise_unref(vetch_then(vetch_promise_ref(t.promise[0]),
+                                       pk_on_value, &links[i]));
+    vt_advance(1);
+    pk_expect_value(w, 1);
+    pk_resolve_number(&t.op[0], 1);
+    vt_run_ready();
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(links[i].ran, 1);
+    end_three(&t);
+}
+END_TEST
+
 START_TEST(rule_10_wait_that_has_ended_shares_nothing)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
@@ -457,6 +528,45 @@ free_iterator(void *value, void *ctx)
     return NULL;
 }
 
+START_TEST(rule_10_iterator_forgets_what_has_settled)
+{
+    struct three t;
+    struct pk_link links[3] = { { 0 } };
+    vetch_completions *c;
+
+    start_three(&t);
+    c = vetch_as_completed(t.promise, 3);
+    pk_resolve_number(&t.op[1], 1);
+    vt_run_ready();
+    for (int i = 0; i < 3; i++)
+        vetch_promise_unref(vetch_then(vetch_promise_ref(t.promise[0]),
+                                       pk_on_value, &links[i]));
+    vetch_completions_free(c);
+    pk_resolve_number(&t.op[0], 1);
+    vt_run_ready();
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(links[i].ran, 1);
+    end_three(&t);
+}
+END_TEST
+
+START_TEST(rule_10_one_completion_is_waited_for_at_a_time)
+{
+    struct three t;
+    vetch_completions *c;
+    vetch_promise *next;
+
+    start_three(&t);
+    c = vetch_as_completed(t.promise, 3);
+    next = vetch_completions_next(c);
+    pk_expect_error(vetch_completions_next(c), VETCH_EMISUSE);
+    pk_resolve_number(&t.op[2], 1);
+    pk_expect_value(next, t.promise[2]);
+    vetch_completions_free(c);
+    end_three(&t);
+}
+END_TEST
+
 START_TEST(rule_10_iterator_may_be_freed_in_a_handler)
 {
     struct three t;
@@ -493,6 +603,10 @@ add_wait(Suite *suite)
     tcase_add_test(tc, rule_10_wait_borrows);
     tcase_add_test(tc, rule_10_wait_keeps_what_its_owner_drops);
     tcase_add_test(tc, rule_10_wait_cancels_nothing_that_its_owner_dropped);
+    tcase_add_test(tc, rule_10_wait_leaves_observed_what_was);
+    tcase_add_test(tc, rule_10_wait_without_a_time_does_not_end_by_itself);
+    tcase_add_test(tc, rule_10_wait_lets_go_of_those_that_settle_together);
+    tcase_add_test(tc, rule_10_wait_forgets_what_has_settled);
     tcase_add_test(tc, rule_10_wait_that_has_ended_shares_nothing);
     tcase_add_test(tc, rule_10_wait_does_not_look_at_errors_for_you);
     tcase_add_test(tc, rule_10_several_may_wait_for_the_same);
@@ -514,6 +628,8 @@ add_as_completed(Suite *suite)
     tcase_add_test(tc, rule_10_freeing_an_iterator_ends_the_wait);
     tcase_add_test(tc, rule_10_freeing_an_iterator_cancels_nothing);
     tcase_add_test(tc, rule_10_cancelled_next_loses_no_completion);
+    tcase_add_test(tc, rule_10_iterator_forgets_what_has_settled);
+    tcase_add_test(tc, rule_10_one_completion_is_waited_for_at_a_time);
     tcase_add_test(tc, rule_10_iterator_may_be_freed_in_a_handler);
     suite_add_tcase(suite, tc);
 }
