@@ -13,7 +13,7 @@
 vetch_promise *
 vetch__promise_stop(vetch_reactor *r, vetch_promise *p)
 {
-    if (p->object.refs > 1 || p->tail != NULL) { /* others want it */
+    if (p->object.refs > 1) { /* others want it */
         vetch__promise_drop(p);
         return &vetch__no_memory;
     }
