@@ -1,4 +1,4 @@
-/* map and repeat: rule 10 of the contract. */
+/* map and repeat: of the rules 10 and 12 of the contract. */
 
 #include "promise_kit.h"
 
@@ -359,7 +359,7 @@ never_round(void *ctx)
     return NULL;
 }
 
-START_TEST(rule_10_repeat_ends_with_the_first_value)
+START_TEST(rule_12_repeat_ends_with_the_first_value)
 {
     struct loop loop = { .left = 10, .result = pk_int(3) };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -370,7 +370,7 @@ START_TEST(rule_10_repeat_ends_with_the_first_value)
 }
 END_TEST
 
-START_TEST(rule_10_repeat_ends_with_the_first_rejection)
+START_TEST(rule_12_repeat_ends_with_the_first_rejection)
 {
     struct loop loop = { .left = 10, .code = VETCH_EUSER + 1 };
 
@@ -379,7 +379,7 @@ START_TEST(rule_10_repeat_ends_with_the_first_rejection)
 }
 END_TEST
 
-START_TEST(rule_10_repeat_waits_for_each_round)
+START_TEST(rule_12_repeat_waits_for_each_round)
 {
     struct loop loop = { .left = 4, .wait = true, .result = pk_int(8) };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -393,7 +393,7 @@ START_TEST(rule_10_repeat_waits_for_each_round)
 }
 END_TEST
 
-START_TEST(rule_10_value_of_a_repeat_can_be_handed_over)
+START_TEST(rule_12_value_of_a_repeat_can_be_handed_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -422,7 +422,7 @@ stop_loop_later(void *ctx)
     ck_assert_int_eq(vetch_call_soon(stop_loop, ctx), 0);
 }
 
-START_TEST(rule_10_repeat_lets_others_run)
+START_TEST(rule_12_repeat_lets_others_run)
 {
     struct loop loop = { .left = 1000000000, .result = pk_int(1) };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -433,7 +433,7 @@ START_TEST(rule_10_repeat_lets_others_run)
 }
 END_TEST
 
-START_TEST(rule_10_cancelled_repeat_stops_the_round)
+START_TEST(rule_12_cancelled_repeat_stops_the_round)
 {
     struct loop loop = { .left = 4, .wait = true };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -449,7 +449,7 @@ START_TEST(rule_10_cancelled_repeat_stops_the_round)
 }
 END_TEST
 
-START_TEST(rule_10_cancelled_repeat_does_not_go_on_after_a_late_end)
+START_TEST(rule_12_cancelled_repeat_does_not_go_on_after_a_late_end)
 {
     struct loop loop = { .left = 4, .wait = true };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -463,7 +463,7 @@ START_TEST(rule_10_cancelled_repeat_does_not_go_on_after_a_late_end)
 }
 END_TEST
 
-START_TEST(rule_10_repeat_cancelled_before_it_begins_does_nothing)
+START_TEST(rule_12_repeat_cancelled_before_it_begins_does_nothing)
 {
     vetch_promise *p = vetch_repeat(never_round, NULL);
 
@@ -473,7 +473,7 @@ START_TEST(rule_10_repeat_cancelled_before_it_begins_does_nothing)
 END_TEST
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_10_repeat_may_be_cancelled_by_its_own_function)
+START_TEST(rule_12_repeat_may_be_cancelled_by_its_own_function)
 {
     struct loop loop = { .left = 3 };
 
@@ -483,7 +483,7 @@ START_TEST(rule_10_repeat_may_be_cancelled_by_its_own_function)
 }
 END_TEST
 
-START_TEST(rule_10_repeat_cancelled_inside_stops_what_that_round_began)
+START_TEST(rule_12_repeat_cancelled_inside_stops_what_that_round_began)
 {
     struct loop loop = { .left = 1, .wait = true };
 
@@ -523,18 +523,18 @@ add_repeat(Suite *suite)
 {
     TCase *tc = pk_tcase("repeat");
 
-    tcase_add_test(tc, rule_10_repeat_ends_with_the_first_value);
-    tcase_add_test(tc, rule_10_repeat_ends_with_the_first_rejection);
-    tcase_add_test(tc, rule_10_repeat_waits_for_each_round);
-    tcase_add_test(tc, rule_10_value_of_a_repeat_can_be_handed_over);
-    tcase_add_test(tc, rule_10_repeat_lets_others_run);
-    tcase_add_test(tc, rule_10_cancelled_repeat_stops_the_round);
+    tcase_add_test(tc, rule_12_repeat_ends_with_the_first_value);
+    tcase_add_test(tc, rule_12_repeat_ends_with_the_first_rejection);
+    tcase_add_test(tc, rule_12_repeat_waits_for_each_round);
+    tcase_add_test(tc, rule_12_value_of_a_repeat_can_be_handed_over);
+    tcase_add_test(tc, rule_12_repeat_lets_others_run);
+    tcase_add_test(tc, rule_12_cancelled_repeat_stops_the_round);
     tcase_add_test(tc,
-                   rule_10_cancelled_repeat_does_not_go_on_after_a_late_end);
-    tcase_add_test(tc, rule_10_repeat_cancelled_before_it_begins_does_nothing);
-    tcase_add_test(tc, rule_10_repeat_may_be_cancelled_by_its_own_function);
+                   rule_12_cancelled_repeat_does_not_go_on_after_a_late_end);
+    tcase_add_test(tc, rule_12_repeat_cancelled_before_it_begins_does_nothing);
+    tcase_add_test(tc, rule_12_repeat_may_be_cancelled_by_its_own_function);
     tcase_add_test(tc,
-                   rule_10_repeat_cancelled_inside_stops_what_that_round_began);
+                   rule_12_repeat_cancelled_inside_stops_what_that_round_began);
     suite_add_tcase(suite, tc);
 }
 

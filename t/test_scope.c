@@ -102,6 +102,27 @@ START_TEST(rule_10_scope_first_error_cancels_the_siblings)
 }
 END_TEST
 
+START_TEST(rule_10_scope_that_fails_asks_its_children_once)
+{
+    struct pk_op clean_up = { .on_cancel = PK_NOTE };
+    struct pk_link handled = { .answer = pk_start(&clean_up) };
+    vetch_promise *end;
+
+    vetch_scope_add(
+        scope, vetch_handle(pk_start(&ops[0]), NULL, pk_on_error, &handled));
+    add(1, PK_NOTE);
+    end = vetch_scope_end(scope);
+    vetch_scope_add(scope, pk_error(VETCH_EUSER));
+    vt_run_ready();
+    ck_assert_int_eq(handled.code, VETCH_ECANCELED);
+    pk_reject(&ops[1], VETCH_EUSER + 1);
+    pk_expect_pending(end);
+    ck_assert_uint_eq(clean_up.canceled, 0); /* it takes its time */
+    pk_resolve_number(&clean_up, 1);
+    pk_expect_error(end, VETCH_EUSER);
+}
+END_TEST
+
 START_TEST(rule_10_scope_carries_later_errors_as_suppressed)
 {
     vetch_promise *end;
@@ -346,6 +367,7 @@ main(void)
     tcase_add_test(tcase, rule_10_scope_takes_children_until_it_has_ended);
     tcase_add_test(tcase, rule_10_scope_that_has_ended_cancels_what_is_added);
     tcase_add_test(tcase, rule_10_scope_first_error_cancels_the_siblings);
+    tcase_add_test(tcase, rule_10_scope_that_fails_asks_its_children_once);
     tcase_add_test(tcase, rule_10_scope_carries_later_errors_as_suppressed);
     tcase_add_test(tcase, rule_10_scope_that_failed_cancels_what_is_added);
     tcase_add_test(tcase,
