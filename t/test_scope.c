@@ -278,6 +278,72 @@ START_TEST(rule_10_scope_released_cancels_what_is_left)
 }
 END_TEST
 
+static void
+release_scope(const vetch_error *error, void *ctx)
+{
+    (void)error;
+    (void)ctx;
+    scope = vetch_scope_unref(scope);
+}
+
+/* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
+START_TEST(rule_10_scope_released_by_its_error_function_cancels_the_rest)
+{
+    vetch_scope_keep_errors_apart(scope, release_scope, NULL);
+    add(0, PK_NOTE);
+    vetch_scope_add(scope, pk_error(VETCH_EUSER));
+    vt_run_ready();
+    ck_assert_ptr_null(scope);
+    ck_assert_uint_eq(ops[0].canceled, 1);
+    pk_stop(&ops[0]);
+    ck_assert_uint_eq(pk_reports(), 0);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+static void
+release_and_agree(vetch_deferred *d, void *ctx)
+{
+    (void)ctx;
+    scope = vetch_scope_unref(scope);
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+/* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
+START_TEST(rule_10_scope_may_be_released_by_a_canceller)
+{
+    vetch_deferred *d = vetch_deferred_new(release_and_agree, NULL);
+
+    vetch_scope_add(scope, vetch_deferred_promise(d));
+    add(0, PK_NOTE);
+    vetch_scope_cancel(scope);
+    vetch_deferred_unref(d);
+    ck_assert_ptr_null(scope);
+    ck_assert_uint_eq(ops[0].canceled, 1);
+    pk_stop(&ops[0]);
+    ck_assert_uint_eq(pk_reports(), 0);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_scope)
+{
+    struct pk_op clean_up = { .on_cancel = PK_AGREE };
+    struct pk_link handled = { .answer = pk_start(&clean_up) };
+    vetch_promise *end;
+
+    vetch_scope_add(
+        scope, vetch_handle(pk_start(&ops[0]), NULL, pk_on_error, &handled));
+    end = vetch_scope_end(scope);
+    vetch_promise_cancel(end);
+    pk_expect_pending(end);
+    ck_assert_uint_eq(clean_up.canceled, 0);
+    vetch_promise_cancel(end);
+    ck_assert_uint_eq(clean_up.canceled, 1);
+    pk_expect_error(end, VETCH_ECANCELED);
+}
+END_TEST
+
 static vetch_promise *
 spawn_a_child(void *ctx)
 {
@@ -381,6 +447,11 @@ main(void)
     tcase_add_test(tcase, rule_10_scope_that_keeps_errors_apart_goes_on);
     tcase_add_test(tcase, rule_10_scope_that_keeps_errors_apart_logs_them);
     tcase_add_test(tcase, rule_10_scope_released_cancels_what_is_left);
+    tcase_add_test(
+        tcase, rule_10_scope_released_by_its_error_function_cancels_the_rest);
+    tcase_add_test(tcase, rule_10_scope_may_be_released_by_a_canceller);
+    tcase_add_test(tcase,
+                   rule_10_second_request_reaches_the_clean_up_through_a_scope);
     tcase_add_test(tcase, rule_10_scope_tasks_may_add_others);
     tcase_add_test(tcase, rule_10_scope_error_that_nobody_asks_for_is_reported);
     tcase_add_test(tcase, rule_10_scope_ends_with_the_reactor);

@@ -100,6 +100,25 @@ destroy_if_unused(vetch_scope *s)
         destroy(s);
 }
 
+/* Around calls of the user's, who may release the scope: it stays until
+ * let_go(), and is released then. */
+static bool
+hold(vetch_scope *s)
+{
+    return s->object.refs++ > 0;
+}
+
+static void
+let_go(vetch_scope *s, bool was_held)
+{
+    if (was_held) {
+        vetch_scope_unref(s);
+        return;
+    }
+    s->object.refs--;
+    destroy_if_unused(s);
+}
+
 /* ---- children ---- */
 
 static void
@@ -143,18 +162,17 @@ child_settled(void *ctx, size_t index, vetch_promise *p)
 {
     struct child *c = ctx;
     vetch_scope *s = c->scope;
+    bool held = hold(s);
 
     (void)index;
     vetch__list_remove(&c->link);
     vetch__free(c);
-    s->object.refs++; /* on_error may release the scope */
     if (vetch_promise_state(p) == VETCH_REJECTED)
         child_failed(s, vetch_promise_error(p));
     vetch_promise_unref(p);
     s->n_children--;
     end_if_empty(s);
-    s->object.refs--;
-    destroy_if_unused(s);
+    let_go(s, held);
 }
 
 static int
@@ -234,14 +252,14 @@ vetch_scope_keep_errors_apart(vetch_scope *s, vetch_scope_error_fn fn,
 void
 vetch_scope_cancel(vetch_scope *s)
 {
+    bool held;
+
     if (s->ended)
         return;
     s->canceled = true;
-    s->object.refs++;
+    held = hold(s);
     cancel_children(s);
-    end_if_empty(s);
-    s->object.refs--;
-    destroy_if_unused(s);
+    let_go(s, held);
 }
 
 vetch_promise *
