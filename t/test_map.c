@@ -494,6 +494,56 @@ START_TEST(rule_12_repeat_cancelled_inside_stops_what_that_round_began)
 }
 END_TEST
 
+struct bystander {
+    vetch_promise *self, *other; /* the first is borrowed */
+    struct pk_op op;
+};
+
+static vetch_promise *
+cancel_beside_another(void *ctx)
+{
+    struct bystander *b = ctx;
+
+    b->other = pk_start(&b->op);
+    vetch_promise_cancel(b->self);
+    return NULL;
+}
+
+/* The place of the last round's watch is free, and used again at once. */
+START_TEST(rule_12_repeat_cancelled_inside_leaves_others_alone)
+{
+    struct bystander b = { .op = { .on_cancel = PK_NOTE } };
+
+    b.self = vetch_repeat(cancel_beside_another, &b);
+    pk_expect_error(b.self, VETCH_ECANCELED);
+    ck_assert_uint_eq(b.op.canceled, 0);
+    pk_resolve_number(&b.op, 1);
+    pk_expect_value(b.other, 1);
+}
+END_TEST
+
+static vetch_promise *
+clean_round(void *ctx)
+{
+    return start_cleaning(0, ctx);
+}
+
+START_TEST(rule_12_second_request_reaches_the_clean_up_through_a_repeat)
+{
+    struct cleaning c = { .op = { .on_cancel = PK_AGREE } };
+    vetch_promise *p = vetch_repeat(clean_round, &c);
+
+    c.handled.answer = pk_start(&c.op);
+    vt_run_ready();
+    vetch_promise_cancel(p);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(c.op.canceled, 0);
+    vetch_promise_cancel(p);
+    ck_assert_uint_eq(c.op.canceled, 1);
+    pk_expect_error(p, VETCH_ECANCELED);
+}
+END_TEST
+
 static void
 add_map(Suite *suite)
 {
@@ -533,6 +583,9 @@ add_repeat(Suite *suite)
                    rule_12_cancelled_repeat_does_not_go_on_after_a_late_end);
     tcase_add_test(tc, rule_12_repeat_cancelled_before_it_begins_does_nothing);
     tcase_add_test(tc, rule_12_repeat_may_be_cancelled_by_its_own_function);
+    tcase_add_test(tc, rule_12_repeat_cancelled_inside_leaves_others_alone);
+    tcase_add_test(
+        tc, rule_12_second_request_reaches_the_clean_up_through_a_repeat);
     tcase_add_test(tc,
                    rule_12_repeat_cancelled_inside_stops_what_that_round_began);
     suite_add_tcase(suite, tc);

@@ -145,7 +145,7 @@ START_TEST(rule_13_timeout_that_cannot_be_made_stops_the_work)
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = pk_start(&op);
 
-    no_memory_at_all();
+    vetch_testing_fail_allocation((uint64_t)_i, true);
     p = vetch_timeout(p, 1000);
     memory_again();
     ck_assert_uint_eq(op.canceled, 1);
@@ -352,6 +352,23 @@ START_TEST(rule_13_child_that_cannot_be_watched_is_told_to_stop)
 }
 END_TEST
 
+START_TEST(rule_13_timeout_that_cannot_watch_is_rejected_at_once)
+{
+    vetch_promise *p, *reserve = use_up_the_reserve();
+    struct pk_op op = { .on_cancel = PK_NOTE };
+
+    p = pk_start(&op);
+    vetch_testing_fail_allocation(3, true); /* the watch's */
+    p = vetch_timeout(p, 1000);
+    memory_again();
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_expect_error(p, VETCH_ENOMEM);
+    pk_stop(&op);
+    give_it_back(reserve);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
 START_TEST(rule_13_wait_that_cannot_look_leaves_its_promises_alone)
 {
     vetch_promise *p, *w, *reserve = use_up_the_reserve();
@@ -463,7 +480,8 @@ add_claims(Suite *suite)
         tc, rule_13_link_that_cannot_be_made_cancels_and_returns_its_promise);
     tcase_add_loop_test(
         tc, rule_13_combinator_that_cannot_be_made_stops_its_children, 0, 4);
-    tcase_add_test(tc, rule_13_timeout_that_cannot_be_made_stops_the_work);
+    tcase_add_loop_test(tc, rule_13_timeout_that_cannot_be_made_stops_the_work,
+                        1, 5);
     tcase_add_test(tc, rule_13_link_to_a_settled_promise_fails_at_once);
     tcase_add_test(tc,
                    rule_13_scope_that_cannot_take_a_child_cancels_the_others);
@@ -474,6 +492,7 @@ add_claims(Suite *suite)
     tcase_add_test(tc, rule_13_finally_is_made_from_the_reserve);
     tcase_add_test(tc, rule_13_finally_that_cannot_be_made_is_leaked_and_told);
     tcase_add_test(tc, rule_13_child_that_cannot_be_watched_is_told_to_stop);
+    tcase_add_test(tc, rule_13_timeout_that_cannot_watch_is_rejected_at_once);
     tcase_add_test(tc, rule_13_wait_that_cannot_look_leaves_its_promises_alone);
     tcase_add_test(tc, rule_13_callback_that_cannot_be_made_is_leaked_and_told);
     tcase_add_test(tc, rule_13_cancel_without_memory_waits_for_a_shared_answer);
