@@ -15,7 +15,8 @@ check()
     shift 3
     if ! $compiler -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -I"$scratch" \
         -I"$top_srcdir/lib" "$@" -o "$scratch/check" \
-        "$top_srcdir/t/context_check.c" "$top_srcdir/lib/promise/context.c"
+        "$top_srcdir/t/context_check.c" "$top_srcdir/lib/promise/context.c" \
+        "$top_srcdir/lib/promise/context_switch.S" -lm
     then
         fault "$label: does not compile"
     elif ! $runner "$scratch/check"; then
@@ -34,5 +35,15 @@ if command -v $cross > /dev/null && [ -n "$emulator" ]; then
     check "ucontext on aarch64" $cross "$emulator" -static -DVETCH_UCONTEXT
 else
     echo "aarch64: no cross compiler or no emulator here; not looked at"
+fi
+
+# What switches by hand must not be taken for fit for shadow stacks.
+if ${CC:-cc} -fcf-protection -x c -c -o "$scratch/any.o" - < /dev/null \
+    2> /dev/null
+then
+    ${CC:-cc} -fcf-protection -c -o "$scratch/switch.o" \
+        "$top_srcdir/lib/promise/context_switch.S"
+    ! readelf -n "$scratch/switch.o" | grep -q SHSTK ||
+        fault "context_switch.S is marked as fit for shadow stacks"
 fi
 finish

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,30 @@ START_TEST(a_task_that_ends_early_keeps_its_outcome)
     p = vetch_spawn(await_others, others);
     vt_advance(1);
     ck_assert_int_eq((intptr_t)run(p), 53);
+}
+END_TEST
+
+static vetch_promise *
+round_upwards(void *ctx)
+{
+    (void)ctx;
+    ck_assert_int_eq(fegetround(), FE_TONEAREST);
+    fesetround(FE_UPWARD);
+    vetch_await(vetch_sleep(1), NULL);
+    ck_assert_int_eq(fegetround(), FE_UPWARD);
+    return NULL;
+}
+
+START_TEST(a_task_has_floating_point_modes_of_its_own)
+{
+    for (int i = 0; i < 2; i++) { /* the second finds the stack of the first */
+        vetch_promise *p = vetch_spawn(round_upwards, NULL);
+
+        vt_run_ready();
+        ck_assert_int_eq(fegetround(), FE_TONEAREST);
+        vt_advance(1);
+        run(p);
+    }
 }
 END_TEST
 
@@ -719,6 +744,7 @@ main(void)
     tcase_add_test(basics, await_works_from_nested_functions);
     tcase_add_test(basics, a_task_awaits_several_tasks);
     tcase_add_test(basics, a_task_that_ends_early_keeps_its_outcome);
+    tcase_add_test(basics, a_task_has_floating_point_modes_of_its_own);
     tcase_add_test(basics, awaits_that_never_wait_let_others_have_a_turn);
     tcase_add_test(basics, await_outside_a_task_is_misuse);
     tcase_add_test(basics, await_of_a_shared_value_is_misuse);

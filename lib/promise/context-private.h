@@ -28,6 +28,14 @@ struct vetch__context {
 void vetch__context_make(struct vetch__context *c, void *low, void *top,
                          void (*entry)(void *arg), void *arg);
 
+/* Prepare a context that has finished its work in entry(arg), and waits in there
+ * for more, to go on with the floating-point modes of who calls this. It may
+ * also begin anew. */
+void vetch__context_renew(struct vetch__context *c, void *low, void *top,
+                          void (*entry)(void *arg), void *arg);
+
+/* A switch preserves what a function call does, floating-point modes among
+ * it. */
 #ifdef VETCH_UCONTEXT
 static inline void
 vetch__context_switch(struct vetch__context *from, struct vetch__context *to)

@@ -166,6 +166,9 @@ begin(void *ctx, size_t index, vetch_promise *source)
         vetch__context_make(&t->context, t->stack.low, &t->stack, task_main, t);
         vetch__fiber_new(&t->fiber, t->stack.low, &t->stack);
         t->stack.fresh = false;
+    } else {
+        vetch__context_renew(&t->context, t->stack.low, &t->stack, task_main,
+                             t);
     }
     resume(r, t);
 }
