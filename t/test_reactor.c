@@ -95,7 +95,7 @@ START_TEST(reactor_use_on_a_wrong_thread_is_refused_and_named)
     pthread_create(&thread, NULL, use_foreign_reactor, &seen);
     pthread_join(thread, NULL);
     ck_assert_int_eq(seen, EPERM);
-    ck_assert_str_eq(vt_log_take(), "");
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "not its own"));
     vetch_reactor_set_debug(vt_reactor, true);
     pthread_create(&thread, NULL, use_foreign_reactor, &seen);
     pthread_join(thread, NULL);

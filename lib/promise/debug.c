@@ -77,11 +77,12 @@ entry(vetch_promise *p)
 static const struct site *
 lookup(const vetch_promise *p)
 {
-    vetch_reactor *r = vetch__pool_of(p)->owner;
+    vetch_reactor *r;
 
-    if (!(p->object.flags & VETCH__SITED) || r == NULL || r->sites == NULL)
+    if (!(p->object.flags & VETCH__SITED)) /* it may not be the pool's */
         return NULL;
-    return *find(r->sites, p);
+    r = vetch__pool_of(p)->owner;
+    return r == NULL || r->sites == NULL ? NULL : *find(r->sites, p);
 }
 
 static void

@@ -204,7 +204,8 @@ vetch_reactor_set_rejection_hook(vetch_reactor *r, vetch_rejection_fn fn,
 void
 vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what)
 {
-    if (r->debug)
+    /* Where there is no reactor nothing could have been meant. */
+    if (r->debug || vetch__reactor == NULL)
         vetch_log(VETCH_LOG_ERROR,
                   "%s was used on a thread that is not its own", what);
     VETCH__ABORT_IN_DEBUG_BUILD();
