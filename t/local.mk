@@ -41,6 +41,7 @@ unit_tests = \
 	t/test_inflate \
 	t/test_listener \
 	t/test_listener_shortage \
+	t/test_listener_scope \
 	t/test_listener_stop \
 	t/test_log \
 	t/test_map \

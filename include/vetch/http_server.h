@@ -98,6 +98,12 @@ VETCH_EXPORT int vetch_http_server_files(vetch_http_server *s,
                                          const char *prefix,
                                          const char *directory);
 
+/* The scope of what runs for the server as a whole, borrowed: that of its
+ * listener (see vetch_listener_scope()). Errors of its children are logged and
+ * end nothing else; the stop cancels it once the last connection is gone, and
+ * waits until it is empty. */
+VETCH_EXPORT vetch_scope *vetch_http_server_scope(vetch_http_server *s);
+
 /* Stop: accept no more, close idle connections, let requests end (each answer
  * says `Connection: close`); after `seconds` cancel the handlers, a second
  * later abort what is left. Fulfils with a vetch_http_server_report when every

@@ -44,6 +44,14 @@ VETCH_EXPORT void vetch_listener_set_error_fn(vetch_listener *l,
                                               vetch_listener_error_fn fn,
                                               void *ctx);
 
+/* The scope of what runs for the listener as a whole, borrowed; made on first
+ * use. It keeps errors apart: one is told to the listener's error function, or
+ * logged, and ends nothing else. When the listener was stopped and its last
+ * connection is gone, the scope is cancelled, and the stop waits until it is
+ * empty.
+ * Errors: NULL and errno: ENOMEM; ECANCELED, the listener has ended. */
+VETCH_EXPORT vetch_scope *vetch_listener_scope(vetch_listener *l);
+
 /* Stop accepting at once, let connections end, abort the rest after `seconds`.
  * Fulfils with the number that was cut, as (intptr_t), when all are gone. A
  * second call gives the same end, with the earlier deadline. Cancelling the

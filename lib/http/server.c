@@ -399,6 +399,13 @@ vetch_http_server_stop(vetch_http_server *s, double seconds)
     return p;
 }
 
+vetch_scope *
+vetch_http_server_scope(vetch_http_server *s)
+{
+    VETCH_CHECK(s != NULL, EINVAL, NULL);
+    return vetch_listener_scope(s->listener);
+}
+
 /* ---- references ---- */
 
 vetch_http_server *

@@ -66,6 +66,10 @@ struct vetch_listener {
     struct vetch__timer stop_timer;
     bool late; /* the stop's deadline has passed */
     intptr_t n_cut;
+
+    vetch_scope *scope;        /* made on first use */
+    vetch_promise scope_watch; /* of its end */
+    bool scope_ending;
 };
 
 /* ---- watching, and looking away ---- */
@@ -311,12 +315,10 @@ settle_waiters(vetch_listener *l, const vetch_error *error)
 }
 
 static void
-end_if_idle(vetch_listener *l)
+end(vetch_listener *l)
 {
     vetch_free_fn free_ctx = l->free_ctx;
 
-    if (!l->stopping || l->n_connections > 0 || l->reactor == NULL)
-        return;
     vetch__timer_stop(l->reactor, &l->stop_timer);
     settle_waiters(l, NULL);
     vetch__member_remove(l->reactor, &l->member);
@@ -326,6 +328,66 @@ end_if_idle(vetch_listener *l)
         free_ctx(l->ctx);
     vetch_listener_unref(l);
 }
+
+static void
+scope_ended(void *ctx, size_t index, vetch_promise *p)
+{
+    vetch_listener *l = ctx;
+
+    (void)index;
+    vetch_promise_unref(p);
+    l->scope = vetch_scope_unref(l->scope);
+    end(l);
+}
+
+/* After the last connection, what runs for the listener itself has to stop. */
+static void
+end_if_idle(vetch_listener *l)
+{
+    if (!l->stopping || l->n_connections > 0 || l->reactor == NULL ||
+        l->scope_ending)
+        return;
+    if (l->scope == NULL) {
+        end(l);
+        return;
+    }
+    l->scope_ending = true;
+    vetch_scope_cancel(l->scope);
+    vetch__watch_embedded(l->reactor, &l->scope_watch,
+                          vetch_scope_end(l->scope), scope_ended, l);
+}
+
+/* ---- the scope ---- */
+
+static void
+child_failed(const vetch_error *error, void *ctx)
+{
+    vetch_listener *l = ctx;
+
+    if (l->on_error != NULL)
+        l->on_error(l, error, l->on_error_ctx);
+    else
+        vetch_log(VETCH_LOG_WARNING, "%s: %s", l->socket.endpoint,
+                  vetch_error_text(error));
+}
+
+vetch_scope *
+vetch_listener_scope(vetch_listener *l)
+{
+    VETCH_CHECK(l != NULL, EINVAL, NULL);
+    if (l->reactor == NULL) {
+        errno = ECANCELED;
+        return NULL;
+    }
+    if (l->scope == NULL) {
+        l->scope = vetch_scope_new();
+        if (l->scope != NULL)
+            vetch_scope_keep_errors_apart(l->scope, child_failed, l);
+    }
+    return l->scope;
+}
+
+/* ---- how it ends ---- */
 
 void
 vetch__listener_lost_one(vetch_listener *l, vetch_transport *t)
