@@ -3,10 +3,8 @@
 #include "promise_kit.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -279,91 +277,6 @@ END_TEST
 
 /* ---- the wrong thread ---- */
 
-static void
-on_other_thread(void *(*fn)(void *ctx), void *ctx)
-{
-    pthread_t thread;
-
-    ck_assert_int_eq(pthread_create(&thread, NULL, fn, ctx), 0);
-    pthread_join(thread, NULL);
-}
-
-static int freed;
-
-static void
-count_free(void *value)
-{
-    freed++;
-    free(value);
-}
-
-static void *
-settle_here(void *ctx)
-{
-    bool refused =
-        !vetch_deferred_resolve(ctx, malloc(1), count_free) && errno == EPERM &&
-        !vetch_deferred_reject(ctx,
-                               vetch_error_new(VETCH_EUSER, "too far away"));
-
-    return refused ? ctx : NULL;
-}
-
-/* Thread libuv #4907: said at once, not by a crash far away. (LESSONS 14) */
-START_TEST(settling_on_a_thread_without_reactor_is_refused_and_named)
-{
-    vetch_deferred *d = vetch_deferred_new(NULL, NULL);
-    vetch_promise *p = vetch_deferred_promise(d);
-
-    debug_off(); /* even so */
-    freed = 0;
-    on_other_thread(settle_here, d);
-    ck_assert_int_eq(freed, 1);
-    expect_in(vt_log_take(), "a thread that is not its own");
-    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
-    ck_assert(vetch_deferred_resolve(d, NULL, NULL));
-    vetch_deferred_unref(d);
-    vetch_promise_unref(p);
-}
-END_TEST
-
-struct handover {
-    vetch_deferred *deferred;
-    vetch_promise *promise;
-    bool refused;
-};
-
-static void *
-use_with_own_reactor(void *ctx)
-{
-    struct handover *h = ctx;
-    vetch_reactor *r = vetch_reactor_new();
-    vetch_promise *link;
-
-    vetch_reactor_set_debug(r, true);
-    link = vetch_then(h->promise, NULL, NULL);
-    vetch_promise_cancel(h->promise);
-    h->refused = vetch_promise_state(link) == VETCH_REJECTED &&
-                 settle_here(h->deferred) != NULL;
-    vetch_promise_unref(link);
-    vetch_reactor_unref(r);
-    return NULL;
-}
-
-START_TEST(promises_of_another_reactor_are_left_alone_and_named)
-{
-    struct handover h = { .deferred = vetch_deferred_new(NULL, NULL) };
-
-    h.promise = vetch_deferred_promise(h.deferred);
-    on_other_thread(use_with_own_reactor, &h);
-    ck_assert(h.refused);
-    expect_in(vt_log_take(), "a thread that is not its own");
-    ck_assert_int_eq(vetch_promise_state(h.promise), VETCH_PENDING);
-    ck_assert(vetch_deferred_resolve(h.deferred, NULL, NULL));
-    vetch_deferred_unref(h.deferred);
-    vetch_promise_unref(h.promise);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -384,9 +297,6 @@ main(void)
     tcase_add_test(tcase, dump_comes_by_signal);
     tcase_add_test(tcase, dump_by_a_signal_that_cannot_be_had_is_an_error);
     tcase_add_test(tcase, what_the_end_of_the_reactor_does_not_stop_is_named);
-    tcase_add_test(tcase,
-                   settling_on_a_thread_without_reactor_is_refused_and_named);
-    tcase_add_test(tcase, promises_of_another_reactor_are_left_alone_and_named);
     tcase_add_test(tcase, dump_works_while_somebody_runs_a_promise);
     tcase_add_test(tcase, names_without_memory_are_left_out);
     suite_add_tcase(suite, tcase);

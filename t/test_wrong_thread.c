@@ -68,7 +68,8 @@ settle_here(vetch_deferred *d, vetch_promise *p)
     vetch_promise_unref(p);
 }
 
-/* The mistake that everybody makes once. */
+/* Thread libuv #4907: said at once, not by a crash far away, and without
+ * debugging, too. The mistake that everybody makes once. (LESSONS 14) */
 START_TEST(a_deferred_is_not_settled_by_a_thread_without_reactor)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -76,6 +77,7 @@ START_TEST(a_deferred_is_not_settled_by_a_thread_without_reactor)
 
     on_another_thread(settle_elsewhere, d);
     ck_assert_int_eq(n_freed, 1);
+    assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
 END_TEST
@@ -131,6 +133,7 @@ START_TEST(a_link_made_elsewhere_is_refused)
 
     on_another_thread(link_elsewhere, p);
     ck_assert_int_eq(n_freed, 0);
+    assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
 END_TEST
