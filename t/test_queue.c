@@ -170,6 +170,35 @@ START_TEST(rule_11_queue_released_frees_its_items)
 }
 END_TEST
 
+static void
+release_queue(void *item)
+{
+    (void)item;
+    queue = vetch_queue_unref(queue);
+}
+
+/* LESSONS 2: what is freed may release the queue that it was in. */
+START_TEST(rule_11_queue_may_be_released_by_the_free_function_of_an_item)
+{
+    vetch_promise *refused, *other;
+
+    put_now(0);
+    put_now(1);
+    refused = vetch_queue_put(queue, &things[2], release_queue);
+    other = put(3);
+    vetch_queue_close(queue);
+    pk_assert_freed(&things[0]);
+    pk_assert_freed(&things[1]);
+    pk_assert_freed(&things[3]);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(refused)),
+                     VETCH_ECLOSED);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(other)),
+                     VETCH_ECLOSED);
+    vetch_promise_unref(refused);
+    vetch_promise_unref(other);
+}
+END_TEST
+
 /* A producer and a consumer as tasks: the page's example. */
 static vetch_promise *
 produce(void *ctx)
@@ -260,6 +289,8 @@ main(void)
     tcase_add_test(tcase, rule_11_queue_put_after_close_frees_the_item);
     tcase_add_test(tcase, rule_11_queue_put_of_nothing_is_refused);
     tcase_add_test(tcase, rule_11_queue_released_frees_its_items);
+    tcase_add_test(
+        tcase, rule_11_queue_may_be_released_by_the_free_function_of_an_item);
     tcase_add_test(tcase, rule_11_queue_works_between_tasks);
     tcase_add_test(tcase, rule_11_queue_without_memory_loses_nothing);
     suite_add_tcase(suite, tcase);

@@ -86,21 +86,6 @@ vetch_queue_ref(vetch_queue *q)
     return q;
 }
 
-vetch_queue *
-vetch_queue_unref(vetch_queue *q)
-{
-    if (q == NULL || --q->object.refs > 0)
-        return NULL;
-    vetch_queue_close(q);
-    while (q->count > 0) {
-        struct item item = pop(q);
-
-        free_item(&item);
-    }
-    vetch__free(q);
-    return NULL;
-}
-
 static vetch_error *
 closed_error(void)
 {
@@ -113,8 +98,8 @@ free_putters_item(struct vetch__waiter *w)
     free_item(&((struct putter *)w)->item);
 }
 
-void
-vetch_queue_close(vetch_queue *q)
+static void
+turn_away(vetch_queue *q)
 {
     struct vetch__waiter *w;
 
@@ -125,6 +110,29 @@ vetch_queue_close(vetch_queue *q)
     }
     while ((w = vetch__waiter_pop(&q->getters)) != NULL)
         vetch__waiter_serve(w, NULL, NULL);
+}
+
+vetch_queue *
+vetch_queue_unref(vetch_queue *q)
+{
+    if (q == NULL || --q->object.refs > 0)
+        return NULL;
+    turn_away(q);
+    while (q->count > 0) {
+        struct item item = pop(q);
+
+        free_item(&item);
+    }
+    vetch__free(q);
+    return NULL;
+}
+
+void
+vetch_queue_close(vetch_queue *q)
+{
+    vetch_queue_ref(q); /* freeing an item may release the queue */
+    turn_away(q);
+    vetch_queue_unref(q);
 }
 
 size_t
