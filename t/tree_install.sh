@@ -32,6 +32,30 @@ cat >"$scratch/user.c" <<'END'
 #include <stdio.h>
 #include <string.h>
 #include <vetch.h>
+#include <vetch/testing.h>
+
+/* What the tests of a stranger's program do. */
+static int
+use_the_kit(void)
+{
+    vetch_reactor *reactor = vetch_reactor_new();
+    vetch_promise *p;
+    int wrong = vetch_testing_virtual_clock();
+
+    wrong |= vetch_testing_shuffle(7);
+    p = vetch_sleep(3600);
+    vetch_testing_advance(3600);
+    wrong |= vetch_promise_state(p) != VETCH_FULFILLED;
+    vetch_promise_unref(p);
+    vetch_testing_fail_allocation(1, false);
+    p = vetch_sleep(1);
+    vetch_testing_fail_allocation(0, false);
+    wrong |= vetch_error_code(vetch_promise_error(p)) != VETCH_ENOMEM;
+    vetch_promise_unref(p);
+    vetch_testing_run_ready();
+    vetch_reactor_unref(reactor);
+    return wrong;
+}
 
 int
 main(void)
@@ -39,7 +63,7 @@ main(void)
     if (strcmp(vetch_version(), VETCH_VERSION) != 0)
         return 1;
     puts(vetch_version());
-    return 0;
+    return use_the_kit();
 }
 END
 case $library in
