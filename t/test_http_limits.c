@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "http/server-private.h"
 #include "http_talk.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n"
@@ -472,6 +473,27 @@ END_TEST
 
 /* ---- numbers of connections ---- */
 
+/* node #20256: a request that comes while its connection is closed. */
+START_TEST(a_connection_with_a_request_on_its_way_is_not_idle)
+{
+    static const char request[] = GET "\r\n";
+    struct talk t[2];
+
+    start(NULL);
+    ht_connect(&t[0]);
+    vt_advance(1);
+    ht_connect(&t[1]);
+    ck_assert_int_eq(send(t[0].fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
+                     sizeof(request) - 1);
+    vetch__http_evict(ht_server);
+    ck_assert_uint_eq(ht_hear(&t[0]), 200);
+    ck_assert(ht_hear_end(&t[1]));
+    ht_hang_up(&t[0]);
+    ht_hang_up(&t[1]);
+    ht_end();
+}
+END_TEST
+
 START_TEST(the_longest_idle_connection_makes_room)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
@@ -615,6 +637,7 @@ main(void)
     tcase_add_test(tc, slow_readers_are_cut_off);
     suite_add_tcase(s, tc);
     tc = vt_reactor_tcase("connections");
+    tcase_add_test(tc, a_connection_with_a_request_on_its_way_is_not_idle);
     tcase_add_test(tc, the_longest_idle_connection_makes_room);
     tcase_add_test(tc, connections_beyond_the_limit_wait);
     tcase_add_test(tc, an_early_refusal_reaches_a_client_that_sends_on);

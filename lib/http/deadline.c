@@ -11,6 +11,8 @@
 
 #include "http/server-private.h"
 
+enum { EVICT_TRIES = 4 };
+
 static void check(struct vetch__timer *timer);
 
 static struct vetch__timer *
@@ -178,8 +180,10 @@ check(struct vetch__timer *timer)
 
 /* ---- room for others ---- */
 
-void
-vetch__http_evict(vetch_http_server *s)
+/* The connection that has been idle for longest, of those that began to be
+ * after `since`. */
+static struct vetch__http_conn *
+oldest_idle(const vetch_http_server *s, uint64_t since)
 {
     struct vetch__http_conn *oldest = NULL;
     struct vetch__list *link;
@@ -190,9 +194,22 @@ vetch__http_evict(vetch_http_server *s)
             vetch__container(link, struct vetch__http_conn, link);
 
         if (c->transport != NULL && c->phase == VETCH__C_IDLE && !c->last &&
-            c->n_in_flight == 0 && (oldest == NULL || c->since < oldest->since))
+            c->n_in_flight == 0 && c->since > since &&
+            (oldest == NULL || c->since < oldest->since))
             oldest = c;
     }
-    if (oldest != NULL)
-        vetch__http_conn_close(oldest);
+    return oldest;
+}
+
+void
+vetch__http_evict(vetch_http_server *s)
+{
+    struct vetch__http_conn *c = oldest_idle(s, 0);
+    int tries = EVICT_TRIES;
+
+    /* A request that has come but was not read yet must not go unanswered. */
+    while (c != NULL && !vetch__transport_is_quiet(c->transport) && --tries > 0)
+        c = oldest_idle(s, c->since);
+    if (c != NULL && tries > 0)
+        vetch__http_conn_close(c);
 }
