@@ -78,6 +78,44 @@ START_TEST(rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel)
 }
 END_TEST
 
+enum { N_BRANCHES = 4, N_ORDERS = 4 * 3 * 2 };
+
+/* The order of that number in which all branches can be taken. */
+static void
+make_order(int number, int order[N_BRANCHES])
+{
+    for (int i = 0; i < N_BRANCHES; i++)
+        order[i] = i;
+    for (int i = 0; i < N_BRANCHES - 1; i++) {
+        int left = N_BRANCHES - i, at = i + number % left, taken = order[at];
+
+        number /= left;
+        order[at] = order[i];
+        order[i] = taken;
+    }
+}
+
+START_TEST(rule_09_branches_are_cancelled_in_any_order)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    vetch_promise *p = pk_start(&op), *branches[N_BRANCHES];
+    int order[N_BRANCHES];
+
+    make_order(_i, order);
+    for (int i = 0; i < N_BRANCHES; i++)
+        branches[i] = vetch_then(vetch_promise_ref(p), pk_never_value, NULL);
+    vetch_promise_unref(p);
+    for (int i = 0; i < N_BRANCHES; i++) {
+        ck_assert_uint_eq(op.canceled, 0);
+        pk_assert_pending(branches[order[i]]);
+        vetch_promise_cancel(branches[order[i]]);
+        pk_expect_error(branches[order[i]], VETCH_ECANCELED);
+    }
+    ck_assert_uint_eq(op.canceled, 1); /* by the last one */
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
 START_TEST(rule_09_error_handler_next_to_a_shared_promise_hears_it_soon)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -247,6 +285,8 @@ add_shared(Suite *suite)
     tcase_add_test(tc, rule_09_finally_on_a_shared_promise_runs_once);
     tcase_add_test(
         tc, rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel);
+    tcase_add_loop_test(tc, rule_09_branches_are_cancelled_in_any_order, 0,
+                        N_ORDERS);
     tcase_add_test(
         tc, rule_09_error_handler_next_to_a_shared_promise_hears_it_soon);
     tcase_add_test(

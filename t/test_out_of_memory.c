@@ -100,6 +100,7 @@ END_TEST
 
 START_TEST(rule_13_link_that_cannot_be_made_cancels_and_returns_its_promise)
 {
+    struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = pk_start(&op), *link;
 
@@ -109,8 +110,9 @@ START_TEST(rule_13_link_that_cannot_be_made_cancels_and_returns_its_promise)
     ck_assert_ptr_eq(link, p);
     pk_expect_pending(link);
     ck_assert_uint_eq(op.canceled, 1);
-    pk_resolve_number(&op, 1); /* even if it succeeds all the same */
+    pk_resolve(&op, &thing); /* even if it succeeds all the same */
     pk_expect_error(link, VETCH_ENOMEM);
+    pk_assert_freed(&thing);
 }
 END_TEST
 
