@@ -110,6 +110,7 @@ demo_tests = \
 # The tree itself: shell scripts.
 tree_tests = \
 	t/switch_stacks.sh \
+	t/tree_dist.sh \
 	t/tree_examples.sh \
 	t/tree_exports.sh \
 	t/tree_headers.sh \
