@@ -17,13 +17,18 @@ extern atomic_bool vetch__fault_armed;
 /* Count one allocation; true if it has to fail (errno is ENOMEM then). */
 bool vetch__fault_hit(void);
 
+static inline bool
+vetch__fault_is_armed(void)
+{
+    return vetch__unlikely(
+        atomic_load_explicit(&vetch__fault_armed, memory_order_relaxed));
+}
+
 /* The check in front of every allocation, pooled ones included. */
 static inline bool
 vetch__fault(void)
 {
-    return vetch__unlikely(atomic_load_explicit(&vetch__fault_armed,
-                                                memory_order_relaxed)) &&
-           vetch__fault_hit();
+    return vetch__fault_is_armed() && vetch__fault_hit();
 }
 
 void *vetch__malloc(size_t size);

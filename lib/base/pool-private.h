@@ -69,23 +69,35 @@ vetch__pool_of(const void *node)
     return ((struct vetch__slab *)slab)->pool;
 }
 
-/* A node with undefined content but its type; NULL and ENOMEM. Inline, as the
- * one below: they are a good part of what a promise costs. */
-static inline void *
-vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type)
+/* Whether a node can be had without a call. */
+static inline bool
+vetch__pool_is_warm(const struct vetch__pool *pool)
 {
-    struct vetch__pool_free *f;
+    return vetch__likely(pool->free != NULL && !vetch__fault_is_armed());
+}
 
-    if (vetch__fault())
-        return NULL;
-    if (vetch__unlikely(pool->free == NULL) && vetch__pool_grow(pool) < 0)
-        return NULL;
-    f = pool->free;
+static inline void *
+vetch__pool_pop(struct vetch__pool *pool, enum vetch__type type)
+{
+    struct vetch__pool_free *f = pool->free;
+
     pool->free = f->next;
     pool->live++;
     VETCH__POOL_SHOW(f);
     f->object.type = (uint16_t)type;
     return f;
+}
+
+/* A node with undefined content but its type; NULL and ENOMEM. Inline, as those
+ * around it: they are a good part of what a promise costs. */
+static inline void *
+vetch__pool_alloc(struct vetch__pool *pool, enum vetch__type type)
+{
+    if (vetch__fault())
+        return NULL;
+    if (vetch__unlikely(pool->free == NULL) && vetch__pool_grow(pool) < 0)
+        return NULL;
+    return vetch__pool_pop(pool, type);
 }
 
 static inline void

@@ -71,28 +71,51 @@ vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
     return all;
 }
 
-static vetch_promise *
-attach_link(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
-            void *ctx, unsigned flags)
+static inline vetch_promise *
+attach(vetch_reactor *r, vetch_promise *link, vetch_promise *p,
+       vetch_value_fn on_value, vetch_error_fn on_error, void *ctx,
+       unsigned flags)
 {
-    vetch_reactor *r = vetch__reactor;
-    vetch_promise *link;
-
-    if (vetch__unlikely(!vetch__promise_right_thread(p)))
-        return &vetch__misused;
-    if (vetch__unlikely(r == NULL)) {
-        vetch__promise_drop(p);
-        return &vetch__closed;
-    }
-    link = vetch__promise_new(r, VETCH__K_LINK);
-    if (vetch__unlikely(link == NULL))
-        return vetch__promise_stop(r, p);
-    link->second.flags = (uint8_t)flags;
+    vetch__promise_init(link, VETCH__K_LINK, flags);
     link->u.link.on_value = on_value;
     link->u.link.on_error = on_error;
     link->u.link.ctx = ctx;
     vetch__promise_attach(r, link, p);
     return link;
+}
+
+/* What else can be: apart, so that the usual way makes no call before it has
+ * used its arguments, and saves no register. */
+static vetch_promise *__attribute__((noinline))
+attach_watchfully(vetch_promise *p, vetch_value_fn on_value,
+                  vetch_error_fn on_error, void *ctx, unsigned flags)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *link;
+
+    if (!vetch__promise_right_thread(p))
+        return &vetch__misused;
+    if (r == NULL) {
+        vetch__promise_drop(p);
+        return &vetch__closed;
+    }
+    link = vetch__pool_alloc(r->pool, VETCH__PROMISE);
+    if (link == NULL)
+        return vetch__promise_stop(r, p);
+    return attach(r, link, p, on_value, on_error, ctx, flags);
+}
+
+static vetch_promise *
+attach_link(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
+            void *ctx, unsigned flags)
+{
+    vetch_reactor *r = vetch__reactor;
+
+    if (vetch__unlikely(!vetch__thread_is_trusted() ||
+                        !vetch__pool_is_warm(r->pool)))
+        return attach_watchfully(p, on_value, on_error, ctx, flags);
+    return attach(r, vetch__pool_pop(r->pool, VETCH__PROMISE), p, on_value,
+                  on_error, ctx, flags);
 }
 
 vetch_promise *

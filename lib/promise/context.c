@@ -48,30 +48,29 @@ void vetch__context_start(void);
 
 #ifdef __x86_64__
 
-/* What vetch__context_swap takes off the stack, from its pointer on. */
-struct frame {
-    uint32_t mxcsr;
-    uint32_t x87_control;
-    uintptr_t r15, r14, r13, r12, rbx, rbp, back;
-    uintptr_t unused[2]; /* keep the stack aligned */
-};
-
 static void
-set_modes(struct frame *f)
+set_modes(struct vetch__context *c)
 {
     uint16_t control;
 
-    __asm__("stmxcsr %0" : "=m"(f->mxcsr));
+    __asm__("stmxcsr %0" : "=m"(c->mxcsr));
     __asm__("fnstcw %0" : "=m"(control));
-    f->x87_control = control;
+    c->x87_control = control;
 }
 
+/* What vetch__context_start finds on the stack; the last two keep it
+ * aligned. */
 static void
-set_start(struct frame *f, void (*entry)(void *arg), void *arg)
+set_start(struct vetch__context *c, void *top, void (*entry)(void *arg),
+          void *arg)
 {
-    f->back = (uintptr_t)vetch__context_start;
-    f->r12 = (uintptr_t)entry;
-    f->r13 = (uintptr_t)arg;
+    void **sp = (void **)top - 2;
+
+    sp[0] = arg;
+    sp[1] = (void *)(uintptr_t)entry;
+    c->sp = sp;
+    c->bp = NULL;
+    c->ip = (void *)(uintptr_t)vetch__context_start;
 }
 
 #else
@@ -82,15 +81,23 @@ struct frame {
     uint64_t fpcr, unused;
 };
 
+/* Of a context that waits in vetch__context_swap. */
 static void
-set_modes(struct frame *f)
+set_modes(struct vetch__context *c)
 {
+    struct frame *f = c->sp;
+
     __asm__("mrs %0, fpcr" : "=r"(f->fpcr));
 }
 
 static void
-set_start(struct frame *f, void (*entry)(void *arg), void *arg)
+set_start(struct vetch__context *c, void *top, void (*entry)(void *arg),
+          void *arg)
 {
+    struct frame *f = (struct frame *)top - 1;
+
+    memset(f, 0, sizeof(*f));
+    c->sp = f;
     f->x30 = (uintptr_t)vetch__context_start;
     f->x19 = (uintptr_t)entry;
     f->x20 = (uintptr_t)arg;
@@ -102,13 +109,9 @@ void
 vetch__context_make(struct vetch__context *c, void *low, void *top,
                     void (*entry)(void *arg), void *arg)
 {
-    struct frame *f = (struct frame *)top - 1;
-
     (void)low;
-    memset(f, 0, sizeof(*f));
-    set_start(f, entry, arg);
-    set_modes(f);
-    c->sp = f;
+    set_start(c, top, entry, arg);
+    set_modes(c);
 }
 
 void
@@ -119,7 +122,7 @@ vetch__context_renew(struct vetch__context *c, void *low, void *top,
     (void)top;
     (void)entry;
     (void)arg;
-    set_modes(c->sp);
+    set_modes(c);
 }
 
 #endif

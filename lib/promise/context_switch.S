@@ -1,6 +1,7 @@
-/* The switch between two stacks: void vetch__context_swap(void **from_sp, void
- * *to_sp). What a function call must preserve is saved on the stack that is
- * left: registers, and the control words of the floating-point units.
+/* What cannot be C of switching between stacks: where a context begins, and on
+ * aarch64 the switch, void vetch__context_swap(void **from_sp, void *to_sp),
+ * which saves on the stack that is left what a function call must preserve:
+ * registers, and the control word of the floating-point unit.
  *
  * This is a file of assembler, and not of C with assembler in it, because a
  * compiler that is told to use shadow stacks (-fcf-protection) marks its objects
@@ -15,82 +16,9 @@
 
 #if defined(__x86_64__)
 
-/* System V ABI: rbx, rbp, r12-r15, rsp, MXCSR and the x87 control word are the
- * callee's to preserve. Loading the last two is slow, so that is done only if
- * they differ. The way back is an indirect jump and not a return: the
- * processor's return predictor would miss each time. */
+/* The switch itself is in line, see context-private.h. The first one to a
+ * context comes here: on the stack are the entry's argument and the entry. */
         .text
-        .globl  vetch__context_swap
-        .hidden vetch__context_swap
-        .type   vetch__context_swap, @function
-        .p2align 4
-vetch__context_swap:
-        .cfi_startproc
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r15, 0
-        subq    $8, %rsp
-        .cfi_adjust_cfa_offset 8
-        stmxcsr (%rsp)
-        fnstcw  4(%rsp)
-        movl    (%rsp), %eax
-        movl    4(%rsp), %ecx
-        movq    %rsp, (%rdi)
-        movq    %rsi, %rsp
-        cmpl    (%rsp), %eax
-        jne     2f
-1:      cmpw    4(%rsp), %cx
-        jne     3f
-4:      .cfi_remember_state
-        addq    $8, %rsp
-        .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbp
-        popq    %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register rip, rcx
-        jmpq    *%rcx
-        .cfi_restore_state
-2:      ldmxcsr (%rsp)
-        jmp     1b
-3:      fldcw   4(%rsp)
-        jmp     4b
-        .cfi_endproc
-        .size   vetch__context_swap, . - vetch__context_swap
-
-/* The first switch to a context comes here: the entry is in r12, its argument
- * in r13. */
         .globl  vetch__context_start
         .hidden vetch__context_start
         .type   vetch__context_start, @function
@@ -98,8 +26,9 @@ vetch__context_swap:
 vetch__context_start:
         .cfi_startproc
         .cfi_undefined rip
-        movq    %r13, %rdi
-        callq   *%r12
+        popq    %rdi
+        popq    %rax
+        callq   *%rax
         hlt
         .cfi_endproc
         .size   vetch__context_start, . - vetch__context_start

@@ -127,13 +127,19 @@ extern vetch_promise vetch__nothing; /* fulfilled without a value */
  * wrong, and it pays nothing. */
 bool vetch__promise_look_at_thread(const vetch_promise *p);
 static inline bool
+vetch__thread_is_trusted(void)
+{
+#ifdef VETCH_DEBUG_BUILD
+    return false;
+#else
+    return vetch__reactor != NULL && !vetch__reactor->debug;
+#endif
+}
+static inline bool
 vetch__promise_right_thread(const vetch_promise *p)
 {
-#ifndef VETCH_DEBUG_BUILD
-    if (vetch__likely(vetch__reactor != NULL && !vetch__reactor->debug))
-        return true;
-#endif
-    return vetch__promise_look_at_thread(p);
+    return vetch__likely(vetch__thread_is_trusted()) ||
+           vetch__promise_look_at_thread(p);
 }
 /* A pending node with one reference. */
 static inline void
