@@ -7,11 +7,11 @@
 #include <vetch/combinators.h>
 #include <vetch/descriptor.h>
 #include <vetch/error.h>
-#include <vetch/executor.h>
 #include <vetch/event.h>
+#include <vetch/executor.h>
+#include <vetch/http_client.h>
 #include <vetch/http_server.h>
 #include <vetch/listener.h>
-#include <vetch/http_client.h>
 #include <vetch/promise.h>
 #include <vetch/queue.h>
 #include <vetch/reactor.h>

@@ -26,11 +26,11 @@ enum {
     VETCH_EENDPOINT = 10200, /* malformed endpoint string */
     VETCH_EEOF,              /* the peer ended the connection early */
 
-    VETCH_EURL = 10300,  /* malformed or unsupported URL */
-    VETCH_EPROTO_HTTP,   /* the peer's HTTP is malformed */
-    VETCH_ETOOLARGE,     /* a limit on size was crossed */
-    VETCH_ETRUNCATED,    /* the message ended before its announced length */
-    VETCH_ECODING,       /* content coding unknown, malformed or a bomb */
+    VETCH_EURL = 10300, /* malformed or unsupported URL */
+    VETCH_EPROTO_HTTP,  /* the peer's HTTP is malformed */
+    VETCH_ETOOLARGE,    /* a limit on size was crossed */
+    VETCH_ETRUNCATED,   /* the message ended before its announced length */
+    VETCH_ECODING,      /* content coding unknown, malformed or a bomb */
 
     VETCH_EHTTP = 11000, /* + status, for code that turns a status into one */
     VETCH_EUSER = 100000
@@ -44,8 +44,9 @@ VETCH_BEGIN_DECLS
  * Ownership: returns a new reference.
  * Errors:    never NULL; out of memory gives an immortal VETCH_ENOMEM error.
  * Thread:    any; an error is handed over between threads, never shared. */
-VETCH_EXPORT VETCH_NODISCARD vetch_error *
-vetch_error_new(int code, const char *fmt, ...) VETCH_PRINTF(2, 3);
+VETCH_EXPORT VETCH_NODISCARD vetch_error *vetch_error_new(int code,
+                                                          const char *fmt, ...)
+    VETCH_PRINTF(2, 3);
 VETCH_EXPORT VETCH_NODISCARD vetch_error *
 vetch_error_newv(int code, const char *fmt, va_list args) VETCH_PRINTF(2, 0);
 

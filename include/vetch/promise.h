@@ -95,8 +95,8 @@ vetch_then(vetch_promise *p, vetch_value_fn on_value, void *ctx);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_catch(vetch_promise *p, vetch_error_fn on_error, void *ctx);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
-vetch_handle(vetch_promise *p, vetch_value_fn on_value,
-             vetch_error_fn on_error, void *ctx);
+vetch_handle(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
+             void *ctx);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx);
 

@@ -25,7 +25,8 @@ VETCH_EXPORT void vetch_testing_run_ready(void);
 VETCH_EXPORT int vetch_testing_shuffle(uint64_t seed);
 
 /* Make the n-th connection attempt of this reactor from now on (1: the next)
- * fail at once with `errnum`; 0 ends it. Errors: -1 and errno: EPERM, EINVAL. */
+ * fail at once with `errnum`; 0 ends it. Errors: -1 and errno: EPERM, EINVAL.
+ */
 VETCH_EXPORT int vetch_testing_fail_connect(uint64_t nth, int errnum);
 
 /* Let every write of this reactor's connections take at most `limit_bytes`, as

@@ -117,8 +117,8 @@ VETCH_EXPORT void vetch_transport_abort(vetch_transport *t);
  * Errors: -1 and errno EPIPE. */
 VETCH_EXPORT int vetch_transport_end(vetch_transport *t);
 
-/* The scope of what runs for this connection, borrowed; made on first use. It is
- * cancelled when the connection ends, and `lost` waits until it is empty, so
+/* The scope of what runs for this connection, borrowed; made on first use. It
+ * is cancelled when the connection ends, and `lost` waits until it is empty, so
  * that its children may use the protocol. A child that fails ends the
  * connection, with its error as the reason.
  * Errors: NULL and errno: ENOTCONN, the connection is over; ENOMEM. */

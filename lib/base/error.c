@@ -33,11 +33,12 @@ struct vetch_error {
 };
 
 #define IMMORTAL(name, number, words)                                          \
-    struct vetch_error vetch__error_##name = { .object = { .type = VETCH__ERROR,       \
-                                                   .refs = VETCH__IMMORTAL },  \
-                                       .code = number,                         \
-                                       .len = sizeof(words) - 1,               \
-                                       .message = words }
+    struct vetch_error vetch__error_##name = {                                 \
+        .object = { .type = VETCH__ERROR, .refs = VETCH__IMMORTAL },           \
+        .code = number,                                                        \
+        .len = sizeof(words) - 1,                                              \
+        .message = words                                                       \
+    }
 
 IMMORTAL(no_memory, VETCH_ENOMEM, "out of memory");
 IMMORTAL(canceled, VETCH_ECANCELED, "canceled");
@@ -103,7 +104,8 @@ vetch_error_wrap(const vetch_error *cause, const char *fmt, ...)
     vetch_error *e;
 
     if (cause == NULL)
-        cause = &vetch__error_no_memory; /* what NULL means to all that take an error */
+        cause = &vetch__error_no_memory; /* what NULL means to all that take an
+                                            error */
     va_start(args, fmt);
     e = make_formatted(cause->code, cause, fmt, args);
     va_end(args);

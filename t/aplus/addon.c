@@ -8,8 +8,8 @@
  * outcomes are the library's. What has no meaning in C stays in adapter.js.
  *
  * In JavaScript a promise whose resolving functions were collected as garbage
- * stays pending for ever; a deferred of vetch that is released unsettled rejects.
- * So deferreds are not released here.
+ * stays pending for ever; a deferred of vetch that is released unsettled
+ * rejects. So deferreds are not released here.
  *
  * A JavaScript value travels as a box that holds a reference to it; a reason
  * for rejection as an error whose code, from VETCH_EUSER on, is its place in a
