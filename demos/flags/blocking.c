@@ -6,6 +6,7 @@
 
 #include "blocking.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ parse_status(const char *line, struct head *head)
 {
     const char *digits = line + 9;
 
+    assert(line != NULL);
     if ((strncmp(line, "HTTP/1.1 ", 9) != 0 &&
          strncmp(line, "HTTP/1.0 ", 9) != 0) ||
         strspn(digits, "0123456789") != 3 || digits[0] < '1' ||
@@ -118,7 +120,7 @@ static vetch_error *
 read_head(struct connection *c, struct head *head)
 {
     size_t total = 0;
-    char *line;
+    char *line = NULL;
     vetch_error *error = next_line(c, &line);
 
     memset(head, 0, sizeof(*head));

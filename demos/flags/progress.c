@@ -4,6 +4,7 @@
 
 #include "flags.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -45,6 +46,7 @@ draw(const struct run *run, size_t done, double elapsed)
                 done > 0
                     ? elapsed * (double)(run->n_flags - done) / (double)done
                     : -1.0);
+    assert(run->n_flags > 0);
     snprintf(figures, sizeof(figures), "%3zu%% %zu/%zu  %s  %.1f/s  %s left",
              100 * done / run->n_flags, done, run->n_flags, gone, rate, left);
     /* One column stays free: writing into the last one may wrap the line. */

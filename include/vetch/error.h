@@ -46,14 +46,16 @@ VETCH_BEGIN_DECLS
  * Thread:    any; an error is handed over between threads, never shared. */
 VETCH_EXPORT VETCH_NODISCARD vetch_error *vetch_error_new(int code,
                                                           const char *fmt, ...)
-    VETCH_PRINTF(2, 3);
+    VETCH_PRINTF(2, 3) VETCH_NEVER_NULL;
 VETCH_EXPORT VETCH_NODISCARD vetch_error *
-vetch_error_newv(int code, const char *fmt, va_list args) VETCH_PRINTF(2, 0);
+vetch_error_newv(int code, const char *fmt, va_list args)
+    VETCH_PRINTF(2, 0) VETCH_NEVER_NULL;
 
 /* Make an error of a system error: code `errnum`, message "<fmt>: <strerror>".
  * Same contract as vetch_error_new(). */
 VETCH_EXPORT VETCH_NODISCARD vetch_error *
-vetch_error_from_errno(int errnum, const char *fmt, ...) VETCH_PRINTF(2, 3);
+vetch_error_from_errno(int errnum, const char *fmt, ...)
+    VETCH_PRINTF(2, 3) VETCH_NEVER_NULL;
 
 /* Add a line of context to `cause`; the code stays the cause's.
  *
@@ -61,12 +63,12 @@ vetch_error_from_errno(int errnum, const char *fmt, ...) VETCH_PRINTF(2, 3);
  *            reference. Same errors and threads as vetch_error_new(). */
 VETCH_EXPORT VETCH_NODISCARD vetch_error *
 vetch_error_wrap(const vetch_error *cause, const char *fmt, ...)
-    VETCH_PRINTF(2, 3);
+    VETCH_PRINTF(2, 3) VETCH_NEVER_NULL;
 
 /* As vetch_error_wrap(), but with another code. */
 VETCH_EXPORT VETCH_NODISCARD vetch_error *
 vetch_error_wrap_code(const vetch_error *cause, int code, const char *fmt, ...)
-    VETCH_PRINTF(3, 4);
+    VETCH_PRINTF(3, 4) VETCH_NEVER_NULL;
 
 /* Make an error that carries others beside its cause: what happened as well.
  * `primary` gives code and text (NULL: VETCH_EAGGREGATE and a summary).

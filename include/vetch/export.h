@@ -6,10 +6,12 @@
 #define VETCH_EXPORT       __attribute__((visibility("default")))
 #define VETCH_NODISCARD    __attribute__((warn_unused_result))
 #define VETCH_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define VETCH_NEVER_NULL   __attribute__((returns_nonnull))
 #else
 #define VETCH_EXPORT
 #define VETCH_NODISCARD
 #define VETCH_PRINTF(f, a)
+#define VETCH_NEVER_NULL
 #endif
 
 #ifdef __cplusplus

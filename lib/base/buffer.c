@@ -70,7 +70,7 @@ grow(vetch_buffer *b, size_t needed)
     data = vetch__malloc(capacity);
     if (data == NULL)
         return -1;
-    if (len > 0)
+    if (b->data != NULL)
         memcpy(data, b->data + b->start, len);
     vetch__free(b->data);
     b->data = data;

@@ -135,7 +135,7 @@ read_head(struct vetch__client_conn *c, vetch_buffer *input)
     const char *data = vetch_buffer_data(input);
     struct vetch__http_field fields[MAX_FIELDS];
     struct vetch__http_refusal refusal;
-    struct vetch__http_head h;
+    struct vetch__http_head h = { .status = 0 };
     enum vetch__http_verdict verdict;
     size_t len = 0;
 

@@ -14,8 +14,8 @@
 
 #define SIZE_DIGITS           16
 #define EXTENSION_BYTES       256u
-#define EXTENSIONS_BYTES      (16u * 1024)
-#define OVERHEAD_BYTES        (16u * 1024)
+#define EXTENSIONS_BYTES      ((uint64_t)16 * 1024)
+#define OVERHEAD_BYTES        ((uint64_t)16 * 1024)
 #define OVERHEAD_PER_PAYLOAD  8u
 #define TRAILER_SECTION_BYTES 4096u
 #define TRAILER_FIELDS        16u

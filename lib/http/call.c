@@ -308,7 +308,7 @@ static vetch_promise *
 send_call(vetch_http_call *call)
 {
     vetch_http_client *c = call->client;
-    struct vetch__url url;
+    struct vetch__url url = { .endpoint_len = 0 };
     vetch_error *error = examine(call, &url);
     vetch_promise *p;
 

@@ -13,6 +13,7 @@
 
 #include "http/server-private.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include <vetch/error.h>
@@ -63,6 +64,7 @@ unlink_request(vetch_http_request *r)
 {
     struct vetch__http_conn *c = r->conn;
 
+    assert(c != NULL); /* it is unlinked once */
     vetch__list_remove(&r->link);
     c->n_in_flight--;
     if (c->reading == r)

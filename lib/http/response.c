@@ -32,18 +32,20 @@ find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
              const char *data, struct vetch__codings *ret)
 {
     const char *why;
-    int i = -1;
+    size_t from = 0;
+    int i;
 
     if (!call->client->options.decompress || call->own_coding ||
         h->framing == VETCH__HTTP_NO_BODY)
         return NULL;
     while ((i = vetch__http_field_find(&h->fields, data, "content-encoding",
-                                       (size_t)(i + 1))) >= 0) {
+                                       from)) >= 0) {
         const struct vetch__slice *v = &h->fields.v[i].value;
 
         why = vetch__codings_add(ret, data + v->at, v->len);
         if (why != NULL)
             return why;
+        from = (size_t)i + 1;
     }
     return NULL;
 }

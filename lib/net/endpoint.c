@@ -162,7 +162,8 @@ vetch__address_unix(union vetch__address *ret, const char *path)
 
     memset(ret, 0, sizeof(*ret));
     un->sun_family = AF_UNIX;
-    strcpy(un->sun_path, path); /* vetch__endpoint_parse() saw to its length */
+    /* vetch__endpoint_parse() saw to its length. */
+    memcpy(un->sun_path, path, strlen(path) + 1);
     return sizeof(*un);
 }
 

@@ -178,7 +178,7 @@ take_fd(int fd)
 static int
 name_it(struct vetch__listen_socket *s)
 {
-    union vetch__address address;
+    union vetch__address address = { .any = { 0 } };
     socklen_t len = sizeof(address);
     char text[sizeof("unix:") + VETCH__ADDRESS_TEXT];
     bool is_unix;

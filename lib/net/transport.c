@@ -9,6 +9,7 @@
  * reference meanwhile. Public functions change state and ask for a turn. */
 #include "net/transport-private.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "base/check-private.h"
@@ -53,9 +54,11 @@ give_input_back(vetch_transport *t)
 static void
 call_received(vetch_transport *t, vetch_buffer *b)
 {
-    const vetch_protocol_class *class_ = t->protocol->class_;
+    const vetch_protocol_class *class_;
     uint64_t started;
 
+    assert(t->protocol != NULL); /* without one nothing is read */
+    class_ = t->protocol->class_;
     if (class_->received == NULL) {
         vetch_buffer_clear(b);
         return;
@@ -427,9 +430,11 @@ call_mark(vetch_transport *t, void (*fn)(vetch_protocol *p))
 static void
 tell_marks(vetch_transport *t)
 {
-    const vetch_protocol_class *class_ = t->protocol->class_;
+    const vetch_protocol_class *class_;
     uint64_t pending = vetch__transport_pending(t);
 
+    assert(t->protocol != NULL);
+    class_ = t->protocol->class_;
     if (t->out != VETCH__OUT_OPEN)
         return;
     if ((t->flags & VETCH__T_WRITE_PAUSED) == 0) {

@@ -22,7 +22,7 @@
 #include "promise/sanitizer-private.h"
 #include "promise/stack-private.h"
 
-#define DEFAULT_STACK VETCH__SANITIZED_FACTOR * 65536
+#define DEFAULT_STACK ((size_t)VETCH__SANITIZED_FACTOR * 65536)
 #define MIN_STACK     16384
 #define MAX_STACK     (1 << 30)
 /* How many awaits in a row may find their promise settled before one of them
