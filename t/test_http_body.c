@@ -494,7 +494,7 @@ START_TEST(chunks_that_are_too_small_end_a_stream_for_good)
     while (s.error == 0 && s.len < 60 * 1024 / 21)
         read_piece(&s);
     ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
-    ck_assert_uint_eq(strspn(s.data, "x"), s.len);
+    ck_assert_ptr_null(memchr(s.data, '\n', s.len));
     ck_assert_uint_eq(ht_hear(&t), 400);
     ht_hang_up(&t);
     free(body);

@@ -188,10 +188,9 @@ START_TEST(a_starved_listener_can_be_stopped)
 }
 END_TEST
 
-int
-main(void)
+static TCase *
+shortage(void)
 {
-    Suite *suite = suite_create("listener_shortage");
     TCase *tc = vt_reactor_tcase("shortage");
 
     tcase_add_test(tc, without_descriptors_it_looks_away_for_longer_and_longer);
@@ -201,9 +200,17 @@ main(void)
     tcase_add_test(tc, a_reserve_that_was_lost_is_made_again);
     tcase_add_test(tc, by_default_the_log_hears_of_it_once_a_second);
     tcase_add_test(tc, a_starved_listener_can_be_stopped);
+    return tc;
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("listener_shortage");
+
     /* valgrind's own accept takes a connection and drops it where the kernel's
      * leaves it waiting. */
     if (!vt_on_valgrind())
-        suite_add_tcase(suite, tc);
+        suite_add_tcase(suite, shortage());
     return vt_main(suite);
 }
