@@ -14,12 +14,13 @@ export ASAN_OPTIONS
 make_scratch
 
 # Runs a command; its output in $scratch/out and $scratch/err, its status in
-# $status.
+# $status.  VETCH_UNDER may name a program that watches it, such as valgrind.
 run()
 {
     status=0
-    timeout -k 5 "$patience" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
-        status=$?
+    # shellcheck disable=SC2086 # a program and its options, or nothing
+    timeout -k 5 "$patience" ${VETCH_UNDER-} "$@" \
+        >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     ran=$*
 }
 

@@ -194,7 +194,8 @@ AM_TESTS_ENVIRONMENT = \
 	SAN_CFLAGS='$(SAN_CFLAGS)'; export SAN_CFLAGS; \
 	COVERAGE_CFLAGS='$(COVERAGE_CFLAGS)'; export COVERAGE_CFLAGS;
 TEST_EXTENSIONS = .sh
-SH_LOG_COMPILER = $(SHELL)
+# Scripts wait for programs; one that hangs must not hang everything.
+SH_LOG_COMPILER = timeout -k 5 900 $(SHELL)
 
 # After a change of the interface that is meant.
 update-exports: libvetch.la
