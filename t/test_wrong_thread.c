@@ -138,6 +138,93 @@ START_TEST(a_link_made_elsewhere_is_refused)
 }
 END_TEST
 
+/* ---- what promises wait for ---- */
+
+struct things {
+    vetch_scope *scope;
+    vetch_semaphore *semaphore;
+    vetch_event *event;
+    vetch_queue *queue;
+};
+
+static void *
+wait_elsewhere(void *ctx)
+{
+    const struct things *t = ctx;
+
+    assert_refused(vetch_semaphore_acquire(t->semaphore), VETCH_EMISUSE);
+    assert_named("a semaphore was used on a thread that is not its own");
+    assert_refused(vetch_event_wait(t->event), VETCH_EMISUSE);
+    assert_refused(vetch_queue_get(t->queue), VETCH_EMISUSE);
+    assert_refused(vetch_scope_end(t->scope), VETCH_EMISUSE);
+    return NULL;
+}
+
+static void *
+change_elsewhere(void *ctx)
+{
+    const struct things *t = ctx;
+
+    vetch_event_set(t->event);
+    assert_named("an event was used on a thread that is not its own");
+    assert_refused(vetch_queue_put(t->queue, &n_freed, count_freed),
+                   VETCH_EMISUSE);
+    vetch_queue_close(t->queue);
+    assert_named("a queue was used on a thread that is not its own");
+    vetch_scope_cancel(t->scope);
+    return NULL;
+}
+
+static void
+set_up_things(struct things *t)
+{
+    t->scope = vetch_scope_new();
+    t->semaphore = vetch_semaphore_new(1);
+    t->event = vetch_event_new();
+    t->queue = vetch_queue_new(1);
+}
+
+/* They are as they were before. */
+static void
+drop_things(struct things *t)
+{
+    vetch_promise *end = vetch_scope_end(t->scope);
+
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(end), VETCH_FULFILLED);
+    vetch_promise_unref(end);
+    ck_assert_uint_eq(vetch_semaphore_available(t->semaphore), 1);
+    ck_assert(!vetch_event_is_set(t->event));
+    ck_assert_uint_eq(vetch_queue_count(t->queue), 0);
+    vetch_scope_unref(t->scope);
+    vetch_semaphore_unref(t->semaphore);
+    vetch_event_unref(t->event);
+    vetch_queue_unref(t->queue);
+}
+
+START_TEST(a_wait_from_elsewhere_is_refused)
+{
+    struct things t;
+
+    set_up_things(&t);
+    on_another_thread(wait_elsewhere, &t);
+    vt_log_take();
+    drop_things(&t);
+}
+END_TEST
+
+START_TEST(a_change_from_elsewhere_is_refused)
+{
+    struct things t;
+
+    set_up_things(&t);
+    on_another_thread(change_elsewhere, &t);
+    vt_log_take();
+    ck_assert_int_eq(n_freed, 1);
+    drop_things(&t);
+}
+END_TEST
+
 /* ---- what has a reactor ---- */
 
 static void *
@@ -213,6 +300,8 @@ main(void)
     vt_add_misuse_test(
         tc, with_debugging_on_another_reactor_s_thread_is_refused_too);
     vt_add_misuse_test(tc, a_link_made_elsewhere_is_refused);
+    vt_add_misuse_test(tc, a_wait_from_elsewhere_is_refused);
+    vt_add_misuse_test(tc, a_change_from_elsewhere_is_refused);
     vt_add_misuse_test(tc, a_job_from_elsewhere_is_refused);
     vt_add_misuse_test(tc, a_listener_is_not_stopped_from_elsewhere);
     suite_add_tcase(suite, tc);

@@ -10,6 +10,7 @@
 
 struct vetch_event {
     struct vetch__object object;
+    pthread_t thread;
     bool set;
     struct vetch__list waiters;
 };
@@ -22,6 +23,7 @@ vetch_event_new(void)
     if (e == NULL)
         return NULL;
     e->object = (struct vetch__object){ .type = VETCH__EVENT, .refs = 1 };
+    e->thread = pthread_self();
     e->set = false;
     vetch__list_init(&e->waiters);
     return e;
@@ -54,6 +56,8 @@ vetch_event_set(vetch_event *e)
 {
     struct vetch__waiter *w;
 
+    if (!vetch__right_thread(e->thread, "an event"))
+        return;
     e->set = true;
     while ((w = vetch__waiter_pop(&e->waiters)) != NULL)
         vetch__waiter_serve(w, NULL, NULL);
@@ -62,7 +66,8 @@ vetch_event_set(vetch_event *e)
 void
 vetch_event_clear(vetch_event *e)
 {
-    e->set = false;
+    if (vetch__right_thread(e->thread, "an event"))
+        e->set = false;
 }
 
 bool
@@ -77,6 +82,8 @@ vetch_event_wait(vetch_event *e)
     struct vetch__waiter *w;
     vetch_promise *p;
 
+    if (!vetch__right_thread(e->thread, "an event"))
+        return &vetch__misused;
     if (e->set)
         return vetch_resolved(NULL, NULL);
     w = vetch__malloc(sizeof(*w));

@@ -135,6 +135,14 @@ vetch__thread_is_trusted(void)
     return vetch__reactor != NULL && !vetch__reactor->debug;
 #endif
 }
+/* The same for what has no promise to ask, but remembers who made it. */
+bool vetch__look_at_thread(pthread_t owner, const char *what);
+static inline bool
+vetch__right_thread(pthread_t owner, const char *what)
+{
+    return vetch__likely(vetch__thread_is_trusted()) ||
+           vetch__look_at_thread(owner, what);
+}
 static inline bool
 vetch__promise_right_thread(const vetch_promise *p)
 {

@@ -53,6 +53,16 @@ vetch__promise_look_at_thread(const vetch_promise *p)
     return false;
 }
 
+bool
+vetch__look_at_thread(pthread_t owner, const char *what)
+{
+    if (pthread_equal(owner, pthread_self()))
+        return true;
+    vetch__reactor_used_elsewhere(vetch__reactor, what);
+    errno = EPERM;
+    return false;
+}
+
 /* ---- references ---- */
 
 vetch_promise *

@@ -37,6 +37,12 @@ struct vetch_scope {
 };
 
 static bool
+right_thread(const vetch_scope *s)
+{
+    return vetch__promise_right_thread(vetch__deferred_node(s->deferred));
+}
+
+static bool
 failing(const vetch_scope *s)
 {
     return s->canceled || s->no_memory || s->n_errors > 0;
@@ -198,6 +204,8 @@ watch_child(vetch_scope *s, vetch_promise *p)
 void
 vetch_scope_add(vetch_scope *s, vetch_promise *p)
 {
+    if (!right_thread(s))
+        return; /* with p, of which not even a reference can be dropped here */
     if (!s->ended && watch_child(s, p) == 0)
         return;
     if (!s->ended && !failing(s)) {
@@ -254,7 +262,7 @@ vetch_scope_cancel(vetch_scope *s)
 {
     bool held;
 
-    if (s->ended)
+    if (!right_thread(s) || s->ended)
         return;
     s->canceled = true;
     held = hold(s);
@@ -265,6 +273,8 @@ vetch_scope_cancel(vetch_scope *s)
 vetch_promise *
 vetch_scope_end(vetch_scope *s)
 {
+    if (!right_thread(s))
+        return &vetch__misused;
     s->ending = true;
     end_if_empty(s);
     VETCH__NAME(vetch__deferred_node(s->deferred), "scope");

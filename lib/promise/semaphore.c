@@ -15,6 +15,7 @@
 
 struct vetch_semaphore {
     struct vetch__object object;
+    pthread_t thread;
     size_t n_free;
     size_t n_waiting;
     struct vetch__list waiters;
@@ -44,6 +45,7 @@ vetch_semaphore_new(size_t slots)
     if (s == NULL)
         return NULL;
     s->object = (struct vetch__object){ .type = VETCH__SEMAPHORE, .refs = 1 };
+    s->thread = pthread_self();
     s->n_free = slots;
     s->n_waiting = 0;
     vetch__list_init(&s->waiters);
@@ -150,9 +152,12 @@ wait_for_slot(vetch_semaphore *s, struct slot *slot)
 vetch_promise *
 vetch_semaphore_acquire(vetch_semaphore *s)
 {
-    struct slot *slot = slot_new(s);
+    struct slot *slot;
     vetch_promise *p;
 
+    if (!vetch__right_thread(s->thread, "a semaphore"))
+        return &vetch__misused;
+    slot = slot_new(s);
     if (slot == NULL)
         return vetch__failed(ENOMEM, "semaphore");
     if (s->n_free > 0) {

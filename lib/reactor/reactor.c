@@ -205,7 +205,7 @@ void
 vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what)
 {
     /* Where there is no reactor nothing could have been meant. */
-    if (r->debug || vetch__reactor == NULL)
+    if (vetch__reactor == NULL || r->debug)
         vetch_log(VETCH_LOG_ERROR,
                   "%s was used on a thread that is not its own", what);
     VETCH__ABORT_IN_DEBUG_BUILD();
