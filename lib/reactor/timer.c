@@ -236,15 +236,28 @@ vote_against(struct vetch__timer_delay *c, uint64_t newcomer)
     c->votes = 1;
 }
 
+static struct vetch__timer_delay *
+set_of(struct vetch__timers *ts, uint64_t delay)
+{
+    uint64_t hash = delay * UINT64_C(0x9e3779b97f4a7c15);
+
+    return ts->table[hash >> (64 - TABLE_BITS)];
+}
+
+static bool
+is_candidate(const struct vetch__timer_delay *c, uint64_t delay)
+{
+    return c->delay == delay && c->votes > 0;
+}
+
 /* The lane for this delay, or NULL: then the heap. */
 static struct vetch__lane *
 vote(struct vetch__timers *ts, uint64_t delay)
 {
-    uint64_t hash = delay * UINT64_C(0x9e3779b97f4a7c15);
-    struct vetch__timer_delay *set = ts->table[hash >> (64 - TABLE_BITS)];
+    struct vetch__timer_delay *set = set_of(ts, delay);
 
     for (int i = 0; i < 2; i++) {
-        if (set[i].delay == delay && set[i].votes > 0)
+        if (is_candidate(&set[i], delay))
             return vote_for(&set[i]);
     }
     vote_against(&set[set[1].votes < set[0].votes], delay);
@@ -353,6 +366,38 @@ insert_heap(struct vetch__timers *ts, struct vetch__timer *t)
     sift_up(ts, ts->n++, timer_entry(t));
 }
 
+static uint64_t
+deadline_of(uint64_t now, uint64_t delay)
+{
+    return delay < NEVER - now ? now + delay : NEVER - 1;
+}
+
+/* The usual case in a crowd, in a few instructions: the delay has a lane that
+ * is in the heap, so that nothing but the list changes. */
+static bool
+join_lane(struct vetch__timers *ts, struct vetch__timer *t, uint64_t now,
+          uint64_t delay, void (*fn)(struct vetch__timer *self))
+{
+    struct vetch__timer_delay *c = set_of(ts, delay);
+    struct vetch__lane *lane;
+
+    if (!is_candidate(c, delay))
+        c++;
+    if (!is_candidate(c, delay))
+        return false;
+    lane = c->lane;
+    if (lane == NULL || !lane->in_heap)
+        return false;
+    if (t->lane == lane)
+        vetch__list_remove(&t->u.link);
+    else if (t->lane != NULL)
+        return false;
+    t->fn = fn;
+    t->deadline = deadline_of(now, delay);
+    append_to_lane(ts, lane, t);
+    return true;
+}
+
 static int
 start(vetch_reactor *r, struct vetch__timer *t, uint64_t now, uint64_t delay,
       void (*fn)(struct vetch__timer *self))
@@ -360,12 +405,14 @@ start(vetch_reactor *r, struct vetch__timer *t, uint64_t now, uint64_t delay,
     struct vetch__timers *ts = r->timers;
     struct vetch__lane *lane;
 
+    if (join_lane(ts, t, now, delay, fn))
+        return 0;
     if (t->lane != NULL)
         detach(ts, t);
     if (vetch__timer_reserve(ts) < 0)
         return -1;
     t->fn = fn;
-    t->deadline = delay < NEVER - now ? now + delay : NEVER - 1;
+    t->deadline = deadline_of(now, delay);
     lane = vote(ts, delay);
     if (lane != NULL)
         append_to_lane(ts, lane, t);

@@ -51,66 +51,80 @@ make(void)
            (double)(after.uordblks - before.uordblks) / N);
 }
 
-/* What is compared: each sets or stops the i-th timer. */
-struct way {
-    void (*arm)(int i, int delay_ms);
-    void (*cancel)(int i);
-};
-
-static void
-arm(int i, int delay_ms)
-{
-    if (vetch_timer_restart(all[i], delay_ms / 1000.0) < 0)
-        abort();
-}
-
-static void
-cancel(int i)
-{
-    vetch_timer_cancel(all[i]);
-}
-
-static const struct way ours = { arm, cancel };
-
 static struct event *events;
 
 static void
-arm_event(int i, int delay_ms)
+arm(int i, double delay)
 {
-    struct timeval tv = { delay_ms / 1000, delay_ms % 1000 * 1000 };
-
-    if (event_add(&events[i], &tv) < 0)
+    if (vetch_timer_restart(all[i], delay) < 0)
         abort();
 }
 
 static void
-cancel_event(int i)
+arm_event(int i, const struct timeval *delay)
 {
-    event_del(&events[i]);
+    if (event_add(&events[i], delay) < 0)
+        abort();
 }
 
-static const struct way libevents = { arm_event, cancel_event };
-
-/* ns for each to be armed, in a random or the same delay */
 static double
-arm_all(const struct way *way, int range_ms)
+arm_all(int range_ms)
 {
     double start = now();
 
     for (int i = 0; i < N; i++)
-        way->arm(i, range_ms > 0 ? 1000 + rand() % range_ms : 61000);
+        arm(i, range_ms > 0 ? (1000 + rand() % range_ms) / 1000.0 : 61.0);
     return (now() - start) / N;
 }
 
 static double
-cancel_all(const struct way *way)
+arm_all_events(int range_ms)
+{
+    struct timeval tv = { 61, 0 };
+    double start = now();
+
+    for (int i = 0; i < N; i++) {
+        if (range_ms > 0) {
+            int ms = 1000 + rand() % range_ms;
+
+            tv = (struct timeval){ ms / 1000, ms % 1000 * 1000 };
+        }
+        arm_event(i, &tv);
+    }
+    return (now() - start) / N;
+}
+
+static double
+cancel_all(int unused)
 {
     double start = now();
 
+    (void)unused;
     for (int i = 0; i < N; i++)
-        way->cancel(i);
+        vetch_timer_cancel(all[i]);
     return (now() - start) / N;
 }
+
+static double
+cancel_all_events(int unused)
+{
+    double start = now();
+
+    (void)unused;
+    for (int i = 0; i < N; i++)
+        event_del(&events[i]);
+    return (now() - start) / N;
+}
+
+/* What is compared: ns for each timer to be armed, in a random or the same
+ * delay (0), and to be stopped. */
+struct way {
+    double (*arm_all)(int range_ms);
+    double (*cancel_all)(int unused);
+};
+
+static const struct way ours = { arm_all, cancel_all };
+static const struct way libevents = { arm_all_events, cancel_all_events };
 
 static void
 run(const struct way *way, const char *name, int range_ms)
@@ -118,9 +132,9 @@ run(const struct way *way, const char *name, int range_ms)
     double insert, again, stop;
 
     srand(1);
-    insert = arm_all(way, range_ms);
-    again = arm_all(way, range_ms);
-    stop = cancel_all(way);
+    insert = way->arm_all(range_ms);
+    again = way->arm_all(range_ms);
+    stop = way->cancel_all(0);
     if (name != NULL)
         printf("timer_%s_insert %.2f ns\ntimer_%s_rearm %.2f ns\n"
                "timer_%s_cancel %.2f ns\n",
