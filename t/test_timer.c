@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "reactor/reactor-private.h"
+#include "reactor/timer-private.h"
 
 struct probe {
     int fired;
@@ -539,6 +539,37 @@ START_TEST(timer_coarse_starts_share_a_lane_with_exact_ones)
 }
 END_TEST
 
+/* The next delay after `delay` that competes with it for a lane. */
+static uint64_t
+rival(uint64_t delay)
+{
+    uint64_t set = delay * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TABLE_BITS);
+
+    do
+        delay++;
+    while (delay * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TABLE_BITS) != set);
+    return delay;
+}
+
+START_TEST(timer_lane_of_a_crowd_outlives_strangers)
+{
+    struct vetch__timer t[28] = { 0 };
+    uint64_t crowd = 1000000000, delay = rival(crowd);
+
+    for (int i = 0; i < 28; i++) {
+        if (i > 23 && i < 27)
+            delay = rival(delay);
+        ck_assert_int_eq(vetch__timer_start(vt_reactor, &t[i],
+                                            i < 20 || i == 27 ? crowd : delay,
+                                            count_coarse),
+                         0);
+    }
+    ck_assert_ptr_eq(t[27].lane, t[19].lane);
+    for (int i = 0; i < 28; i++)
+        vetch__timer_stop(vt_reactor, &t[i]);
+}
+END_TEST
+
 START_TEST(timer_delays_are_rounded_up)
 {
     ck_assert_uint_eq(vetch__seconds(0), 0);
@@ -658,6 +689,7 @@ static void
 add_real(TCase *tc)
 {
     tcase_add_test(tc, timer_coarse_starts_share_a_lane_with_exact_ones);
+    tcase_add_test(tc, timer_lane_of_a_crowd_outlives_strangers);
 }
 
 int

@@ -176,8 +176,8 @@ void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
                        const char *name,
                        void (*end)(struct vetch__member *self));
 void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
-/* Something of r's was used on another thread: say so with debugging on, and
- * abort in a debug build. */
+/* Something of r's was used on another thread: say so with debugging on or
+ * where there is no reactor, and abort in a debug build. */
 void vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what);
 /* With debugging on, log a call from a wrong thread; true if it was right. */
 bool vetch__reactor_look_at_thread(const vetch_reactor *r);

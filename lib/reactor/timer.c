@@ -244,10 +244,14 @@ set_of(struct vetch__timers *ts, uint64_t delay)
     return ts->table[hash >> (64 - TABLE_BITS)];
 }
 
-static bool
-is_candidate(const struct vetch__timer_delay *c, uint64_t delay)
+static struct vetch__timer_delay *
+find_candidate(struct vetch__timers *ts, uint64_t delay)
 {
-    return c->delay == delay && c->votes > 0;
+    struct vetch__timer_delay *c = set_of(ts, delay);
+
+    if (c->delay != delay || c->votes == 0)
+        c++;
+    return c->delay == delay && c->votes > 0 ? c : NULL;
 }
 
 /* The lane for this delay, or NULL: then the heap. */
@@ -255,11 +259,10 @@ static struct vetch__lane *
 vote(struct vetch__timers *ts, uint64_t delay)
 {
     struct vetch__timer_delay *set = set_of(ts, delay);
+    struct vetch__timer_delay *c = find_candidate(ts, delay);
 
-    for (int i = 0; i < 2; i++) {
-        if (is_candidate(&set[i], delay))
-            return vote_for(&set[i]);
-    }
+    if (c != NULL)
+        return vote_for(c);
     vote_against(&set[set[1].votes < set[0].votes], delay);
     return NULL;
 }
@@ -378,20 +381,16 @@ static bool
 join_lane(struct vetch__timers *ts, struct vetch__timer *t, uint64_t now,
           uint64_t delay, void (*fn)(struct vetch__timer *self))
 {
-    struct vetch__timer_delay *c = set_of(ts, delay);
-    struct vetch__lane *lane;
+    struct vetch__timer_delay *c = find_candidate(ts, delay);
+    struct vetch__lane *lane = c != NULL ? c->lane : NULL;
 
-    if (!is_candidate(c, delay))
-        c++;
-    if (!is_candidate(c, delay))
-        return false;
-    lane = c->lane;
     if (lane == NULL || !lane->in_heap)
         return false;
     if (t->lane == lane)
         vetch__list_remove(&t->u.link);
     else if (t->lane != NULL)
         return false;
+    vote_for(c); /* or strangers would drive it out */
     t->fn = fn;
     t->deadline = deadline_of(now, delay);
     append_to_lane(ts, lane, t);
