@@ -3,8 +3,7 @@
 # Needs node with its headers, npm and a registry; without them it says so and
 # is skipped.
 
-# shellcheck source=t/tree_common.sh
-. "$(dirname "$0")/../tree_common.sh"
+. "$(dirname "$0")/../support/common.sh"
 
 : "${top_srcdir:?}" "${top_builddir:?}"
 for tool in node npm; do

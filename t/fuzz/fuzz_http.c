@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http_feed.h"
+#include "support/http_feed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

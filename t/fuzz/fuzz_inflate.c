@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/inflate-private.h"
+#include "http/message/inflate-private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/headers-private.h"
-#include "http/url-private.h"
+#include "http/message/headers-private.h"
+#include "http/message/url-private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,9 +4,8 @@ check_PROGRAMS += t/fuzz/fuzz_http
 t_fuzz_fuzz_http_SOURCES = \
 	t/fuzz/fuzz_http.c \
 	t/fuzz/replay.c \
-	t/http_feed.c \
-	t/http_feed.h
-t_fuzz_fuzz_http_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t
+	t/support/http_feed.c \
+	t/support/http_feed.h
 t_fuzz_fuzz_http_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
 
 check_PROGRAMS += t/fuzz/fuzz_inflate

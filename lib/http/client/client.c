@@ -1,0 +1,155 @@
+/* The client: its options, its lifetime, its statistics.
+ *
+ * References are the user's and the calls'. With the last one the idle
+ * connections close; the memory goes when they have closed. With its reactor a
+ * client ends: who waits for a connection is told, and nothing new begins. */
+
+#include "http/client/client-private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/check-private.h"
+#include "base/options-private.h"
+
+enum {
+    STATUS_LINE_BYTES = 8192,
+    /* What the transport may hold beside a head of the greatest size. */
+    INPUT_MARGIN = 65536,
+    DEFAULT_INPUT = 1048576,
+    /* Offsets in a head have 32 bits. */
+    MAX_HEAD = 1 << 30
+};
+
+static bool
+is_duration(double seconds)
+{
+    return !isnan(seconds) && seconds >= 0;
+}
+
+static bool
+are_valid(const vetch_http_client_options *o)
+{
+    return is_duration(o->idle_seconds) && is_duration(o->connect_seconds) &&
+           is_duration(o->head_seconds) && is_duration(o->body_idle_seconds) &&
+           is_duration(o->total_seconds);
+}
+
+/* An option that is 0 sets no limit. */
+static size_t
+limit_of(size_t option)
+{
+    return option != 0 ? option : SIZE_MAX;
+}
+
+static void
+set_limits(vetch_http_client *c)
+{
+    const vetch_http_client_options *o = &c->options;
+    size_t head = o->max_head_bytes < MAX_HEAD ? o->max_head_bytes : MAX_HEAD;
+
+    if (head == 0)
+        head = MAX_HEAD;
+    c->head_limits.line_bytes = STATUS_LINE_BYTES;
+    c->head_limits.head_bytes = head;
+    c->transport_limits = vetch__default_limits;
+    if (head > DEFAULT_INPUT - INPUT_MARGIN)
+        c->transport_limits.input_bytes = head + INPUT_MARGIN;
+    /* What a request holds is in memory already. */
+    c->transport_limits.cap_bytes = SIZE_MAX / 2;
+    /* Nothing that a closed connection of ours could still bring matters, and
+     * its slot is waited for. */
+    c->transport_limits.linger_ns = 0;
+    c->connect_ns = vetch__seconds(o->connect_seconds);
+    c->head_ns = vetch__seconds(o->head_seconds);
+    c->body_ns = vetch__seconds(o->body_idle_seconds);
+    c->idle_ns = vetch__seconds(o->idle_seconds);
+    c->total_ns = vetch__seconds(o->total_seconds);
+}
+
+static void
+end_with_reactor(struct vetch__member *m)
+{
+    vetch_http_client *c = vetch__container(m, vetch_http_client, member);
+
+    vetch_http_client_ref(c);
+    c->ended = true;
+    vetch__member_remove(c->reactor, m);
+    vetch__http_pool_end(&c->pool);
+    vetch_http_client_unref(c);
+}
+
+vetch_http_client *
+vetch_http_client_new_with(const vetch_http_client_options *options)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_reactor *reactor = vetch__reactor;
+    vetch_http_client *c;
+
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) && are_valid(&o),
+                EINVAL, NULL);
+    if (reactor == NULL || reactor->ending) {
+        errno = reactor == NULL ? EPERM : ECANCELED;
+        return NULL;
+    }
+    c = vetch__calloc(1, sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    c->object = (struct vetch__object){ .type = VETCH__HTTP_CLIENT, .refs = 1 };
+    c->reactor = reactor;
+    c->options = o;
+    set_limits(c);
+    vetch__http_pool_init(&c->pool, &vetch__http_pool_class,
+                          limit_of(c->options.max_connections),
+                          limit_of(c->options.max_per_host));
+    vetch__member_add(reactor, &c->member, "HTTP client", end_with_reactor);
+    return c;
+}
+
+vetch_http_client *
+vetch_http_client_new(void)
+{
+    return vetch_http_client_new_with(NULL);
+}
+
+vetch_http_client *
+vetch_http_client_ref(vetch_http_client *c)
+{
+    if (c != NULL)
+        c->object.refs++;
+    return c;
+}
+
+void
+vetch__http_client_settle(vetch_http_client *c)
+{
+    if (c->object.refs > 0 || c->n_conns > 0)
+        return;
+    if (!c->ended)
+        vetch__member_remove(c->reactor, &c->member);
+    vetch__http_pool_done(&c->pool);
+    vetch__free(c);
+}
+
+vetch_http_client *
+vetch_http_client_unref(vetch_http_client *c)
+{
+    if (c == NULL || --c->object.refs > 0)
+        return NULL;
+    vetch__http_pool_close_idle(&c->pool);
+    vetch__http_client_settle(c);
+    return NULL;
+}
+
+void
+vetch_http_client_get_stats(const vetch_http_client *c,
+                            vetch_http_client_stats *ret)
+{
+    VETCH_CHECK(c != NULL && ret != NULL, EINVAL, );
+    ret->connections = c->pool.n_slots;
+    ret->idle = c->pool.n_idle;
+    ret->waiting = c->pool.n_waiters;
+    ret->opened = c->opened;
+    ret->requests = c->requests;
+}

@@ -1,0 +1,485 @@
+/* A connection of the client: a protocol object that sends one request after
+ * the other and reads the answers.
+ *
+ *   OPENING -> HEAD -> BODY -> IDLE -> HEAD …      and from all of them: OVER
+ *
+ * It is over as soon as it must not be used any more; its slot goes back, and
+ * its call is settled, only when the transport is lost (or the attempt to
+ * connect has ended), because settled means stopped.  `why` says why we broke
+ * it off: then the call fails with that, and not with what the transport says.
+ *
+ * One timer serves all states.  While a body comes it is not touched for each
+ * piece: the time of the last one is noted, and looked at when the timer fires.
+ *
+ * Its memory belongs to the opening, and then to the transport, which frees it
+ * after it was lost.  To wait for the opening takes no memory: so nothing can
+ * keep us from hearing of its end. */
+
+#include "http/client/client-private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error-private.h"
+
+#define FRESH_NS UINT64_C(10000000)
+
+static void timeout(struct vetch__timer *timer);
+
+static struct vetch__client_conn *
+conn_of(vetch_protocol *p)
+{
+    return vetch__container(p, struct vetch__client_conn, protocol);
+}
+
+static struct vetch__client_conn *
+conn_of_slot(struct vetch__http_slot *slot)
+{
+    return vetch__container(slot, struct vetch__client_conn, slot);
+}
+
+static vetch_http_client *
+client_of(struct vetch__http_pool *pool)
+{
+    return vetch__container(pool, vetch_http_client, pool);
+}
+
+/* ---- timer ---- */
+
+void
+vetch__client_conn_timer_stop(struct vetch__client_conn *c)
+{
+    if (vetch__timer_active(&c->timer))
+        vetch__timer_stop(c->client->reactor, &c->timer);
+}
+
+/* Limit the state the connection is in now; 0: no limit. */
+void
+vetch__client_conn_timer_start(struct vetch__client_conn *c, uint64_t ns)
+{
+    if (ns == 0)
+        vetch__client_conn_timer_stop(c);
+    else if (vetch__timer_start(c->client->reactor, &c->timer, ns, timeout) < 0)
+        vetch__client_conn_stop(c, &vetch__error_no_memory);
+}
+
+bool
+vetch__client_conn_is_open(const struct vetch__client_conn *c)
+{
+    const vetch_transport *t = c->transport;
+
+    return t->object.state == VETCH__T_OPEN && t->in == VETCH__IN_OPEN &&
+           t->out == VETCH__OUT_OPEN;
+}
+
+/* ---- breaking off ---- */
+
+void
+vetch__client_conn_stop(struct vetch__client_conn *c, vetch_error *error)
+{
+    bool opening;
+
+    if (c->why != NULL || c->state == VETCH__CLIENT_OVER) {
+        vetch_error_unref(error);
+        return;
+    }
+    c->why = error;
+    vetch__client_conn_timer_stop(c);
+    opening = c->state == VETCH__CLIENT_OPENING;
+    vetch__http_pool_closing(&c->client->pool, &c->slot);
+    c->state = VETCH__CLIENT_OVER;
+    if (c->transport != NULL)
+        vetch_transport_abort(c->transport);
+    else if (opening)
+        vetch__promise_cancel_node(c->client->reactor, &c->opening);
+}
+
+/* Close a connection that has no call (any more). */
+void
+vetch__client_conn_close(struct vetch__client_conn *c)
+{
+    vetch__client_conn_timer_stop(c);
+    vetch__http_pool_closing(&c->client->pool, &c->slot);
+    c->state = VETCH__CLIENT_OVER;
+    vetch_transport_close(c->transport);
+}
+
+/* ---- what the transport tells ---- */
+
+static void
+conn_received(vetch_protocol *p, vetch_buffer *input)
+{
+    struct vetch__client_conn *c = conn_of(p);
+    vetch_http_client *client = vetch_http_client_ref(c->client);
+
+    if (c->state == VETCH__CLIENT_IDLE)
+        vetch__client_conn_close(c); /* an answer to nothing */
+    else if (c->call != NULL)
+        vetch__client_conn_read(c, input);
+    vetch_http_client_unref(client);
+}
+
+static bool
+conn_ended(vetch_protocol *p)
+{
+    struct vetch__client_conn *c = conn_of(p);
+    vetch_http_client *client = vetch_http_client_ref(c->client);
+
+    if (c->state == VETCH__CLIENT_BODY && vetch__http_body_eof(&c->body)) {
+        c->keep = false;
+        vetch__client_conn_finish(c, true);
+    }
+    vetch_http_client_unref(client);
+    return false;
+}
+
+/* ---- writing ---- */
+
+static void
+send_request(struct vetch__client_conn *c)
+{
+    const struct vetch__http_origin *o = c->slot.origin;
+    size_t len = o->len - 4;
+
+    /* The scheme's own port is not part of the Host. */
+    if (len > 3 && memcmp(o->endpoint + o->len - 3, ":80", 3) == 0)
+        len -= 3;
+    memset(&c->gate, 0, sizeof(c->gate));
+    c->state = VETCH__CLIENT_HEAD;
+    c->heard = false;
+    c->informational = 0;
+    c->unsent = SIZE_MAX;
+    c->uses++;
+    c->client->requests++;
+    if (vetch__http_call_write(c->call, c->transport, o->endpoint + 4, len) < 0)
+        vetch__client_conn_stop(c, vetch_error_from_errno(errno, "write"));
+    else
+        vetch__client_conn_timer_start(c, c->client->head_ns);
+}
+
+/* ---- the beginning and the end ---- */
+
+/* Whether the call may be tried once more, on a fresh connection: this one was
+ * used before, and died before it said anything, as happens when a server
+ * closes an idle connection while our request is on its way. */
+static bool
+may_retry(const struct vetch__client_conn *c)
+{
+    const vetch_http_call *call = c->call;
+
+    return c->why == NULL && c->state == VETCH__CLIENT_HEAD && !c->heard &&
+           c->uses > 1 && call->idempotent && c->client->options.retry &&
+           !c->client->ended;
+}
+
+static vetch_error *
+truncated(const struct vetch__client_conn *c, const vetch_error *reason)
+{
+    char what[96] = "the connection ended in the middle of the body";
+
+    if (c->body.framing == VETCH__HTTP_LENGTH)
+        snprintf(what, sizeof(what),
+                 "the connection ended, %" PRIu64
+                 " bytes of the body are missing",
+                 c->body.left);
+    return reason != NULL
+               ? vetch_error_wrap_code(reason, VETCH_ETRUNCATED, "%s", what)
+               : vetch_error_new(VETCH_ETRUNCATED, "%s", what);
+}
+
+/* Why the call failed. `reason` is the transport's, or the connecting's. */
+static vetch_error *
+why_failed(struct vetch__client_conn *c, const vetch_error *reason)
+{
+    vetch_error *why = c->why;
+
+    c->why = NULL;
+    if (why != NULL)
+        return why;
+    if (c->state == VETCH__CLIENT_OPENING)
+        return vetch_error_ref(reason);
+    if (c->state == VETCH__CLIENT_BODY)
+        return truncated(c, reason);
+    if (reason != NULL)
+        return vetch_error_ref(reason);
+    return vetch_error_new(VETCH_EEOF, "the connection ended %s",
+                           c->heard ? "in the middle of the head"
+                                    : "without an answer");
+}
+
+/* The call of a connection that is gone: try it again, or let it fail. */
+static void
+give_up_call(struct vetch__client_conn *c, const vetch_error *reason)
+{
+    vetch_http_call *call = c->call;
+    vetch_http_response *r = c->response;
+    vetch_error *error = why_failed(c, reason);
+
+    c->call = NULL;
+    c->response = NULL;
+    if (call->stream && r != NULL)
+        vetch__http_response_detach(r, vetch_error_ref(error));
+    else
+        vetch_http_response_unref(r);
+    vetch__http_call_fail(call, error);
+}
+
+/* Nothing of the connection is left but its memory. */
+static void
+conn_gone(struct vetch__client_conn *c, const vetch_error *reason)
+{
+    vetch_http_client *client = vetch_http_client_ref(c->client);
+
+    vetch__client_conn_timer_stop(c);
+    c->transport = NULL;
+    if (c->call != NULL && may_retry(c)) {
+        vetch_http_call *call = c->call;
+
+        c->call = NULL;
+        call->conn = NULL;
+        c->state = VETCH__CLIENT_OVER;
+        vetch__http_pool_replace(&client->pool, &c->slot, &call->waiter);
+    } else {
+        if (c->call != NULL)
+            give_up_call(c, reason);
+        c->state = VETCH__CLIENT_OVER;
+        vetch__http_pool_gone(&client->pool, &c->slot);
+    }
+    vetch_error_unref(c->why);
+    c->why = NULL;
+    client->n_conns--;
+    vetch_http_client_unref(client);
+}
+
+static void
+conn_connected(vetch_protocol *p, vetch_transport *t)
+{
+    (void)t;
+    if (conn_of(p)->state == VETCH__CLIENT_OPENING)
+        send_request(conn_of(p));
+}
+
+static void
+conn_lost(vetch_protocol *p, const vetch_error *reason)
+{
+    conn_gone(conn_of(p), reason);
+}
+
+static void
+conn_free(vetch_protocol *p)
+{
+    vetch__free(conn_of(p));
+}
+
+static const vetch_protocol_class conn_class = {
+    .size = sizeof(conn_class),
+    .connected = conn_connected,
+    .received = conn_received,
+    .ended = conn_ended,
+    .lost = conn_lost,
+    .free = conn_free,
+};
+
+/* NULL, or why the connection cannot be used. */
+static vetch_error *
+attach(struct vetch__client_conn *c, vetch_transport *t)
+{
+    if (c->state != VETCH__CLIENT_OPENING)
+        return vetch_error_ref(&vetch__error_canceled); /* it came too late */
+    vetch__transport_set_limits(t, &c->client->transport_limits);
+    if (vetch_transport_attach(t, &c->protocol) < 0)
+        return vetch_error_from_errno(errno, "connect %s",
+                                      c->slot.origin->endpoint + 4);
+    c->transport = t;
+    return NULL;
+}
+
+/* The attempt to connect has ended. */
+static void
+opened(void *ctx, size_t index, vetch_promise *source)
+{
+    struct vetch__client_conn *c = ctx;
+    vetch_error *error;
+    void *transport;
+
+    (void)index;
+    if (!vetch__promise_take(source, &transport, &error))
+        error = vetch_error_new(VETCH_EMISUSE, "the connection is shared");
+    if (transport != NULL)
+        error = attach(c, transport);
+    vetch_transport_unref(transport); /* unless it took c: aborted */
+    if (error != NULL) {
+        conn_gone(c, error);
+        vetch_error_unref(error);
+        vetch__free(c);
+    }
+}
+
+static struct vetch__http_slot *
+conn_open(struct vetch__http_pool *pool, struct vetch__http_origin *origin,
+          struct vetch__http_waiter *w)
+{
+    vetch_http_client *client = client_of(pool);
+    struct vetch__client_conn *c = vetch__calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    c->protocol.class_ = &conn_class;
+    c->client = client;
+    c->call = vetch__http_call_of(w);
+    c->call->conn = c;
+    client->n_conns++;
+    client->opened++;
+    vetch__watch_embedded(client->reactor, &c->opening,
+                          vetch_connect(origin->endpoint), opened, c);
+    vetch__client_conn_timer_start(c, client->connect_ns);
+    return &c->slot;
+}
+
+/* ---- the rest of what the pool asks for ---- */
+
+static void
+conn_fail(struct vetch__http_waiter *w)
+{
+    vetch_http_call *call = vetch__http_call_of(w);
+
+    vetch__http_call_fail(call, call->client->ended ? &vetch__error_closed
+                                                    : &vetch__error_no_memory);
+}
+
+static void
+conn_serve(struct vetch__http_slot *slot, struct vetch__http_waiter *w)
+{
+    struct vetch__client_conn *c = conn_of_slot(slot);
+
+    c->call = vetch__http_call_of(w);
+    c->call->conn = c;
+    send_request(c);
+}
+
+static void
+conn_idle(struct vetch__http_slot *slot)
+{
+    struct vetch__client_conn *c = conn_of_slot(slot);
+    vetch_reactor *r = c->client->reactor;
+
+    c->state = VETCH__CLIENT_IDLE;
+    c->stamp = vetch__clock_fresh(r);
+    c->entry = r->n_entries;
+    vetch__client_conn_timer_start(c, c->idle_ns);
+}
+
+/* Whether its last answer came a moment ago, in the dispatch that still runs:
+ * that is as good as a look at the socket, which costs a system call. */
+static bool
+is_fresh(const struct vetch__client_conn *c)
+{
+    const vetch_reactor *r = c->client->reactor;
+
+    return r->depth > 0 && r->n_entries == c->entry &&
+           vetch__clock_fresh(c->client->reactor) - c->stamp < FRESH_NS;
+}
+
+/* Bytes that nobody asked for, or the end, may have come without our having
+ * been told yet. */
+static bool
+conn_usable(struct vetch__http_slot *slot)
+{
+    struct vetch__client_conn *c = conn_of_slot(slot);
+
+    if (c->state != VETCH__CLIENT_IDLE)
+        return false;
+    return is_fresh(c) ? vetch__client_conn_is_open(c)
+                       : vetch__transport_is_quiet(c->transport);
+}
+
+static void
+conn_close_idle(struct vetch__http_slot *slot)
+{
+    vetch__client_conn_close(conn_of_slot(slot));
+}
+
+const struct vetch__http_pool_class vetch__http_pool_class = {
+    .open = conn_open,
+    .fail = conn_fail,
+    .serve = conn_serve,
+    .idle = conn_idle,
+    .usable = conn_usable,
+    .close = conn_close_idle,
+};
+
+/* ---- time ---- */
+
+static void
+body_timeout(struct vetch__client_conn *c)
+{
+    vetch_http_client *client = c->client;
+    uint64_t quiet = vetch__clock_fresh(client->reactor) - c->stamp;
+
+    if (quiet < client->body_ns)
+        vetch__client_conn_timer_start(c, client->body_ns - quiet);
+    else
+        vetch__client_conn_stop(
+            c,
+            vetch_error_new(VETCH_ETIMEDOUT, "no more of the body within %g s",
+                            client->options.body_idle_seconds));
+}
+
+/* As long as the request is on its way, no answer is due. */
+static void
+head_timeout(struct vetch__client_conn *c)
+{
+    size_t unsent = vetch_transport_buffered(c->transport);
+
+    if (unsent > 0 && unsent < c->unsent) {
+        c->unsent = unsent;
+        vetch__client_conn_timer_start(c, c->client->head_ns);
+        return;
+    }
+    vetch__client_conn_stop(
+        c, vetch_error_new(VETCH_ETIMEDOUT, "no answer within %g s",
+                           c->client->options.head_seconds));
+}
+
+static void
+timeout(struct vetch__timer *timer)
+{
+    struct vetch__client_conn *c =
+        vetch__container(timer, struct vetch__client_conn, timer);
+
+    switch (c->state) {
+    case VETCH__CLIENT_OPENING:
+        vetch__client_conn_stop(
+            c, vetch_error_new(VETCH_ETIMEDOUT,
+                               "connect %s: no connection within %g s",
+                               c->slot.origin->endpoint + 4,
+                               c->client->options.connect_seconds));
+        break;
+    case VETCH__CLIENT_HEAD:
+        head_timeout(c);
+        break;
+    case VETCH__CLIENT_BODY:
+        body_timeout(c);
+        break;
+    case VETCH__CLIENT_IDLE:
+        vetch__client_conn_close(c);
+        break;
+    default:
+        break;
+    }
+}
+
+void
+vetch__client_conn_resume(struct vetch__client_conn *c)
+{
+    if (c->state != VETCH__CLIENT_BODY)
+        return;
+    vetch_transport_resume(c->transport);
+    if (!vetch__timer_active(&c->timer)) {
+        c->stamp = vetch__clock_now(c->client->reactor);
+        vetch__client_conn_timer_start(c, c->client->body_ns);
+    }
+}

@@ -1,0 +1,520 @@
+/* What came back.
+ *
+ * One block holds the object, the table of fields, a copy of the head whose
+ * names and values got a NUL each, and, if its length is known and nothing has
+ * to be decoded, the body.  Other whole bodies grow, up to their limit.
+ *
+ * The body of a stream goes through `raw`: what came and nobody has read yet,
+ * still coded.  That is never more than the connection reads at once, because
+ * it pauses while something is left there.  A read takes a piece out of it, or
+ * waits for one; it then holds a reference to its response. */
+
+#include "http/client/client-private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/check-private.h"
+#include "base/error-private.h"
+
+enum {
+    FIRST_ROOM = 4096,
+    PIECE_MAX = 65536,    /* of a stream, as it came */
+    DECODED_PIECE = 16384 /* of a stream, decoded */
+};
+
+/* ---- making one ---- */
+
+/* Find what the body is coded with. NULL, or why it cannot be undone. */
+static const char *
+find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
+             const char *data, struct vetch__codings *ret)
+{
+    const char *why;
+    size_t from = 0;
+    int i;
+
+    if (!call->client->options.decompress || call->own_coding ||
+        h->framing == VETCH__HTTP_NO_BODY)
+        return NULL;
+    while ((i = vetch__http_field_find(&h->fields, data, "content-encoding",
+                                       from)) >= 0) {
+        const struct vetch__slice *v = &h->fields.v[i].value;
+
+        why = vetch__codings_add(ret, data + v->at, v->len);
+        if (why != NULL)
+            return why;
+        from = (size_t)i + 1;
+    }
+    return NULL;
+}
+
+static vetch_error *
+too_large(size_t limit)
+{
+    return vetch_error_new(VETCH_ETOOLARGE, "the body is larger than %zu bytes",
+                           limit);
+}
+
+static vetch_error *
+check_head(const vetch_http_call *call, const struct vetch__http_head *h,
+           const char *data, struct vetch__codings *ret)
+{
+    size_t limit = call->client->options.max_body_bytes;
+    const char *why = find_codings(call, h, data, ret);
+
+    if (why != NULL)
+        return vetch_error_new(VETCH_ECODING, "%s", why);
+    /* Refused before any of it is read. */
+    if (!call->stream && h->framing == VETCH__HTTP_LENGTH &&
+        h->content_length > (limit != 0 ? limit : SIZE_MAX / 2))
+        return too_large(limit);
+    return NULL;
+}
+
+/* The copied head becomes strings. */
+static void
+cut_fields(vetch_http_response *r, char *head)
+{
+    for (size_t i = 0; i < r->n_fields; i++) {
+        const struct vetch__http_field *f = &r->fields[i];
+
+        head[f->name.at + f->name.len] = '\0';
+        head[f->value.at + f->value.len] = '\0';
+    }
+}
+
+static size_t
+put_label(char *to, const vetch_http_call *call)
+{
+    size_t method_len = call->method_len, shown_len = call->shown_len;
+
+    memcpy(to, call->text, method_len);
+    memcpy(to + method_len, " http://", 8);
+    memcpy(to + method_len + 8, call->shown, shown_len);
+    to[method_len + 8 + shown_len] = '\0';
+    return method_len + 8 + shown_len + 1;
+}
+
+static vetch_http_response *
+make(const vetch_http_call *call, const struct vetch__http_head *h,
+     const char *data, size_t len, bool body_inside)
+{
+    size_t fields_size = h->fields.n * sizeof(struct vetch__http_field);
+    size_t size = sizeof(vetch_http_response) + fields_size + len;
+    vetch_http_response *r;
+    char *head;
+
+    if (call->stream)
+        size += call->method_len + call->shown_len + 9u;
+    else if (body_inside)
+        size += (size_t)h->content_length + 1;
+    r = vetch__malloc(size);
+    if (r == NULL)
+        return NULL;
+    memset(r, 0, sizeof(*r));
+    r->object =
+        (struct vetch__object){ .type = VETCH__HTTP_RESPONSE, .refs = 1 };
+    r->status = h->status;
+    r->n_fields = h->fields.n;
+    r->stream = call->stream;
+    memcpy(r->fields, h->fields.v, fields_size);
+    head = (char *)r->fields + fields_size;
+    memcpy(head, data, len);
+    cut_fields(r, head);
+    r->head = head;
+    if (call->stream) {
+        put_label(head + len, call);
+        r->label = head + len;
+    } else if (body_inside) {
+        r->body_inside = true;
+        r->body = head + len;
+        r->body_room = (size_t)h->content_length;
+        r->body[r->body_room] = '\0';
+    }
+    return r;
+}
+
+vetch_http_response *
+vetch__http_response_new(const vetch_http_call *call,
+                         const struct vetch__http_head *h, const char *data,
+                         size_t len, vetch_error **ret_error)
+{
+    struct vetch__codings codings = { 0 };
+    size_t limit = call->client->options.max_body_bytes;
+    vetch_error *error = check_head(call, h, data, &codings);
+    vetch_http_response *r;
+
+    if (error != NULL) {
+        *ret_error = error;
+        return NULL;
+    }
+    r = make(call, h, data, len,
+             h->framing == VETCH__HTTP_LENGTH && codings.n == 0);
+    if (r == NULL)
+        goto fail;
+    r->max_body = limit != 0 ? limit : SIZE_MAX / 2;
+    if (codings.n > 0) {
+        r->inflate = vetch__inflate_new(&codings);
+        if (r->inflate == NULL)
+            goto fail;
+    }
+    return r;
+fail:
+    vetch_http_response_unref(r);
+    *ret_error = &vetch__error_no_memory;
+    return NULL;
+}
+
+/* ---- whole bodies ---- */
+
+/* Room for `more` bytes and a NUL. */
+static int
+grow_body(vetch_http_response *r, size_t more)
+{
+    size_t room = r->body_room > 0 ? r->body_room : FIRST_ROOM;
+    char *body;
+
+    if (r->body_room - r->body_len >= more)
+        return 0;
+    while (room - r->body_len < more)
+        room *= 2;
+    body = vetch__realloc(r->body, room + 1);
+    if (body == NULL)
+        return -1;
+    r->body = body;
+    r->body_room = room;
+    return 0;
+}
+
+static vetch_error *
+append_plain(vetch_http_response *r, const char *data, size_t len)
+{
+    if (len > r->max_body - r->body_len)
+        return too_large(r->max_body);
+    if (!r->body_inside && grow_body(r, len) < 0)
+        return &vetch__error_no_memory;
+    memcpy(r->body + r->body_len, data, len);
+    r->body_len += len;
+    return NULL;
+}
+
+static vetch_error *
+coding_error(enum vetch__inflated result, const char *why)
+{
+    return result == VETCH__INFLATE_NOMEM
+               ? &vetch__error_no_memory
+               : vetch_error_new(VETCH_ECODING, "%s", why);
+}
+
+static vetch_error *
+append_coded(vetch_http_response *r, const char *data, size_t len)
+{
+    struct vetch__inflate_io io = { .in = data, .in_len = len };
+    enum vetch__inflated result;
+
+    do {
+        if (grow_body(r, FIRST_ROOM / 4) < 0)
+            return &vetch__error_no_memory;
+        io.out = r->body + r->body_len;
+        io.out_len = r->body_room - r->body_len;
+        result = vetch__inflate_run(r->inflate, &io);
+        r->body_len = r->body_room - io.out_len;
+        if (r->body_len > r->max_body)
+            return too_large(r->max_body);
+    } while (result == VETCH__INFLATE_FULL);
+    return result == VETCH__INFLATE_MORE ? NULL : coding_error(result, io.why);
+}
+
+static vetch_error *
+check_complete(vetch_http_response *r)
+{
+    if (r->inflate == NULL || vetch__inflate_complete(r->inflate))
+        return NULL;
+    return vetch_error_new(VETCH_ECODING, "the coded body ends early");
+}
+
+/* ---- what comes ---- */
+
+vetch_error *
+vetch__http_response_feed(vetch_http_response *r, const char *data, size_t len)
+{
+    if (r->stream)
+        return vetch_buffer_append(&r->raw, data, len) < 0
+                   ? &vetch__error_no_memory
+                   : NULL;
+    return r->inflate != NULL ? append_coded(r, data, len)
+                              : append_plain(r, data, len);
+}
+
+vetch_error *
+vetch__http_response_end(vetch_http_response *r)
+{
+    vetch_error *error;
+
+    if (r->stream)
+        return NULL; /* the last read will see */
+    error = check_complete(r);
+    vetch__inflate_free(r->inflate);
+    r->inflate = NULL;
+    if (r->body != NULL)
+        r->body[r->body_len] = '\0';
+    return error;
+}
+
+/* ---- streams ---- */
+
+static bool
+has_leftover(const vetch_http_response *r)
+{
+    return vetch_buffer_len(&r->raw) > 0 || r->more_coded;
+}
+
+static vetch_bytes *
+take_plain(vetch_http_response *r, vetch_error **ret_error)
+{
+    size_t len = vetch_buffer_len(&r->raw);
+    vetch_bytes *piece;
+
+    if (len > PIECE_MAX)
+        len = PIECE_MAX;
+    piece = vetch_bytes_new(vetch_buffer_data(&r->raw), len);
+    if (piece == NULL)
+        *ret_error = &vetch__error_no_memory;
+    else
+        vetch_buffer_consume(&r->raw, len);
+    return piece;
+}
+
+/* Decode until something comes out; NULL without error if nothing does. */
+static vetch_bytes *
+take_coded(vetch_http_response *r, vetch_error **ret_error)
+{
+    struct vetch__inflate_io io = { .in = vetch_buffer_data(&r->raw),
+                                    .in_len = vetch_buffer_len(&r->raw) };
+    enum vetch__inflated result;
+    vetch_bytes *piece = NULL;
+    size_t made;
+
+    if (r->body == NULL && grow_body(r, DECODED_PIECE) < 0) {
+        *ret_error = &vetch__error_no_memory;
+        return NULL;
+    }
+    io.out = r->body;
+    io.out_len = DECODED_PIECE;
+    result = vetch__inflate_run(r->inflate, &io);
+    vetch_buffer_consume(&r->raw, vetch_buffer_len(&r->raw) - io.in_len);
+    r->more_coded = result == VETCH__INFLATE_FULL;
+    made = DECODED_PIECE - io.out_len;
+    if (result == VETCH__INFLATE_BAD || result == VETCH__INFLATE_NOMEM)
+        *ret_error = coding_error(result, io.why);
+    else if (made > 0 && (piece = vetch_bytes_new(r->body, made)) == NULL)
+        *ret_error = &vetch__error_no_memory;
+    return piece;
+}
+
+static vetch_error *
+label_error(const vetch_http_response *r, vetch_error *error)
+{
+    vetch_error *labelled;
+
+    if (vetch_error_code(error) == VETCH_ECANCELED ||
+        vetch_error_code(error) == VETCH_ENOMEM)
+        return error;
+    labelled = vetch_error_wrap(error, "%s", r->label);
+    vetch_error_unref(error);
+    return labelled;
+}
+
+/* The body cannot be read on, for a reason of its own. */
+static void
+spoil(vetch_http_response *r, vetch_error *error)
+{
+    vetch_buffer_clear(&r->raw);
+    r->more_coded = false;
+    if (r->conn != NULL)
+        vetch__client_conn_stop(r->conn, error); /* and _detach() follows */
+    else if (r->error == NULL)
+        r->error = label_error(r, error);
+    else
+        vetch_error_unref(error);
+}
+
+static void
+release_bytes(void *bytes)
+{
+    vetch_bytes_unref(bytes);
+}
+
+/* End the read that waits: with a piece, with an error (a reference of its
+ * own), or with the end of the body. */
+static void
+settle_reader(vetch_http_response *r, vetch_bytes *piece, vetch_error *error)
+{
+    vetch_deferred *d = r->reader;
+
+    r->reader = NULL;
+    if (error != NULL)
+        vetch_deferred_reject(d, error);
+    else
+        vetch_deferred_resolve(d, piece, release_bytes);
+    vetch_deferred_unref(d);
+    vetch_http_response_unref(r);
+}
+
+/* What a read gets before the end of the body, or NULL. */
+static vetch_bytes *
+take(vetch_http_response *r)
+{
+    vetch_error *error = NULL;
+    vetch_bytes *piece = NULL;
+
+    while (piece == NULL && error == NULL && has_leftover(r))
+        piece =
+            r->inflate != NULL ? take_coded(r, &error) : take_plain(r, &error);
+    if (piece == NULL && error == NULL && r->ended && r->error == NULL)
+        error = check_complete(r);
+    if (error != NULL)
+        spoil(r, error);
+    return piece;
+}
+
+bool
+vetch__http_response_pump(vetch_http_response *r)
+{
+    vetch_bytes *piece = r->reader != NULL ? take(r) : NULL;
+    bool empty = !has_leftover(r);
+
+    if (r->reader == NULL)
+        return empty;
+    if (piece != NULL)
+        settle_reader(r, piece, NULL);
+    else if (r->error != NULL)
+        settle_reader(r, NULL, vetch_error_ref(r->error));
+    else if (r->ended)
+        settle_reader(r, NULL, NULL);
+    return empty;
+}
+
+void
+vetch__http_response_detach(vetch_http_response *r, vetch_error *error)
+{
+    r->conn = NULL;
+    if (error != NULL)
+        r->error = label_error(r, error);
+    else
+        r->ended = true;
+    vetch__http_response_pump(r);
+}
+
+static void
+cancel_read(vetch_deferred *d, void *ctx)
+{
+    (void)d;
+    settle_reader(ctx, NULL, &vetch__error_canceled);
+}
+
+vetch_promise *
+vetch_http_response_read(vetch_http_response *r)
+{
+    vetch_promise *p;
+
+    if (r == NULL || !r->stream || r->reader != NULL)
+        return vetch_rejected(vetch_error_new(
+            VETCH_EMISUSE, r == NULL   ? "no response to read from"
+                           : r->stream ? "a read of it waits already"
+                                       : "the body is no stream"));
+    r->reader = vetch_deferred_new(cancel_read, r);
+    if (r->reader == NULL)
+        return vetch_rejected(errno == ENOMEM ? &vetch__error_no_memory
+                                              : &vetch__error_closed);
+    p = vetch_deferred_promise(r->reader);
+    vetch_http_response_ref(r);
+    vetch__http_response_pump(r);
+    if (r->reader != NULL && r->conn != NULL)
+        vetch__client_conn_resume(r->conn);
+    return p;
+}
+
+/* ---- looking at it ---- */
+
+unsigned
+vetch_http_response_status(const vetch_http_response *r)
+{
+    VETCH_CHECK(r != NULL, EINVAL, 0);
+    return r->status;
+}
+
+const char *
+vetch_http_response_header(const vetch_http_response *r, const char *name)
+{
+    size_t len;
+
+    VETCH_CHECK(r != NULL && name != NULL, EINVAL, NULL);
+    len = strlen(name);
+    for (size_t i = 0; i < r->n_fields; i++) {
+        const struct vetch__http_field *f = &r->fields[i];
+
+        if (vetch__http_equal(r->head + f->name.at, f->name.len, name, len))
+            return r->head + f->value.at;
+    }
+    return NULL;
+}
+
+bool
+vetch_http_response_header_at(const vetch_http_response *r, size_t i,
+                              const char **ret_name, const char **ret_value)
+{
+    VETCH_CHECK(r != NULL && ret_name != NULL && ret_value != NULL, EINVAL,
+                false);
+    if (i >= r->n_fields)
+        return false;
+    *ret_name = r->head + r->fields[i].name.at;
+    *ret_value = r->head + r->fields[i].value.at;
+    return true;
+}
+
+const void *
+vetch_http_response_body(const vetch_http_response *r, size_t *ret_len)
+{
+    bool whole = r != NULL && !r->stream && r->body != NULL;
+
+    VETCH_CHECK(r != NULL, EINVAL, "");
+    if (ret_len != NULL)
+        *ret_len = whole ? r->body_len : 0;
+    return whole ? r->body : "";
+}
+
+/* ---- references ---- */
+
+static void
+free_response(vetch_http_response *r)
+{
+    if (r->conn != NULL) {
+        r->conn->response = NULL;
+        vetch__client_conn_stop(r->conn, &vetch__error_canceled);
+    }
+    vetch__inflate_free(r->inflate);
+    vetch__buffer_done(&r->raw);
+    vetch_error_unref(r->error);
+    if (!r->body_inside)
+        vetch__free(r->body);
+    vetch__free(r);
+}
+
+vetch_http_response *
+vetch_http_response_ref(vetch_http_response *r)
+{
+    if (r != NULL)
+        r->object.refs++;
+    return r;
+}
+
+vetch_http_response *
+vetch_http_response_unref(vetch_http_response *r)
+{
+    if (r != NULL && --r->object.refs == 0)
+        free_response(r);
+    return NULL;
+}

@@ -1,0 +1,273 @@
+/* Parsing of http URLs.
+ *
+ * Strict on purpose: what RFC 3986 does not allow to stand bare in a URL is
+ * refused, not repaired, because two programs that repair differently see two
+ * different URLs.  That keeps control bytes, spaces and CRLF out of request
+ * lines (a URL often comes from somebody else), backslashes and second `@`s
+ * out of the question which host is meant, and a NUL or percent sign out of
+ * host names.  A host that is too long for DNS is refused here, never cut. */
+
+#include "http/message/url-private.h"
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+/* What a byte may be, as bits. */
+enum {
+    HOST = 1,     /* a letter, digit, `-`, `.` or `_` of a host name */
+    USERINFO = 2, /* unreserved, sub-delims or `:` */
+    TARGET = 4,   /* pchar, `/` or `?` */
+    FRAGMENT = 8, /* as TARGET */
+    HEX = 16
+};
+
+static const uint8_t classes[256] = {
+    ['0' ... '9'] = HOST | USERINFO | TARGET | FRAGMENT | HEX,
+    ['a' ... 'f'] = HOST | USERINFO | TARGET | FRAGMENT | HEX,
+    ['A' ... 'F'] = HOST | USERINFO | TARGET | FRAGMENT | HEX,
+    ['g' ... 'z'] = HOST | USERINFO | TARGET | FRAGMENT,
+    ['G' ... 'Z'] = HOST | USERINFO | TARGET | FRAGMENT,
+    ['-'] = HOST | USERINFO | TARGET | FRAGMENT,
+    ['.'] = HOST | USERINFO | TARGET | FRAGMENT,
+    ['_'] = HOST | USERINFO | TARGET | FRAGMENT,
+    ['~'] = USERINFO | TARGET | FRAGMENT,
+    ['!'] = USERINFO | TARGET | FRAGMENT,
+    ['$'] = USERINFO | TARGET | FRAGMENT,
+    ['&'] = USERINFO | TARGET | FRAGMENT,
+    ['\''] = USERINFO | TARGET | FRAGMENT,
+    ['('] = USERINFO | TARGET | FRAGMENT,
+    [')'] = USERINFO | TARGET | FRAGMENT,
+    ['*'] = USERINFO | TARGET | FRAGMENT,
+    ['+'] = USERINFO | TARGET | FRAGMENT,
+    [','] = USERINFO | TARGET | FRAGMENT,
+    [';'] = USERINFO | TARGET | FRAGMENT,
+    ['='] = USERINFO | TARGET | FRAGMENT,
+    [':'] = USERINFO | TARGET | FRAGMENT,
+    ['@'] = TARGET | FRAGMENT,
+    ['/'] = TARGET | FRAGMENT,
+    ['?'] = TARGET | FRAGMENT,
+};
+
+static bool
+is_class(char c, unsigned class)
+{
+    return (classes[(unsigned char)c] & class) != 0;
+}
+
+/* Whether all bytes are of the class or well-formed percent triplets. */
+static bool
+all_of(const char *s, size_t len, unsigned class)
+{
+    size_t i = 0;
+
+    while (i < len) {
+        if (s[i] == '%') {
+            if (len - i < 3 || !is_class(s[i + 1], HEX) ||
+                !is_class(s[i + 2], HEX))
+                return false;
+            i += 3;
+        } else if (is_class(s[i], class)) {
+            i++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The port of `:PORT` (`text` begins behind the colon); 80 if there are no
+ * digits (RFC 3986, section 3.2.3), 0 if it is none. */
+static unsigned
+parse_port(const char *text, size_t len)
+{
+    unsigned port = 0;
+
+    if (len == 0)
+        return 80;
+    if (len > 5)
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        port = port * 10 + (unsigned)(text[i] - '0');
+    }
+    return port <= 65535 ? port : 0;
+}
+
+/* Writes "[ADDRESS]", in the one text form of RFC 5952, behind "tcp:". */
+static const char *
+put_ipv6(struct vetch__url *url, const char *text, size_t len)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr binary;
+    char *out = url->endpoint + 4;
+
+    if (len >= sizeof(address))
+        return "malformed IPv6 address";
+    memcpy(address, text, len);
+    address[len] = '\0';
+    if (inet_pton(AF_INET6, address, &binary) != 1 ||
+        inet_ntop(AF_INET6, &binary, address, sizeof(address)) == NULL)
+        return "malformed IPv6 address";
+    len = strlen(address);
+    *out++ = '[';
+    memcpy(out, address, len);
+    out[len] = ']';
+    url->host_len = len + 2;
+    return NULL;
+}
+
+/* Writes the name in small letters behind "tcp:". */
+static const char *
+put_name(struct vetch__url *url, const char *text, size_t len)
+{
+    char *out = url->endpoint + 4;
+
+    if (len == 0)
+        return "no host";
+    if (len > VETCH__URL_HOST_MAX)
+        return "host name too long";
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+
+        if (!is_class(c, HOST))
+            return "host name with a forbidden character";
+        out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    url->host_len = len;
+    return NULL;
+}
+
+static const char *
+parse_host_and_port(struct vetch__url *url, const char *text, size_t len)
+{
+    const char *end = text + len, *colon, *why;
+
+    if (len > 0 && *text == '[') {
+        const char *bracket = memchr(text, ']', len);
+
+        if (bracket == NULL)
+            return "malformed IPv6 address";
+        why = put_ipv6(url, text + 1, (size_t)(bracket - text) - 1);
+        colon = bracket + 1;
+        if (colon < end && *colon != ':')
+            return "malformed IPv6 address";
+    } else {
+        colon = memchr(text, ':', len);
+        if (colon == NULL)
+            colon = end;
+        why = put_name(url, text, (size_t)(colon - text));
+    }
+    if (why != NULL)
+        return why;
+    url->port =
+        colon < end ? parse_port(colon + 1, (size_t)(end - colon) - 1) : 80;
+    return url->port == 0 ? "malformed port" : NULL;
+}
+
+/* Writes ":PORT" and a NUL; the length without that. */
+static size_t
+put_port(char *to, unsigned port)
+{
+    char digits[5];
+    size_t n = 0, len = 0;
+
+    do {
+        digits[n++] = (char)('0' + port % 10);
+        port /= 10;
+    } while (port > 0);
+    to[len++] = ':';
+    while (n > 0)
+        to[len++] = digits[--n];
+    to[len] = '\0';
+    return len;
+}
+
+/* Completes `endpoint` and finds the Host value in it. */
+static void
+finish_names(struct vetch__url *url)
+{
+    size_t at = 4 + url->host_len;
+
+    memcpy(url->endpoint, "tcp:", 4);
+    url->endpoint_len = at + put_port(url->endpoint + at, url->port);
+    url->host = url->endpoint + 4;
+    if (url->port != 80)
+        url->host_len = url->endpoint_len - 4;
+}
+
+static const char *
+parse_authority(struct vetch__url *url, const char *text, size_t len)
+{
+    /* The last one: all_of() refuses others. */
+    const char *at = memrchr(text, '@', len);
+
+    url->userinfo = NULL;
+    url->userinfo_len = 0;
+    if (at != NULL) {
+        url->userinfo = text;
+        url->userinfo_len = (size_t)(at - text);
+        if (!all_of(text, url->userinfo_len, USERINFO))
+            return "credentials with a forbidden character";
+        len -= url->userinfo_len + 1;
+        text = at + 1;
+    }
+    url->shown = text;
+    return parse_host_and_port(url, text, len);
+}
+
+const char *
+vetch__url_parse(struct vetch__url *ret, const char *text)
+{
+    size_t len = strnlen(text, VETCH__URL_MAX + 1);
+    const char *end = text + len, *path, *fragment, *why;
+
+    if (len > VETCH__URL_MAX)
+        return "longer than 8192 bytes";
+    if (strncasecmp(text, "http://", 7) != 0)
+        return strstr(text, "://") != NULL ? "unsupported scheme, not http"
+                                           : "not an absolute http URL";
+    text += 7;
+    path = text + strcspn(text, "/?#");
+    why = parse_authority(ret, text, (size_t)(path - text));
+    if (why != NULL)
+        return why;
+    fragment = memchr(path, '#', (size_t)(end - path));
+    if (fragment == NULL)
+        fragment = end;
+    else if (!all_of(fragment + 1, (size_t)(end - fragment) - 1, FRAGMENT))
+        return "fragment with a forbidden character";
+    ret->target = path;
+    ret->target_len = (size_t)(fragment - path);
+    ret->needs_slash = ret->target_len == 0 || *path != '/';
+    if (!all_of(path, ret->target_len, TARGET))
+        return "path or query with a character that must be percent-encoded";
+    ret->shown_len = (size_t)(fragment - ret->shown);
+    finish_names(ret);
+    return NULL;
+}
+
+static unsigned
+hex_value(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 32) - 'a' + 10);
+}
+
+size_t
+vetch__url_decode(char *text, size_t len)
+{
+    size_t from = 0, to = 0;
+
+    while (from < len) {
+        if (text[from] == '%' && len - from >= 3) {
+            text[to++] = (char)(hex_value(text[from + 1]) << 4 |
+                                hex_value(text[from + 2]));
+            from += 3;
+        } else {
+            text[to++] = text[from++];
+        }
+    }
+    return to;
+}

@@ -1,0 +1,15 @@
+# The server. It sees message, never client.
+libvetch_private_la_SOURCES += \
+	lib/http/server/conn.c \
+	lib/http/server/date-private.h \
+	lib/http/server/date.c \
+	lib/http/server/deadline.c \
+	lib/http/server/files.c \
+	lib/http/server/path.c \
+	lib/http/server/receive.c \
+	lib/http/server/reply.c \
+	lib/http/server/request.c \
+	lib/http/server/router-private.h \
+	lib/http/server/router.c \
+	lib/http/server/server-private.h \
+	lib/http/server/server.c

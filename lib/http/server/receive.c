@@ -1,0 +1,310 @@
+/* The bodies of requests.
+ *
+ * A whole body is collected up to the route's limit before the handler is
+ * called; if all of it came with the head, it stays where it is. On a
+ * streaming route the handler is called at once and takes piece by piece: what
+ * it does not ask for is not read from the connection. */
+
+#include "http/server/server-private.h"
+
+#include <errno.h>
+#include <vetch/error.h>
+
+#include "base/check-private.h"
+
+#define PIECE_MAX ((size_t)65536)
+
+/* ---- ends ---- */
+
+static void
+finished(vetch_http_request *r)
+{
+    r->body_done = true;
+    if (r->conn != NULL && r->conn->reading == r)
+        r->conn->reading = NULL;
+}
+
+void
+vetch__http_body_fail(vetch_http_request *r, vetch_error *error)
+{
+    vetch_deferred *d = r->reader;
+
+    r->reader = NULL;
+    if (d != NULL)
+        vetch_deferred_reject(d, error);
+    else
+        vetch_error_unref(error);
+    vetch_deferred_unref(d);
+}
+
+/* Nothing good comes from this client any more. */
+static void
+refuse(vetch_http_request *r, unsigned status, const char *why,
+       vetch_error *error)
+{
+    struct vetch__http_conn *c = r->conn;
+
+    c->last = true;
+    c->reading = NULL;
+    r->close = true;
+    vetch__http_body_fail(r, error);
+    if (r->answer == VETCH__A_BEGUN) {
+        vetch__http_conn_abort(c);
+        return;
+    }
+    if (!r->called)
+        r->called = true; /* it never will be */
+    else
+        vetch__http_request_cancel(r);
+    vetch__http_reply_forget_fields(r);
+    if (r->conn != NULL && r->answer == VETCH__A_NONE)
+        vetch__http_reply_error(r, status, why);
+}
+
+void
+vetch__http_body_too_slow(vetch_http_request *r)
+{
+    refuse(r, 408, NULL,
+           vetch_error_new(VETCH_ETIMEDOUT, "the client sends too slowly"));
+}
+
+static void
+malformed(vetch_http_request *r)
+{
+    const struct vetch__http_refusal *refusal = &r->body.refusal;
+
+    refuse(r, refusal->status, refusal->why,
+           vetch_error_new(VETCH_EPROTO_HTTP, "body: %s", refusal->why));
+}
+
+/* ---- whole bodies ---- */
+
+static size_t
+limit_of(const vetch_http_request *r)
+{
+    return r->route->max_body_bytes > 0 ? r->route->max_body_bytes
+                                        : r->server->max_body_bytes;
+}
+
+static void
+too_large(vetch_http_request *r)
+{
+    refuse(r, 413, NULL, vetch_error_new(VETCH_ETOOLARGE, "body too large"));
+}
+
+static bool
+feed_whole(vetch_http_request *r, vetch_buffer *input)
+{
+    struct vetch__http_conn *c = r->conn;
+    struct vetch__http_piece piece;
+    enum vetch__http_verdict verdict;
+
+    for (;;) {
+        verdict = vetch__http_body_next(&r->body, vetch_buffer_data(input),
+                                        vetch__buffer_len(input), &piece);
+        if (verdict != VETCH__HTTP_PIECE)
+            break;
+        if (limit_of(r) > 0 && r->body.payload > limit_of(r)) {
+            too_large(r);
+            return true;
+        }
+        if (vetch_buffer_append(&r->content, piece.data, piece.len) < 0) {
+            vetch__http_conn_abort(c);
+            return true;
+        }
+        vetch_buffer_consume(input, piece.used);
+    }
+    vetch_buffer_consume(input, piece.used);
+    if (verdict == VETCH__HTTP_REFUSED) {
+        malformed(r);
+        return true;
+    }
+    if (verdict == VETCH__HTTP_MORE)
+        return false;
+    finished(r);
+    vetch__http_call_handler(r);
+    return true;
+}
+
+/* ---- streams ---- */
+
+static void
+give(vetch_http_request *r, vetch_bytes *bytes)
+{
+    vetch_deferred *d = r->reader;
+
+    r->reader = NULL;
+    vetch_deferred_resolve(d, bytes, vetch_unref);
+    vetch_deferred_unref(d);
+}
+
+/* Collect what there is, up to PIECE_MAX, so that tiny chunks do not cost a
+ * promise each. */
+static enum vetch__http_verdict
+collect(vetch_http_request *r, vetch_buffer *input)
+{
+    enum vetch__http_verdict verdict;
+    struct vetch__http_piece piece;
+
+    vetch_buffer_clear(&r->content);
+    do {
+        size_t len = vetch__buffer_len(input);
+
+        verdict =
+            vetch__http_body_next(&r->body, vetch_buffer_data(input),
+                                  len < PIECE_MAX ? len : PIECE_MAX, &piece);
+        if (verdict == VETCH__HTTP_PIECE &&
+            vetch_buffer_append(&r->content, piece.data, piece.len) < 0) {
+            vetch__http_body_fail(r, NULL);
+            vetch__http_conn_abort(r->conn);
+            return VETCH__HTTP_REFUSED;
+        }
+        vetch_buffer_consume(input, piece.used);
+    } while (verdict == VETCH__HTTP_PIECE &&
+             vetch__buffer_len(&r->content) < PIECE_MAX);
+    return verdict;
+}
+
+static bool
+feed_stream(vetch_http_request *r, vetch_buffer *input)
+{
+    struct vetch__http_conn *c = r->conn;
+    enum vetch__http_verdict verdict;
+    vetch_bytes *bytes;
+
+    if (r->reader == NULL)
+        return false;
+    verdict = collect(r, input);
+    if (r->conn == NULL) /* aborted */
+        return true;
+    if (vetch__buffer_len(&r->content) > 0) {
+        bytes = vetch_bytes_new(vetch_buffer_data(&r->content),
+                                vetch__buffer_len(&r->content));
+        if (bytes == NULL) {
+            vetch__http_body_fail(r, NULL);
+            vetch__http_conn_abort(c);
+            return true;
+        }
+        give(r, bytes);
+    }
+    if (verdict == VETCH__HTTP_REFUSED && r->reader != NULL)
+        malformed(r); /* else the next read meets it again */
+    if (verdict == VETCH__HTTP_MORE)
+        return false;
+    if (verdict == VETCH__HTTP_DONE) {
+        finished(r);
+        if (r->reader != NULL)
+            give(r, NULL);
+    }
+    return true;
+}
+
+/* ---- for the connection ---- */
+
+bool
+vetch__http_body_feed(vetch_http_request *r, vetch_buffer *input)
+{
+    return r->route->stream ? feed_stream(r, input) : feed_whole(r, input);
+}
+
+bool
+vetch__http_body_wanted(const vetch_http_request *r)
+{
+    return !r->route->stream || r->reader != NULL;
+}
+
+/* The whole of it came with the head: leave it there. */
+static bool
+is_at_hand(const vetch_http_request *r, const vetch_buffer *input)
+{
+    return r->head.framing == VETCH__HTTP_LENGTH &&
+           r->head.content_length <= vetch__buffer_len(input);
+}
+
+static void
+begin_whole(vetch_http_request *r, vetch_buffer *input)
+{
+    if (r->head.framing == VETCH__HTTP_LENGTH && limit_of(r) > 0 &&
+        r->head.content_length > limit_of(r)) {
+        too_large(r);
+        return;
+    }
+    if (is_at_hand(r, input)) {
+        r->slice = vetch_buffer_data(input);
+        r->slice_len = (size_t)r->head.content_length;
+        r->body_done = true;
+        vetch_buffer_consume(input, r->slice_len);
+        vetch__http_call_handler(r);
+        return;
+    }
+    if (vetch__http_request_keep(r) < 0) {
+        vetch__http_conn_abort(r->conn);
+        return;
+    }
+    r->conn->reading = r;
+    if (!r->continued && vetch__buffer_len(input) == 0)
+        vetch__http_reply_continue(r);
+}
+
+void
+vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input)
+{
+    r->continued = !r->head.expect_continue;
+    if (vetch__likely(r->head.framing == VETCH__HTTP_NO_BODY)) {
+        r->body_done = true;
+        vetch__http_call_handler(r);
+        return;
+    }
+    vetch__http_body_init(&r->body, &r->head);
+    if (!r->route->stream) {
+        begin_whole(r, input);
+        return;
+    }
+    r->conn->reading = r;
+    r->conn->left = vetch__buffer_len(input);
+    vetch__http_call_handler(r);
+}
+
+/* ---- for the user ---- */
+
+static void
+cancel_read(vetch_deferred *d, void *ctx)
+{
+    vetch_http_request *r = ctx;
+
+    r->reader = NULL;
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "read"));
+    vetch_deferred_unref(d);
+    if (r->conn != NULL)
+        vetch__http_conn_settle(r->conn);
+}
+
+static vetch_promise *
+refused(int code, const char *why)
+{
+    return vetch_rejected(vetch_error_new(code, "read the body: %s", why));
+}
+
+vetch_promise *
+vetch_http_request_read(vetch_http_request *r)
+{
+    vetch_promise *p;
+
+    if (r == NULL || r->route == NULL || !r->route->stream)
+        return refused(VETCH_EMISUSE, "not a streaming route");
+    if (r->reader != NULL)
+        return refused(VETCH_EMISUSE, "another read is pending");
+    if (r->body_done)
+        return vetch_resolved(NULL, NULL);
+    if (r->conn == NULL || r->conn->reading != r)
+        return refused(VETCH_ETRUNCATED, "the connection has ended");
+    r->reader = vetch_deferred_new(cancel_read, r);
+    if (r->reader == NULL)
+        return vetch__failed(errno, "read the body");
+    p = vetch_deferred_promise(r->reader);
+    if (!r->continued && r->conn->left == 0)
+        vetch__http_reply_continue(r);
+    if (r->conn != NULL) /* else nobody was there to be told */
+        vetch__http_conn_settle(r->conn);
+    return p;
+}

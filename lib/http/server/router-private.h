@@ -1,0 +1,60 @@
+/* Which handler a request goes to: patterns of segments in a tree. No I/O. */
+#ifndef VETCH_HTTP_ROUTER_PRIVATE_H
+#define VETCH_HTTP_ROUTER_PRIVATE_H
+
+#include <vetch/http_server.h>
+
+#include "http/message/parser-private.h"
+
+enum {
+    VETCH__ROUTE_PARAMS = 16,   /* of one pattern; more are EINVAL */
+    VETCH__ROUTE_SEGMENTS = 64, /* the same */
+    VETCH__ROUTE_ANY_METHOD = 255
+};
+
+struct vetch__route {
+    struct vetch__route *next; /* of the same pattern */
+    vetch_http_handler_fn handler;
+    void *ctx;
+    vetch_free_fn free_ctx;
+    size_t max_body_bytes; /* 0: the server's */
+    bool stream;
+    uint8_t method; /* or VETCH__ROUTE_ANY_METHOD */
+    uint8_t n_params;
+    char *names; /* of the parameters, each with its NUL, in order */
+};
+
+struct vetch__route_node;
+
+/* All zero: no routes. */
+struct vetch__router {
+    struct vetch__route_node *root;
+};
+
+/* What was found. */
+struct vetch__match {
+    const struct vetch__route *route; /* NULL: none */
+    uint64_t allowed;                 /* then: bits of the methods that would
+                                         do; 0: nothing has this path */
+    uint8_t n_params;
+    struct vetch__slice params[VETCH__ROUTE_PARAMS]; /* of the path */
+};
+
+/* Add a copy of `route` (handler, ctx, free_ctx, max_body_bytes, stream); a
+ * failure leaves ctx alone. -1 and errno: EINVAL, EEXIST, ENOMEM. */
+int vetch__router_add(struct vetch__router *r, const char *method,
+                      const char *pattern, const struct vetch__route *route);
+/* `path` is decoded and normalised; one that does not begin with a slash fits
+ * nothing but `*name` at the root. */
+void vetch__router_find(const struct vetch__router *r, uint8_t method,
+                        const char *path, size_t len, struct vetch__match *ret);
+/* The index of a parameter of that name, -1 if there is none. */
+int vetch__route_param(const struct vetch__route *route, const char *name);
+void vetch__router_done(struct vetch__router *r);
+
+/* Decode %XX, then normalise: no empty segment, `.` or `..` is left but for an
+ * empty last one. `to` has room for `len` bytes and may be `raw`. The new
+ * length; 0 for what is malformed, holds a NUL or leads above the root. */
+size_t vetch__path_decode(const char *raw, size_t len, char *to);
+
+#endif

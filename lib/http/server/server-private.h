@@ -1,0 +1,240 @@
+/* The inside of the HTTP server.
+ *
+ * A connection reads heads from the transport's buffer and starts a request
+ * for each. Requests stand in the connection's list in the order received;
+ * the first whose answer has not been sent is the *writer*: what it answers
+ * goes to the transport, while the others' answers are held in memory.
+ *
+ * A request leaves the list when its answer was sent (SENT) and its handler is
+ * over, or when the connection ends; in the latter case it lives on, without
+ * connection, until its handler's promise has settled.
+ *
+ * References: the reactor holds the server until it was stopped, and every
+ * connection and every request in use holds it too. */
+#ifndef VETCH_HTTP_SERVER_PRIVATE_H
+#define VETCH_HTTP_SERVER_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include <vetch/http_server.h>
+#include <vetch/listener.h>
+
+#include "base/buffer-private.h"
+#include "http/message/parser-private.h"
+#include "http/server/date-private.h"
+#include "http/server/router-private.h"
+#include "net/transport-private.h"
+#include "promise/promise-private.h"
+
+enum vetch__server_state { VETCH__S_RUNNING, VETCH__S_STOPPING, VETCH__S_OVER };
+
+struct vetch__server_waiter; /* private to server.c */
+
+struct vetch_http_server {
+    struct vetch__object object; /* state: enum vetch__server_state */
+    vetch_reactor *reactor;      /* NULL once it has ended */
+    vetch_listener *listener;
+    struct vetch__member member;
+    struct vetch__router router;
+    struct vetch__date date;
+
+    /* The options, ready for use. */
+    struct vetch__limits limits; /* of transports */
+    struct vetch__http_limits head_limits;
+    size_t max_connections, max_body_bytes, max_requests;
+    unsigned max_fields, max_pipelined;
+    uint64_t head_ns, idle_ns, grace_ns;
+    double min_bytes_per_second;
+    char keep_alive[48]; /* the field that announces idle_ns, or "" */
+    size_t keep_alive_len;
+
+    struct vetch__list connections;
+    size_t n_connections;
+    struct vetch__list orphans; /* requests whose handlers will be cancelled */
+    struct vetch__flush orphan_flush;
+    vetch_http_request *spare; /* recycled, linked by `next_spare` */
+    unsigned n_spare;
+
+    /* The end. */
+    struct vetch__timer cancel_timer;
+    vetch_promise listener_watch;
+    bool listener_watched;
+    struct vetch__server_waiter *waiters;
+    vetch_http_server_report report;
+};
+
+/* What a connection waits for, and so which deadline counts. */
+enum vetch__conn_phase {
+    VETCH__C_IDLE,   /* the first byte of a head */
+    VETCH__C_HEAD,   /* the rest of it */
+    VETCH__C_BODY,   /* the peer's next bytes of a body */
+    VETCH__C_BUSY,   /* a handler */
+    VETCH__C_SENDING /* the peer reads */
+};
+
+struct vetch__http_conn {
+    vetch_protocol protocol;
+    vetch_http_server *server;
+    vetch_transport *transport; /* valid until lost */
+    struct vetch__list link;    /* in the server's list */
+    struct vetch__list requests;
+    vetch_http_request *reading; /* whose body is being received, or NULL */
+    struct vetch__http_gate gate;
+    unsigned n_in_flight; /* length of the list */
+    size_t n_begun;       /* requests on this connection so far */
+    size_t left;          /* bytes of input that were not consumed */
+    uint64_t queued;      /* bytes given to the transport so far */
+    uint64_t since;       /* when the phase began, ns */
+    uint64_t mark;        /* how far it had come then */
+    uint8_t phase;
+    bool receiving; /* `received` runs */
+    bool last;      /* no further request is read */
+    bool waiting;   /* the next request has to wait until it is alone */
+    bool full;      /* the transport has too much to send */
+    bool paused;    /* reading */
+};
+
+enum vetch__answer {
+    VETCH__A_NONE,
+    VETCH__A_BEGUN,
+    VETCH__A_ENDED, /* complete, but perhaps held */
+    VETCH__A_SENT   /* complete, and given to the transport */
+};
+
+struct vetch_http_request {
+    struct vetch__list link; /* in the connection's list */
+    vetch_http_request *next_spare;
+    struct vetch__http_conn *conn; /* NULL: the client has gone */
+    vetch_http_server *server;
+    vetch_transport *transport; /* a reference, if it may be asked for names */
+    const struct vetch__route *route;
+    vetch_promise watch; /* on the handler's promise */
+
+    uint8_t answer; /* enum vetch__answer */
+    bool watching;  /* the handler's promise is pending */
+    bool running;   /* the handler has not returned yet */
+    bool called;    /* the handler was called */
+    bool safe;      /* it may run beside others */
+    bool close;     /* the connection ends with this answer */
+    bool chunked;   /* how the answer is framed */
+    bool bodiless;  /* the answer has no body: HEAD, 204, 304 */
+    bool own_date;  /* the user set Date */
+    bool body_done; /* the whole body was received */
+    bool continued; /* 100 Continue was sent, or is not due */
+    bool kept;      /* `base` is our own copy */
+    bool canceled;  /* counted as cut by a stop */
+
+    const char *base; /* where the head's slices point */
+    size_t head_len;
+    char *own; /* room for a copy of the head, the path and parameters */
+    size_t own_size;
+    const char *path; /* decoded */
+    size_t path_len;
+    char *param_text; /* once kept: strings, one after the other */
+
+    struct vetch__http_body body;
+    vetch_buffer content; /* of the body, what was received */
+    const char *slice;    /* or the whole body in the input */
+    size_t slice_len;
+    vetch_deferred *reader;
+
+    vetch_buffer fields; /* of the answer, formatted */
+    vetch_buffer held;   /* bytes of the answer that wait for their turn */
+    int held_fd;         /* then part of a file, or -1 */
+    uint64_t held_len;
+    vetch_deferred *drainer;
+
+    struct vetch__match match;
+    struct vetch__http_head head; /* fields: in table */
+    struct vetch__http_field table[];
+};
+
+/* ---- connection.c ---- */
+vetch_protocol *vetch__http_conn_new(void *server);
+/* Something has changed outside of `received`: read on if that helps, and look
+ * which deadline counts. */
+void vetch__http_conn_settle(struct vetch__http_conn *c);
+/* All of r's answer was given: let the next one write, or close. */
+void vetch__http_answer_ended(vetch_http_request *r);
+/* Flush, then close; requests that were not answered will be cancelled. */
+void vetch__http_conn_close(struct vetch__http_conn *c);
+void vetch__http_conn_abort(struct vetch__http_conn *c);
+/* Answer nothing but this error, after what is due before it, and close. */
+void vetch__http_conn_refuse(struct vetch__http_conn *c, unsigned status,
+                             const char *why);
+/* The first request whose answer was not sent, or NULL. */
+vetch_http_request *vetch__http_writer(const struct vetch__http_conn *c);
+void vetch__http_cancel_orphans(struct vetch__flush *f);
+/* Ask the handler to stop. */
+void vetch__http_request_cancel(vetch_http_request *r);
+/* Call the handler and see to what follows; r may be gone afterwards. */
+void vetch__http_call_handler(vetch_http_request *r);
+
+/* ---- deadline.c ---- */
+void vetch__http_deadline_start(struct vetch__http_conn *c);
+/* A request begins: deadlines count anew. */
+static inline void
+vetch__http_deadline_reset(struct vetch__http_conn *c)
+{
+    c->phase = VETCH__C_IDLE;
+}
+/* Look which phase the connection is in. */
+void vetch__http_deadline_update(struct vetch__http_conn *c);
+/* Close the connection that has been idle for longest. */
+void vetch__http_evict(vetch_http_server *s);
+
+/* ---- request.c ---- */
+/* A request in use; holds the server. NULL and ENOMEM. */
+vetch_http_request *vetch__http_request_take(vetch_http_server *s);
+void vetch__http_request_give(vetch_http_request *r);
+void vetch__http_request_free_spare(vetch_http_server *s);
+/* Find path and route, once the head is parsed (at `data`). 0, or the status
+ * to refuse it with. */
+unsigned vetch__http_request_locate(vetch_http_request *r, const char *data,
+                                    size_t len);
+/* Copy what the user may ask for, before the input goes away; -1 and ENOMEM,
+ * and it has nothing to say any more. */
+int vetch__http_request_keep(vetch_http_request *r);
+
+/* ---- receive.c ---- */
+/* Start with the body, the first bytes of which are in `input`. */
+void vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input);
+/* Take what there is of the body. True: it is complete, or goes on being read
+ * with the next input; false: it waits for the handler to read. */
+bool vetch__http_body_feed(vetch_http_request *r, vetch_buffer *input);
+/* Whether the peer's bytes are what is waited for. */
+bool vetch__http_body_wanted(const vetch_http_request *r);
+/* No more of the body comes. Consumes `error`. */
+void vetch__http_body_fail(vetch_http_request *r, vetch_error *error);
+/* The client is below the minimum rate. */
+void vetch__http_body_too_slow(vetch_http_request *r);
+
+/* ---- reply.c ---- */
+/* What the user set was for another answer than the one that follows. */
+void vetch__http_reply_forget_fields(vetch_http_request *r);
+/* Answer with a status and its reason as plain text; `why` may be NULL. Never
+ * fails: without memory the connection is aborted. */
+void vetch__http_reply_error(vetch_http_request *r, unsigned status,
+                             const char *why);
+/* Answer with part of a file, whose descriptor is consumed. As
+ * vetch_http_reply(). */
+int vetch__http_reply_file(vetch_http_request *r, const char *type, int fd,
+                           uint64_t len);
+/* Answer with the first `len` bytes of a file, read now, in one piece with the
+ * head: for small files. Borrows fd. */
+int vetch__http_reply_small_file(vetch_http_request *r, const char *type,
+                                 int fd, size_t len);
+/* 100 Continue. */
+void vetch__http_reply_continue(vetch_http_request *r);
+/* Hand what is held to the transport; -1 if the connection was aborted. */
+int vetch__http_reply_flush(vetch_http_request *r);
+/* The output is below its mark, or the client has gone. */
+void vetch__http_reply_drained(vetch_http_request *r);
+
+/* ---- files.c ---- */
+#define VETCH__SMALL_FILE ((size_t)12288)
+extern atomic_bool vetch__files_walk; /* do without openat2(2) */
+/* The type of a file by the suffix of its name. Static. */
+const char *vetch__http_type_of(const char *path);
+
+#endif

@@ -1,0 +1,429 @@
+/* The server: options, routes, the listener, and the way it stops.
+ *
+ *   RUNNING -> STOPPING   vetch_http_server_stop(): nothing is accepted, idle
+ *                         connections close, every answer says `close`
+ *           -> OVER       the listener's last connection is gone; the waiters
+ *                         get the report
+ *
+ * At the deadline the handlers are cancelled; a second later the listener
+ * aborts what is left. */
+
+#include "http/server/server-private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <vetch/error.h>
+
+#include "base/check-private.h"
+#include "base/error-private.h"
+#include "base/mem-private.h"
+#include "base/options-private.h"
+
+/* From cancelling to aborting. */
+#define LAST_SECONDS 1.0
+
+struct vetch__server_waiter {
+    struct vetch__server_waiter *next;
+    vetch_deferred *deferred;
+};
+
+/* ---- options ---- */
+
+static bool
+is_time(double seconds)
+{
+    return !isnan(seconds) && seconds >= 0;
+}
+
+static bool
+check_options(const vetch_http_server_options *o)
+{
+    return is_time(o->head_seconds) && is_time(o->idle_seconds) &&
+           is_time(o->rate_grace_seconds) && is_time(o->min_bytes_per_second) &&
+           is_time(o->linger_seconds);
+}
+
+static size_t
+or_max(size_t n, size_t max)
+{
+    return n > 0 && n < max ? n : max;
+}
+
+static void
+set_head_limits(vetch_http_server *s, const vetch_http_server_options *o)
+{
+    size_t head = or_max(o->max_head_bytes, VETCH__HTTP_HEAD_MAX);
+    size_t line = or_max(o->max_request_line, VETCH__HTTP_HEAD_MAX);
+
+    s->head_limits.head_bytes = head;
+    s->head_limits.line_bytes = line;
+    /* A field takes four bytes at least: `a:` and its line end. */
+    s->max_fields =
+        (unsigned)or_max(o->max_fields, or_max(head / 4 + 1, UINT16_MAX));
+    /* What may be left in the buffer: less than a head, and all of one read
+     * behind it. */
+    s->limits.input_bytes = line + head + 2 * VETCH__INPUT_SIZE;
+}
+
+static void
+announce_keep_alive(vetch_http_server *s, double seconds)
+{
+    if (seconds >= 1)
+        s->keep_alive_len = (size_t)snprintf(
+            s->keep_alive, sizeof(s->keep_alive), "Keep-Alive: timeout=%u\r\n",
+            seconds < 1e6 ? (unsigned)seconds : 1000000);
+}
+
+static void
+set_options(vetch_http_server *s, const vetch_http_server_options *o)
+{
+    s->limits = vetch__default_limits;
+    s->limits.linger_ns = vetch__seconds(o->linger_seconds);
+    s->limits.linger_bytes = (uint32_t)or_max(o->linger_bytes, UINT32_MAX);
+    set_head_limits(s, o);
+    s->max_connections = o->max_connections;
+    s->max_body_bytes = o->max_body_bytes;
+    s->max_requests = o->max_requests;
+    s->max_pipelined = (unsigned)or_max(o->max_pipelined, UINT32_MAX);
+    s->head_ns = vetch__seconds(o->head_seconds);
+    s->idle_ns = vetch__seconds(o->idle_seconds);
+    s->grace_ns = vetch__seconds(o->rate_grace_seconds);
+    s->min_bytes_per_second = o->min_bytes_per_second;
+    announce_keep_alive(s, o->idle_seconds);
+}
+
+/* ---- making one ---- */
+
+static void
+end_with_reactor(struct vetch__member *self)
+{
+    vetch_http_server *s = vetch__container(self, vetch_http_server, member);
+
+    if (s->object.state == VETCH__S_STOPPING)
+        return; /* the listener's promise tells */
+    s->object.state = VETCH__S_OVER;
+    vetch__member_remove(s->reactor, &s->member);
+    vetch_http_server_unref(s);
+}
+
+static vetch_http_server *
+server_new(const vetch_http_server_options *options)
+{
+    vetch_http_server *s = vetch__calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->object = (struct vetch__object){ .type = VETCH__HTTP_SERVER,
+                                        .state = VETCH__S_RUNNING,
+                                        .refs = 1 };
+    s->reactor = vetch__reactor;
+    vetch__list_init(&s->connections);
+    vetch__list_init(&s->orphans);
+    s->orphan_flush.fn = vetch__http_cancel_orphans;
+    set_options(s, options);
+    return s;
+}
+
+vetch_http_server *
+vetch_http_server_new_with(const char *endpoint,
+                           const vetch_http_server_options *options)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    vetch_http_server *s;
+
+    VETCH_CHECK(endpoint != NULL, EINVAL, NULL);
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
+                    check_options(&o),
+                EINVAL, NULL);
+    s = server_new(&o);
+    if (s == NULL)
+        return NULL;
+    s->listener = vetch_listener_new(endpoint, vetch__http_conn_new, s);
+    if (s->listener == NULL) {
+        int saved = errno;
+
+        vetch_http_server_unref(s);
+        errno = saved;
+        return NULL;
+    }
+    vetch_listener_set_limit(s->listener, s->max_connections);
+    vetch__member_add(s->reactor, &s->member, "HTTP server", end_with_reactor);
+    return vetch_http_server_ref(s); /* the other reference is the reactor's */
+}
+
+vetch_http_server *
+vetch_http_server_new(const char *endpoint)
+{
+    return vetch_http_server_new_with(endpoint, NULL);
+}
+
+const char *
+vetch_http_server_endpoint(const vetch_http_server *s)
+{
+    VETCH_CHECK(s != NULL, EINVAL, "");
+    return vetch_listener_endpoint(s->listener);
+}
+
+unsigned
+vetch_http_server_port(const vetch_http_server *s)
+{
+    VETCH_CHECK(s != NULL, EINVAL, 0);
+    return vetch_listener_port(s->listener);
+}
+
+/* ---- routes ---- */
+
+int
+vetch_http_server_route_with(vetch_http_server *s, const char *method,
+                             const char *path, vetch_http_handler_fn handler,
+                             void *ctx, vetch_free_fn free_ctx,
+                             const vetch_http_route_options *options)
+{
+    vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
+    struct vetch__route route;
+
+    VETCH_CHECK(s != NULL && method != NULL && path != NULL && handler != NULL,
+                EINVAL, -1);
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options), EINVAL, -1);
+    route = (struct vetch__route){
+        .handler = handler,
+        .ctx = ctx,
+        .free_ctx = free_ctx,
+        .max_body_bytes = o.max_body_bytes,
+        .stream = o.stream,
+    };
+    return vetch__router_add(&s->router, method, path, &route);
+}
+
+int
+vetch_http_server_route(vetch_http_server *s, const char *method,
+                        const char *path, vetch_http_handler_fn handler,
+                        void *ctx)
+{
+    return vetch_http_server_route_with(s, method, path, handler, ctx, NULL,
+                                        NULL);
+}
+
+/* ---- stopping ---- */
+
+static struct vetch__http_conn *
+conn_of(struct vetch__list *link)
+{
+    return vetch__container(link, struct vetch__http_conn, link);
+}
+
+static void
+settle_waiters(vetch_http_server *s, const vetch_error *error)
+{
+    struct vetch__server_waiter *w;
+
+    while ((w = s->waiters) != NULL) {
+        vetch_http_server_report *report = NULL;
+
+        s->waiters = w->next;
+        if (error == NULL)
+            report = vetch__malloc(sizeof(*report));
+        if (report != NULL) {
+            *report = s->report;
+            vetch_deferred_resolve(w->deferred, report, vetch__free);
+        } else {
+            vetch_deferred_reject(w->deferred, vetch_error_ref(error));
+        }
+        vetch_deferred_unref(w->deferred);
+        vetch__free(w);
+    }
+}
+
+static void
+listener_is_over(void *ctx, size_t index, vetch_promise *p)
+{
+    vetch_http_server *s = ctx;
+    const vetch_error *error = NULL;
+
+    (void)index;
+    if (vetch_promise_state(p) == VETCH_FULFILLED)
+        s->report.connections_cut = (size_t)(intptr_t)vetch_promise_value(p);
+    else
+        error = vetch_promise_error(p);
+    s->object.state = VETCH__S_OVER;
+    vetch__timer_stop(s->reactor, &s->cancel_timer);
+    settle_waiters(s, error);
+    vetch_promise_unref(p);
+    vetch__member_remove(s->reactor, &s->member);
+    vetch_http_server_unref(s);
+}
+
+/* A request whose handler runs and was not cancelled yet, or NULL. */
+static vetch_http_request *
+next_to_cancel(struct vetch__http_conn *c)
+{
+    struct vetch__list *link;
+
+    for (link = c->requests.next; link != &c->requests; link = link->next) {
+        vetch_http_request *r =
+            vetch__container(link, vetch_http_request, link);
+
+        if (r->watching && !r->canceled)
+            return r;
+    }
+    return NULL;
+}
+
+/* Cancelling calls the user, who may answer other requests meanwhile: so look
+ * from the start each time. Connections stay until the next turn. */
+static void
+cancel_handlers(vetch_http_server *s)
+{
+    struct vetch__list *link;
+
+    for (link = s->connections.next; link != &s->connections;
+         link = link->next) {
+        vetch_http_request *r;
+
+        while ((r = next_to_cancel(conn_of(link))) != NULL) {
+            r->canceled = true;
+            s->report.requests_canceled++;
+            vetch__http_request_cancel(r);
+        }
+    }
+}
+
+static void
+stop_is_late(struct vetch__timer *timer)
+{
+    cancel_handlers(vetch__container(timer, vetch_http_server, cancel_timer));
+}
+
+static void
+close_idle(vetch_http_server *s)
+{
+    struct vetch__list *link;
+
+    for (link = s->connections.next; link != &s->connections;
+         link = link->next) {
+        struct vetch__http_conn *c = conn_of(link);
+
+        if (c->transport != NULL && c->n_in_flight == 0 && c->left == 0)
+            vetch__http_conn_close(c);
+    }
+}
+
+static void
+start_stopping(vetch_http_server *s, double seconds)
+{
+    vetch_promise *p;
+
+    s->object.state = VETCH__S_STOPPING;
+    if (vetch__seconds(seconds) < s->limits.linger_ns)
+        s->limits.linger_ns = vetch__seconds(seconds);
+    p = vetch_listener_stop(s->listener, seconds + LAST_SECONDS);
+    vetch__watch_embedded(s->reactor, &s->listener_watch, p, listener_is_over,
+                          s);
+    close_idle(s);
+}
+
+/* The earliest deadline counts. */
+static void
+start_cancel_timer(vetch_http_server *s, double seconds)
+{
+    uint64_t delay = vetch__seconds(seconds);
+    uint64_t now = vetch__clock_fresh(s->reactor);
+
+    if (vetch__timer_active(&s->cancel_timer) &&
+        s->cancel_timer.deadline <= now + delay)
+        return;
+    if (vetch__timer_start(s->reactor, &s->cancel_timer, delay, stop_is_late) <
+        0)
+        cancel_handlers(s); /* better at once than never */
+}
+
+/* Whoever does not want to wait wants the end now. */
+static void
+cancel_stop(vetch_deferred *d, void *ctx)
+{
+    vetch_http_server *s = ctx;
+
+    (void)d;
+    cancel_handlers(s);
+    vetch_promise_unref(vetch_listener_stop(s->listener, 0));
+}
+
+static vetch_promise *
+wait_for_end(vetch_http_server *s)
+{
+    struct vetch__server_waiter *w = vetch__malloc(sizeof(*w));
+
+    if (w == NULL)
+        return &vetch__no_memory;
+    w->deferred = vetch_deferred_new(cancel_stop, s);
+    if (w->deferred == NULL) {
+        vetch__free(w);
+        return vetch__failed(errno, "stop");
+    }
+    w->next = s->waiters;
+    s->waiters = w;
+    return vetch_deferred_promise(w->deferred);
+}
+
+static vetch_promise *
+report_again(const vetch_http_server *s)
+{
+    vetch_http_server_report *report = vetch__malloc(sizeof(*report));
+
+    if (report == NULL)
+        return &vetch__no_memory;
+    *report = s->report;
+    return vetch_resolved(report, vetch__free);
+}
+
+vetch_promise *
+vetch_http_server_stop(vetch_http_server *s, double seconds)
+{
+    vetch_promise *p;
+
+    if (s == NULL || !is_time(seconds))
+        return vetch__failed(EINVAL, "stop");
+    if (s->object.state == VETCH__S_OVER)
+        return report_again(s);
+    p = wait_for_end(s);
+    /* Also when nobody can be told: stopping must not fail. */
+    if (s->object.state == VETCH__S_RUNNING)
+        start_stopping(s, seconds);
+    else
+        vetch_promise_unref(
+            vetch_listener_stop(s->listener, seconds + LAST_SECONDS));
+    start_cancel_timer(s, seconds);
+    return p;
+}
+
+vetch_scope *
+vetch_http_server_scope(vetch_http_server *s)
+{
+    VETCH_CHECK(s != NULL, EINVAL, NULL);
+    return vetch_listener_scope(s->listener);
+}
+
+/* ---- references ---- */
+
+vetch_http_server *
+vetch_http_server_ref(vetch_http_server *s)
+{
+    if (s != NULL)
+        s->object.refs++;
+    return s;
+}
+
+vetch_http_server *
+vetch_http_server_unref(vetch_http_server *s)
+{
+    if (s == NULL || --s->object.refs > 0)
+        return NULL;
+    vetch_listener_unref(s->listener);
+    vetch__http_request_free_spare(s);
+    vetch__router_done(&s->router);
+    vetch__free(s);
+    return NULL;
+}

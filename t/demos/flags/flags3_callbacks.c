@@ -1,0 +1,6 @@
+/* flags3_callbacks as a function. */
+#include "flags_child.h"
+
+#define main              flags3_callbacks_main
+#define vetch_reactor_run child_reactor_run
+#include "../../../demos/flags/flags3_callbacks.c"

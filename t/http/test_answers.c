@@ -1,0 +1,360 @@
+/* The client and answers that are wrong, or too large. */
+
+#include "support/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/http_client_kit.h"
+
+/* The request fails like this. */
+static void
+check_failure(int code, const char *text)
+{
+    hc_fails(hc_start("/x"), "/x", code, text);
+}
+
+/* ---- what goes wrong ---- */
+
+START_TEST(a_refused_connection_names_everything)
+{
+    vetch_error *error, *want;
+    char url[64];
+
+    hc_begin(NULL, 0, NULL);
+    strcpy(url, peer_url(&peer, "/br.gif"));
+    hc_end();
+    client = vetch_http_client_new();
+    error = hc_fail(vetch_http_get(client, url));
+    want = vetch_error_from_errno(ECONNREFUSED, "GET %s: connect %.*s", url,
+                                  (int)(strlen(url) - 14), url + 7);
+    ck_assert_str_eq(vetch_error_text(error), vetch_error_text(want));
+    vetch_error_unref(want);
+    ck_assert_int_eq(vetch_error_code(error), ECONNREFUSED);
+    vetch_error_unref(error);
+    vetch_http_client_unref(client);
+}
+END_TEST
+
+struct failure {
+    struct peer_answer answer;
+    int code;
+    const char *text;
+};
+
+/* node #28172 #31054: a message that ends too early is never taken for whole.
+ */
+static const struct failure truncations[] = {
+    { { OK("Content-Length: 10\r\n", "12345"), PEER_CLOSE, 0 },
+      VETCH_ETRUNCATED,
+      "the connection ended, 5 bytes of the body are missing" },
+    { { OK("Content-Length: 10\r\n", ""), PEER_CLOSE, 0 },
+      VETCH_ETRUNCATED,
+      "the connection ended, 10 bytes of the body are missing" },
+    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), PEER_CLOSE, 0 },
+      VETCH_ETRUNCATED,
+      "the connection ended in the middle of the body" },
+    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n"), PEER_CLOSE,
+        0 },
+      VETCH_ETRUNCATED,
+      "the connection ended in the middle of the body" },
+    { { "HTTP/1.1 200 OK\r\nContent-", PEER_CLOSE, 0 },
+      VETCH_EEOF,
+      "the connection ended in the middle of the head" },
+    { { NULL, PEER_CLOSE, 0 },
+      VETCH_EEOF,
+      "the connection ended without an answer" },
+};
+
+START_TEST(an_early_end_is_an_error)
+{
+    const struct failure *f = &truncations[_i];
+
+    hc_begin(&f->answer, 1, NULL);
+    check_failure(f->code, f->text);
+    ck_assert_uint_eq(peer.n_requests, 1); /* a fresh one is not retried */
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_reset_is_told_from_an_end)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 10\r\n", "12345"), 0, 0 }
+    };
+    vetch_error *error = NULL;
+    vetch_promise *p;
+
+    BEGIN(answers);
+    p = vetch_http_get(client, peer_url(&peer, "/"));
+    peer_until(peer.n_requests == 1);
+    vt_run_ready();
+    peer_abort(&peer, 0);
+    ck_assert_ptr_null(vetch_run(p, &error));
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ETRUNCATED);
+    ck_assert(vetch_error_is(error, ECONNRESET));
+    vetch_error_unref(error);
+    hc_end();
+}
+END_TEST
+
+static const struct failure malformed[] = {
+    { { "ICY 200 OK\r\n\r\n", 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { "HTTP/2.0 200 OK\r\n\r\n", 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { "HTTP/1.1 99 No\r\n\r\n", 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { "HTTP/1.1 600 No\r\n\r\n", 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", 0, 0 },
+      VETCH_EPROTO_HTTP,
+      NULL },
+    { { OK("Content-Length: 1\r\nContent-Length: 2\r\n", "ab"), 0, 0 },
+      VETCH_EPROTO_HTTP,
+      NULL },
+    { { OK("Content-Length: +1\r\n", "a"), 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { OK("Content-Length: 99999999999999999999\r\n", "a"), 0, 0 },
+      VETCH_EPROTO_HTTP,
+      NULL },
+    { { OK("A: b\r\n c\r\n", ""), 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { OK(": b\r\n", ""), 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { OK("A b: c\r\n", ""), 0, 0 }, VETCH_EPROTO_HTTP, NULL },
+    { { OK("Transfer-Encoding: chunked\r\n", "x\r\n"), 0, 0 },
+      VETCH_EPROTO_HTTP,
+      NULL },
+    { { OK("Transfer-Encoding: chunked\r\n", "1\r\nabc\r\n"), 0, 0 },
+      VETCH_EPROTO_HTTP,
+      NULL },
+    { { "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 0, 0 },
+      VETCH_EPROTO_HTTP,
+      "an upgrade that nobody asked for" },
+    { { OK("Content-Encoding: br\r\nContent-Length: 1\r\n", "x"), 0, 0 },
+      VETCH_ECODING,
+      "unknown content coding" },
+    { { OK("Content-Encoding: gzip, gzip\r\nContent-Encoding: gzip\r\n"
+           "Content-Length: 1\r\n",
+           "x"),
+        0, 0 },
+      VETCH_ECODING,
+      "more than two content codings" },
+    { { OK("Content-Encoding: gzip\r\nContent-Length: 5\r\n", "hello"), 0, 0 },
+      VETCH_ECODING,
+      "malformed gzip data" },
+    { { OK("Content-Encoding: gzip\r\nContent-Length: 2\r\n", "\x1f\x8b"), 0,
+        0 },
+      VETCH_ECODING,
+      "the coded body ends early" },
+};
+
+START_TEST(malformed_answers_are_refused)
+{
+    const struct failure *f = &malformed[_i];
+    vetch_error *error;
+
+    hc_begin(&f->answer, 1, NULL);
+    if (f->text != NULL) {
+        check_failure(f->code, f->text);
+    } else {
+        error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
+        ck_assert_int_eq(vetch_error_code(error), f->code);
+        vetch_error_unref(error);
+    }
+    hc_end();
+}
+END_TEST
+
+START_TEST(twenty_informational_answers_are_enough)
+{
+    static char text[4096];
+    struct peer_answer answer = { text, 0, 0 };
+
+    text[0] = '\0';
+    for (int i = 0; i < 20 + _i; i++)
+        strcat(text, "HTTP/1.1 102 Processing\r\n\r\n");
+    strcat(text, OK("Content-Length: 2\r\n", "ok"));
+    hc_begin(&answer, 1, NULL);
+    if (_i == 0) {
+        vetch_http_response *r = hc_get("/");
+
+        hc_body(r, "ok");
+        vetch_http_response_unref(r);
+    } else {
+        check_failure(VETCH_EPROTO_HTTP, "too many informational responses");
+    }
+    hc_end();
+}
+END_TEST
+
+START_TEST(bytes_behind_the_answer_end_the_connection)
+{
+    static const struct peer_answer answers[] = {
+        { "HTTP/1.1 204 No Content\r\n\r\nx", 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    vetch_http_response_unref(hc_get("/"));
+    vetch_http_response_unref(hc_get("/"));
+    ck_assert_uint_eq(peer.accepted, 2);
+    hc_end();
+}
+END_TEST
+
+/* What was announced is only a part, and nobody may take it for the whole. */
+START_TEST(a_body_longer_than_announced_is_refused)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 3\r\n", "hello"), 0, 0 },
+        { OK("Content-Length: 5\r\n", "helloHTTP/1.1 200 OK\r\n"), 0, 0 },
+        { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
+    };
+    vetch_http_response *r;
+
+    BEGIN(answers);
+    for (int i = 0; i < 2; i++)
+        hc_fails(hc_start("/"), "/", VETCH_EPROTO_HTTP,
+                 "the body is longer than its Content-Length");
+    r = hc_get("/");
+    hc_body(r, "hello");
+    vetch_http_response_unref(r);
+    ck_assert_uint_eq(peer.accepted, 3);
+    hc_end();
+}
+END_TEST
+
+/* ---- limits ---- */
+
+START_TEST(a_long_body_is_refused_before_it_comes)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 10000000000\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    check_failure(VETCH_ETOOLARGE, "the body is larger than 16777216 bytes");
+    hc_end();
+}
+END_TEST
+
+static const struct peer_answer unannounced[] = {
+    { OK("Transfer-Encoding: chunked\r\n",
+         "8\r\n12345678\r\n8\r\n12345678\r\n"),
+      0, 0 },
+    { OK("", "1234567812345678"), 0, 0 },
+    { OK("Content-Length: 11\r\n", "12345678123"), 0, 0 },
+};
+
+START_TEST(a_body_is_refused_as_soon_as_it_is_too_long)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    o.max_body_bytes = 10;
+    hc_begin(&unannounced[_i], 1, &o);
+    check_failure(VETCH_ETOOLARGE, "the body is larger than 10 bytes");
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_body_of_just_the_limit_is_taken)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Transfer-Encoding: chunked\r\n",
+             "5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n"),
+          0, 0 },
+        { OK("Content-Length: 10\r\n", "1234512345"), 0, 0 }
+    };
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_http_response *r;
+
+    o.max_body_bytes = 10;
+    hc_begin(answers, 2, &o);
+    for (int i = 0; i < 2; i++) {
+        r = hc_get("/");
+        hc_body(r, "1234512345");
+        vetch_http_response_unref(r);
+    }
+    hc_end();
+}
+END_TEST
+
+/* CVE-2018-12121, CVE-2023-38039: the head is bounded. */
+START_TEST(a_long_head_is_refused)
+{
+    static char text[40000];
+    struct peer_answer answer = { text, 0, 0 };
+    vetch_error *error;
+
+    strcpy(text, "HTTP/1.1 200 OK\r\nX: ");
+    memset(text + strlen(text), 'x', 20000);
+    hc_begin(&answer, 1, NULL);
+    error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
+    vetch_error_unref(error);
+    hc_end();
+}
+END_TEST
+
+START_TEST(the_limit_of_the_head_can_be_raised)
+{
+    static char text[3000000];
+    struct peer_answer answer = { text, 0, 0 };
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_http_response *r;
+
+    o.max_head_bytes = 2500000;
+    strcpy(text, "HTTP/1.1 200 OK\r\nX: ");
+    memset(text + strlen(text), 'x', 2000000);
+    strcat(text, "\r\nContent-Length: 2\r\n\r\nok");
+    hc_begin(&answer, 1, &o);
+    r = hc_get("/");
+    ck_assert_uint_eq(strlen(vetch_http_response_header(r, "x")), 2000000);
+    hc_body(r, "ok");
+    vetch_http_response_unref(r);
+    hc_end();
+}
+END_TEST
+
+/* CVE-2022-32205: very many fields. */
+START_TEST(cve_2022_32205_the_number_of_fields_is_bounded)
+{
+    static char text[16000];
+    struct peer_answer answer = { text, 0, 0 };
+    vetch_error *error;
+
+    strcpy(text, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < 300; i++)
+        strcat(text, "Set-Cookie: a=b\r\n");
+    strcat(text, "Content-Length: 0\r\n\r\n");
+    hc_begin(&answer, 1, NULL);
+    error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
+    vetch_error_unref(error);
+    hc_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("http_answers");
+    TCase *errors = vt_reactor_tcase("errors");
+    TCase *limits = vt_reactor_tcase("limits");
+
+    tcase_add_test(errors, a_refused_connection_names_everything);
+    tcase_add_loop_test(errors, an_early_end_is_an_error, 0,
+                        sizeof(truncations) / sizeof(truncations[0]));
+    tcase_add_test(errors, a_reset_is_told_from_an_end);
+    tcase_add_loop_test(errors, malformed_answers_are_refused, 0,
+                        sizeof(malformed) / sizeof(malformed[0]));
+    tcase_add_loop_test(errors, twenty_informational_answers_are_enough, 0, 2);
+    tcase_add_test(errors, bytes_behind_the_answer_end_the_connection);
+    tcase_add_test(errors, a_body_longer_than_announced_is_refused);
+    tcase_add_test(limits, a_long_body_is_refused_before_it_comes);
+    tcase_add_loop_test(limits, a_body_is_refused_as_soon_as_it_is_too_long, 0,
+                        3);
+    tcase_add_test(limits, a_body_of_just_the_limit_is_taken);
+    tcase_add_test(limits, a_long_head_is_refused);
+    tcase_add_test(limits, the_limit_of_the_head_can_be_raised);
+    tcase_add_test(limits, cve_2022_32205_the_number_of_fields_is_bounded);
+    suite_add_tcase(suite, errors);
+    suite_add_tcase(suite, limits);
+    return vt_main(suite);
+}

@@ -1,0 +1,576 @@
+/* Requests of the client and what comes back: heads, bodies, framings, and
+ * what is refused. */
+
+#include "support/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/http_client_kit.h"
+
+/* ---- basics ---- */
+
+START_TEST(get_gives_the_whole_response)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Type: text/plain\r\nX-Empty:\r\nContent-Length: 5\r\n",
+             "hello"),
+          0, 0 }
+    };
+    vetch_http_response *r;
+    const char *name, *value;
+
+    BEGIN(answers);
+    r = hc_get("/a?b=c#d");
+    ck_assert_uint_eq(vetch_http_response_status(r), 200);
+    ck_assert_str_eq(vetch_http_response_header(r, "content-TYPE"),
+                     "text/plain");
+    ck_assert_str_eq(vetch_http_response_header(r, "X-Empty"), "");
+    ck_assert_ptr_null(vetch_http_response_header(r, "X-Other"));
+    ck_assert(vetch_http_response_header_at(r, 2, &name, &value));
+    ck_assert_str_eq(name, "Content-Length");
+    ck_assert_str_eq(value, "5");
+    ck_assert(!vetch_http_response_header_at(r, 3, &name, &value));
+    hc_body(r, "hello");
+    vetch_http_response_unref(r);
+    hc_end();
+}
+END_TEST
+
+START_TEST(the_request_is_as_the_rfc_wants_it)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    char want[512];
+
+    BEGIN(answers);
+    vetch_http_response_unref(hc_get("/a%20b?c=d#e"));
+    snprintf(want, sizeof(want),
+             "GET /a%%20b?c=d HTTP/1.1\r\n"
+             "Host: %s\r\n"
+             "Accept-Encoding: gzip, deflate\r\n"
+             "User-Agent: vetch/%s\r\n"
+             "\r\n",
+             peer.host, vetch_version());
+    ck_assert_str_eq(peer.requests, want);
+    hc_end();
+}
+END_TEST
+
+START_TEST(an_empty_path_is_a_slash)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    vetch_http_response_unref(hc_get(""));
+    ck_assert_ptr_nonnull(strstr(peer.requests, "GET / HTTP/1.1\r\n"));
+    vetch_http_response_unref(hc_get("?q"));
+    ck_assert_ptr_nonnull(strstr(peer.requests, "GET /?q HTTP/1.1\r\n"));
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_second_request_uses_the_same_connection)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 1\r\n", "a"), 0, 0 },
+        { OK("Content-Length: 1\r\n", "b"), 0, 0 }
+    };
+    vetch_http_client_stats stats;
+    vetch_http_response *r;
+
+    BEGIN(answers);
+    vetch_http_response_unref(hc_get("/"));
+    vetch_http_client_get_stats(client, &stats);
+    ck_assert_uint_eq(stats.connections, 1);
+    ck_assert_uint_eq(stats.idle, 1);
+    r = hc_get("/");
+    hc_body(r, "b");
+    vetch_http_response_unref(r);
+    vetch_http_client_get_stats(client, &stats);
+    ck_assert_uint_eq(stats.opened, 1);
+    ck_assert_uint_eq(stats.requests, 2);
+    ck_assert_uint_eq(stats.waiting, 0);
+    ck_assert_uint_eq(peer.accepted, 1);
+    hc_end();
+}
+END_TEST
+
+struct framing {
+    struct peer_answer answer;
+    const char *body;
+    bool reused;
+};
+
+static const struct framing framings[] = {
+    { { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 }, "hello", true },
+    { { OK("Content-Length: 0\r\n", ""), PEER_KEEP, 0 }, "", true },
+    { { OK("Transfer-Encoding: chunked\r\n",
+           "3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"),
+        PEER_KEEP, 0 },
+      "hello",
+      true },
+    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nX: y\r\n\r\n"),
+        PEER_KEEP, 0 },
+      "hello",
+      true },
+    { { OK("Connection: close\r\nContent-Length: 5\r\n", "hello"), PEER_CLOSE,
+        0 },
+      "hello",
+      false },
+    { { OK("", "hello"), PEER_CLOSE, 0 }, "hello", false },
+    { { OK("", ""), PEER_CLOSE, 0 }, "", false },
+    { { "HTTP/1.0 200 OK\r\n\r\nhello", PEER_CLOSE, 0 }, "hello", false },
+    { { "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", PEER_CLOSE, 0 },
+      "hello",
+      false },
+    { { "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n"
+        "hello",
+        PEER_KEEP, 0 },
+      "hello",
+      true },
+    { { "HTTP/1.1 204 No Content\r\n\r\n", PEER_KEEP, 0 }, "", true },
+    { { "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", PEER_KEEP,
+        0 },
+      "",
+      true },
+    { { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n"
+        "\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        PEER_KEEP, 0 },
+      "hello",
+      true },
+    { { "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", PEER_KEEP, 0 },
+      "hello",
+      true },
+};
+
+START_TEST(every_framing_gives_its_body)
+{
+    const struct framing *f = &framings[_i];
+    const struct peer_answer answers[] = {
+        f->answer, { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    vetch_http_response *r;
+
+    BEGIN(answers);
+    r = hc_get("/");
+    hc_body(r, f->body);
+    vetch_http_response_unref(r);
+    vetch_http_response_unref(hc_get("/"));
+    ck_assert_uint_eq(peer.accepted, f->reused ? 1 : 2);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_response_may_come_byte_by_byte)
+{
+    const struct framing *f = &framings[_i];
+    const struct peer_answer answers[] = { { NULL, 0, 0 } };
+    vetch_error *error = NULL;
+    vetch_http_response *r;
+    vetch_promise *p;
+    char one[2] = "";
+
+    BEGIN(answers);
+    p = vetch_http_get(client, peer_url(&peer, "/"));
+    peer_until(peer.n_requests == 1);
+    for (const char *at = f->answer.text; *at != '\0'; at++) {
+        one[0] = *at;
+        if (vetch_promise_state(p) == VETCH_PENDING)
+            peer_send(&peer, 0, one);
+        vt_run_ready();
+    }
+    if (f->answer.then == PEER_CLOSE && peer.conn[0] != NULL)
+        peer_close(&peer, 0);
+    r = vetch_run(p, &error);
+    ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
+    hc_body(r, f->body);
+    vetch_http_response_unref(r);
+    hc_end();
+}
+END_TEST
+
+START_TEST(head_gets_no_body)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 10000000000\r\n", ""), 0, 0 },
+        { OK("Transfer-Encoding: chunked\r\n", ""), 0, 0 }
+    };
+    vetch_http_response *r;
+
+    BEGIN(answers);
+    for (int i = 0; i < 2; i++) {
+        r = hc_run(vetch_http_head(client, peer_url(&peer, "/")));
+        ck_assert_uint_eq(vetch_http_response_status(r), 200);
+        hc_body(r, "");
+        vetch_http_response_unref(r);
+    }
+    ck_assert_uint_eq(peer.accepted, 1);
+    ck_assert_int_eq(strncmp(peer.requests, "HEAD / HTTP/1.1\r\n", 17), 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(post_sends_its_body)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    vetch_http_response_unref(hc_run(vetch_http_post(
+        client, peer_url(&peer, "/p"), "text/plain", "what to say", 11)));
+    ck_assert_ptr_nonnull(strstr(peer.requests, "POST /p HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(
+        strstr(peer.requests, "Content-Type: text/plain\r\n"));
+    ck_assert_ptr_nonnull(
+        strstr(peer.requests, "Content-Length: 11\r\n\r\nwhat to say"));
+    vetch_http_response_unref(
+        hc_run(vetch_http_post(client, peer_url(&peer, "/p"), NULL, NULL, 0)));
+    ck_assert_ptr_nonnull(strstr(peer.requests, "Content-Length: 0\r\n\r\n"));
+    hc_end();
+}
+END_TEST
+
+static size_t big_length;
+
+static struct peer_answer
+count_body(struct peer *p, const char *request)
+{
+    const char *body = strstr(request, "\r\n\r\n") + 4;
+
+    (void)p;
+    big_length = strlen(body);
+    return (struct peer_answer){ OK("Content-Length: 2\r\n", "ok"), 0, 0 };
+}
+
+START_TEST(a_long_body_arrives_whole)
+{
+    size_t len = 700000;
+    char *body = malloc(len);
+
+    memset(body, 'x', len);
+    hc_begin(NULL, 0, NULL);
+    peer.pick = count_body;
+    vetch_http_response_unref(hc_run(vetch_http_post(
+        client, peer_url(&peer, "/"), "text/plain", body, len)));
+    free(body);
+    ck_assert_uint_eq(big_length, len);
+    hc_end();
+}
+END_TEST
+
+START_TEST(fields_of_a_call_are_sent)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    vetch_http_call *call;
+    char want[512];
+
+    BEGIN(answers);
+    call = vetch_http_call_new(client, "PROPFIND", peer_url(&peer, "/x"));
+    ck_assert_int_eq(vetch_http_call_set_header(call, "X-One", "1"), 0);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "X-Two", "2"), 0);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "x-one", "one"), 0);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "User-Agent", "me"), 0);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "Accept-Encoding", "br"),
+                     0);
+    ck_assert_int_eq(vetch_http_call_set_body(call, "a/b", "x", 1), 0);
+    ck_assert_int_eq(vetch_http_call_set_body(call, "a/c", "yz", 2), 0);
+    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    snprintf(want, sizeof(want),
+             "PROPFIND /x HTTP/1.1\r\nHost: %s\r\nX-Two: 2\r\nx-one: one\r\n"
+             "User-Agent: me\r\nAccept-Encoding: br\r\nContent-Type: a/c\r\n"
+             "Content-Length: 2\r\n\r\nyz",
+             peer.host);
+    ck_assert_str_eq(peer.requests, want);
+    hc_end();
+}
+END_TEST
+
+START_TEST(credentials_of_the_url_become_a_field)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    char url[128];
+    vetch_http_call *call;
+
+    BEGIN(answers);
+    snprintf(url, sizeof(url), "http://Aladdin:open%%20sesame@%s/", peer.host);
+    vetch_http_response_unref(hc_run(vetch_http_get(client, url)));
+    ck_assert_ptr_nonnull(
+        strstr(peer.requests,
+               "\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
+    snprintf(url, sizeof(url), "http://a@%s/", peer.host);
+    vetch_http_response_unref(hc_run(vetch_http_get(client, url)));
+    ck_assert_ptr_nonnull(
+        strstr(peer.requests, "\r\nAuthorization: Basic YTo=\r\n"));
+    call = vetch_http_call_new(client, "GET", url);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "Authorization", "mine"),
+                     0);
+    peer.requests_len = 0;
+    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    ck_assert_ptr_nonnull(strstr(peer.requests, "\r\nAuthorization: mine\r\n"));
+    ck_assert_ptr_null(strstr(peer.requests, "Basic"));
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_call_that_is_not_sent_can_be_freed)
+{
+    vetch_http_call *call;
+
+    client = vetch_http_client_new();
+    call = vetch_http_call_new(client, "GET", "http://h/");
+    ck_assert_int_eq(vetch_http_call_set_header(call, "A", "b"), 0);
+    ck_assert_int_eq(vetch_http_call_set_body(call, "a/b", "x", 1), 0);
+    vetch_http_call_free(call);
+    vetch_http_call_free(NULL);
+    vetch_http_client_unref(client);
+}
+END_TEST
+
+static void
+note_result(const vetch_error *error, void *result, void *ctx)
+{
+    ck_assert_ptr_null(error);
+    hc_body(result, "hello");
+    vetch_http_response_unref(result);
+    *(bool *)ctx = true;
+}
+
+START_TEST(the_callback_form_hands_the_response_over)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
+    };
+    bool done = false;
+
+    BEGIN(answers);
+    vetch_callback(vetch_http_get(client, peer_url(&peer, "/")), note_result,
+                   &done);
+    ck_assert(!done);
+    peer_until(done);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_response_that_nobody_takes_is_freed)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 5\r\n", "hello"), 0, 0 },
+        { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
+    };
+
+    BEGIN(answers);
+    vetch_promise_unref(vetch_http_get(client, peer_url(&peer, "/")));
+    peer_until(peer.n_requests == 1);
+    vetch_http_response_unref(hc_get("/"));
+    hc_end();
+}
+END_TEST
+
+START_TEST(requests_keep_their_client_alive)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
+    };
+    vetch_promise *p;
+
+    BEGIN(answers);
+    p = vetch_http_get(client, peer_url(&peer, "/"));
+    client = vetch_http_client_unref(client);
+    vetch_http_response_unref(hc_run(p));
+    peer_until(peer.open == 0); /* and then its connection has closed */
+    hc_end();
+}
+END_TEST
+
+/* ---- what cannot be sent ---- */
+
+/* CVE-2018-12116, CVE-2019-12387, CVE-2022-31150, CVE-2022-35948,
+ * CVE-2023-49081: no setter lets a line be added to the head. */
+START_TEST(setters_refuse_what_breaks_the_head)
+{
+    static const char *const bad[][2] = { { "", "v" },
+                                          { "a b", "v" },
+                                          { "a:", "v" },
+                                          { "a\r\nb", "v" },
+                                          { "a\nb", "v" },
+                                          { "\x80", "v" },
+                                          { "n", "a\r\nb: c" },
+                                          { "n", "a\nb" },
+                                          { "n", "a\rb" },
+                                          { "n", "\x7f" },
+                                          { "n", "\x01" },
+                                          { "Host", "x" },
+                                          { "host", "x" },
+                                          { "Connection", "close" },
+                                          { "Content-Length", "1" },
+                                          { "Transfer-Encoding", "chunked" },
+                                          { "Keep-Alive", "x" },
+                                          { "TE", "x" },
+                                          { "Trailer", "x" },
+                                          { "Upgrade", "x" },
+                                          { "Expect", "100-continue" },
+                                          { "Proxy-Connection", "x" } };
+    vetch_http_call *call;
+
+    client = vetch_http_client_new();
+    call = vetch_http_call_new(client, "GET", "http://h/");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        errno = 0;
+        ck_assert_msg(vetch_http_call_set_header(call, bad[i][0], bad[i][1]) <
+                          0,
+                      "accepted: %s: %s", bad[i][0], bad[i][1]);
+        ck_assert_int_eq(errno, EINVAL);
+    }
+    ck_assert_int_eq(vetch_http_call_set_body(call, "a/b\r\nc: d", "x", 1), -1);
+    vetch_http_call_free(call);
+    vetch_http_client_unref(client);
+}
+END_TEST
+
+START_TEST(an_invalid_method_is_a_rejection)
+{
+    static const char *const bad[] = { "", "GE T", "GET\r\n", "CONNECT",
+                                       "AMETHODTHATISLONGERTHANANYMETHODIS" };
+
+    client = vetch_http_client_new();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        vetch_error *error = hc_fail(vetch_http_call_send(
+            vetch_http_call_new(client, bad[i], "http://127.0.0.1:1/")));
+
+        ck_assert_int_eq(vetch_error_code(error), EINVAL);
+        vetch_error_unref(error);
+    }
+    vetch_http_client_unref(client);
+}
+END_TEST
+
+START_TEST(an_invalid_url_is_a_rejection)
+{
+    vetch_error *error;
+
+    client = vetch_http_client_new();
+    error = hc_fail(vetch_http_get(client, "https://h/"));
+    ck_assert_int_eq(vetch_error_code(error), VETCH_EURL);
+    ck_assert_str_eq(vetch_error_text(error),
+                     "GET https://h/: unsupported scheme, not http");
+    vetch_error_unref(error);
+    error = hc_fail(vetch_http_get(client, "http://me:secret@h:x/"));
+    ck_assert_str_eq(vetch_error_text(error), "GET h:x/: malformed port");
+    vetch_error_unref(error);
+    vetch_http_client_unref(client);
+}
+END_TEST
+
+START_TEST(a_call_that_could_not_be_made_is_a_rejection)
+{
+    vetch_error *error = hc_fail(vetch_http_call_send(NULL));
+
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ENOMEM);
+    vetch_error_unref(error);
+    error = hc_fail(vetch_http_call_stream(NULL));
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ENOMEM);
+    vetch_error_unref(error);
+}
+END_TEST
+
+START_TEST(credentials_stay_out_of_messages)
+{
+    static const struct peer_answer answers[] = { { NULL, PEER_CLOSE, 0 } };
+    vetch_error *error;
+    char url[128];
+
+    BEGIN(answers);
+    snprintf(url, sizeof(url), "http://me:secret@%s/", peer.host);
+    error = hc_fail(vetch_http_get(client, url));
+    ck_assert_ptr_null(strstr(vetch_error_text(error), "secret"));
+    vetch_error_unref(error);
+    hc_end();
+}
+END_TEST
+
+START_TEST(options_that_make_no_sense_are_refused)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    o.size = 1;
+    ck_assert_ptr_null(vetch_http_client_new_with(&o));
+    ck_assert_int_eq(errno, EINVAL);
+    o = (vetch_http_client_options)VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    o.head_seconds = -1;
+    ck_assert_ptr_null(vetch_http_client_new_with(&o));
+    ck_assert_int_eq(errno, EINVAL);
+    vt_log_take(); /* each was named there */
+}
+END_TEST
+
+/* A program built with an earlier or a later library. */
+START_TEST(options_may_be_shorter_or_longer)
+{
+    struct {
+        vetch_http_client_options ours;
+        double unknown;
+    } later = { VETCH_HTTP_CLIENT_OPTIONS_INIT, -1 };
+    vetch_http_client_options earlier = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_http_client *c;
+
+    later.ours.size = sizeof(later);
+    c = vetch_http_client_new_with(&later.ours);
+    ck_assert_ptr_nonnull(c);
+    vetch_http_client_unref(c);
+    earlier.size = offsetof(vetch_http_client_options, total_seconds);
+    earlier.total_seconds = -1;
+    c = vetch_http_client_new_with(&earlier);
+    ck_assert_ptr_nonnull(c);
+    vetch_http_client_unref(c);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("http_client");
+    TCase *basics = vt_reactor_tcase("basics");
+    TCase *errors = vt_reactor_tcase("errors");
+    const int n_framings = sizeof(framings) / sizeof(framings[0]);
+
+    tcase_add_test(basics, get_gives_the_whole_response);
+    tcase_add_test(basics, the_request_is_as_the_rfc_wants_it);
+    tcase_add_test(basics, an_empty_path_is_a_slash);
+    tcase_add_test(basics, a_second_request_uses_the_same_connection);
+    tcase_add_loop_test(basics, every_framing_gives_its_body, 0, n_framings);
+    tcase_add_loop_test(basics, a_response_may_come_byte_by_byte, 0,
+                        n_framings);
+    tcase_add_test(basics, head_gets_no_body);
+    tcase_add_test(basics, post_sends_its_body);
+    tcase_add_test(basics, a_long_body_arrives_whole);
+    tcase_add_test(basics, fields_of_a_call_are_sent);
+    tcase_add_test(basics, credentials_of_the_url_become_a_field);
+    tcase_add_test(basics, a_call_that_is_not_sent_can_be_freed);
+    tcase_add_test(basics, the_callback_form_hands_the_response_over);
+    tcase_add_test(basics, a_response_that_nobody_takes_is_freed);
+    tcase_add_test(basics, requests_keep_their_client_alive);
+    tcase_add_test(errors, setters_refuse_what_breaks_the_head);
+    tcase_add_test(errors, an_invalid_method_is_a_rejection);
+    tcase_add_test(errors, an_invalid_url_is_a_rejection);
+    tcase_add_test(errors, a_call_that_could_not_be_made_is_a_rejection);
+    tcase_add_test(errors, credentials_stay_out_of_messages);
+    vt_add_misuse_test(errors, options_that_make_no_sense_are_refused);
+    tcase_add_test(errors, options_may_be_shorter_or_longer);
+    suite_add_tcase(suite, basics);
+    suite_add_tcase(suite, errors);
+    return vt_main(suite);
+}

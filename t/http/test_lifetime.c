@@ -1,0 +1,344 @@
+/* The server when things end in the middle: the client at each byte and at
+ * each step, the reactor at each step, memory at each allocation. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vetch/testing.h>
+
+#include "support/http_talk.h"
+
+#define POST "POST /later HTTP/1.1\r\nHost: a\r\n"
+
+/* ---- one server with everything ---- */
+
+static vetch_promise *
+now(vetch_http_request *r, void *ctx)
+{
+    const char *value = vetch_http_request_header(r, "x-y");
+
+    (void)ctx;
+    vetch_http_reply_set_header(r, "X-Y", value != NULL ? value : "none");
+    vetch_http_reply(r, 200, "text/plain", "now", 3);
+    return NULL;
+}
+
+struct answer {
+    vetch_http_request *request;
+};
+
+static vetch_promise *
+answer_later(void *value, void *ctx)
+{
+    struct answer *a = ctx;
+    size_t len;
+    const void *body = vetch_http_request_body(a->request, &len);
+
+    (void)value;
+    vetch_http_reply(a->request, 200, NULL, body, len);
+    return NULL;
+}
+
+/* Sleeps, then answers with the body: the shape of most handlers. */
+static vetch_promise *
+later(vetch_http_request *r, void *ctx)
+{
+    struct answer *a = malloc(sizeof(*a));
+
+    (void)ctx;
+    a->request = r;
+    return vetch_finally(vetch_then(vetch_sleep(1), answer_later, a), free, a);
+}
+
+struct copy {
+    vetch_http_request *request;
+};
+
+static vetch_promise *
+copy_piece(void *bytes, void *ctx)
+{
+    struct copy *c = ctx;
+
+    if (bytes == NULL) {
+        vetch_http_reply_end(c->request);
+        return vetch_resolved(c, NULL);
+    }
+    if (vetch_http_reply_write(c->request, vetch_bytes_data(bytes),
+                               vetch_bytes_len(bytes)) < 0)
+        return vetch_rejected(NULL);
+    return vetch_http_reply_drain(c->request);
+}
+
+static vetch_promise *
+copy_next(void *ctx)
+{
+    struct copy *c = ctx;
+
+    return vetch_then(vetch_http_request_read(c->request), copy_piece, c);
+}
+
+/* Streams the body back, piece by piece. */
+static vetch_promise *
+copy(vetch_http_request *r, void *ctx)
+{
+    struct copy *c = malloc(sizeof(*c));
+
+    (void)ctx;
+    c->request = r;
+    if (vetch_http_reply_begin(r, 200, NULL) < 0) {
+        free(c);
+        return vetch_rejected(NULL);
+    }
+    return vetch_finally(vetch_repeat(copy_next, c), free, c);
+}
+
+static const char *const scripts[] = {
+    "GET /now HTTP/1.1\r\nHost: a\r\nX-Y: z\r\n\r\n",
+    "GET /now HTTP/1.1\r\nHost: a\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: a\r\n"
+    "\r\nGET /%6eow HTTP/1.1\r\nHost: a\r\n\r\n",
+    POST "Content-Length: 5\r\n\r\nhello",
+    POST "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+    "GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\n"
+    "GET /later HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /copy HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /copy HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+    "Content-Length: 4\r\n\r\nabcd",
+    "GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
+    "BAD\r\n\r\n",
+};
+#define N_SCRIPTS (sizeof(scripts) / sizeof(scripts[0]))
+
+static bool
+add_routes(void)
+{
+    vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
+
+    o.stream = true;
+    return vetch_http_server_route(ht_server, "GET", "/now", now, NULL) == 0 &&
+           vetch_http_server_route(ht_server, "*", "/later", later, NULL) ==
+               0 &&
+           vetch_http_server_route_with(ht_server, "POST", "/copy", copy, NULL,
+                                        NULL, &o) == 0 &&
+           vetch_http_server_files(ht_server, "/etc/", "/etc") == 0;
+}
+
+static void
+hear_all(struct talk *t)
+{
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        vt_advance(0.6);
+        while (!ht_is_silent(t) && !t->ended && t->n_in > 0)
+            t->n_in = 0;
+    }
+}
+
+/* ---- the client goes ---- */
+
+/* libevent #689 #712 #997 #1289 #1808, PR #77 #182 #218: use after free in the
+ * HTTP layer. (LESSONS 2) */
+START_TEST(a_client_may_go_after_each_byte)
+{
+    size_t i, n;
+
+    ht_start(NULL);
+    ck_assert(add_routes());
+    for (i = 0; i < N_SCRIPTS; i++) {
+        for (n = 0; n <= strlen(scripts[i]); n++) {
+            struct talk t;
+
+            ht_connect(&t);
+            ht_say_bytes(&t, scripts[i], n);
+            ht_hang_up(&t);
+        }
+    }
+    vt_advance(5);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_client_may_reset_after_each_byte)
+{
+    size_t i, n;
+
+    ht_start_tcp(NULL);
+    ck_assert(add_routes());
+    for (i = 0; i < N_SCRIPTS; i++) {
+        for (n = 0; n <= strlen(scripts[i]); n += 7) {
+            struct talk t;
+
+            ht_connect(&t);
+            ht_say_bytes(&t, scripts[i], n);
+            ht_reset(&t);
+        }
+    }
+    vt_advance(5);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_client_may_go_at_each_moment)
+{
+    size_t i;
+    int tenths;
+
+    ht_start(NULL);
+    ck_assert(add_routes());
+    for (i = 0; i < N_SCRIPTS; i++) {
+        for (tenths = 0; tenths < 30; tenths += 3) {
+            struct talk t;
+            int j;
+
+            ht_connect(&t);
+            ht_say(&t, scripts[i]);
+            for (j = 0; j < tenths; j++)
+                vt_advance(0.1);
+            ht_hang_up(&t);
+        }
+    }
+    vt_advance(5);
+    ht_end();
+}
+END_TEST
+
+/* ---- the reactor ends ---- */
+
+static void
+end_reactor(void)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+}
+
+/* After so many steps of a script: bytes first, then tenths of a second. */
+static void
+end_after(const char *script, size_t bytes, int tenths)
+{
+    struct talk t;
+    int i;
+
+    vt_reactor = vetch_reactor_new();
+    ck_assert_ptr_nonnull(vt_reactor);
+    vetch_testing_virtual_clock();
+    ht_start(NULL);
+    ck_assert(add_routes());
+    ht_connect(&t);
+    ht_say_bytes(&t, script, bytes);
+    for (i = 0; i < tenths; i++)
+        vt_advance(0.1);
+    end_reactor();
+    close(t.fd);
+    free(t.in);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+
+START_TEST(the_reactor_may_end_at_each_step)
+{
+    size_t i, n;
+    int tenths;
+
+    end_reactor(); /* that of the fixture */
+    for (i = 0; i < N_SCRIPTS; i++) {
+        for (n = 0; n < strlen(scripts[i]); n += 5)
+            end_after(scripts[i], n, 0);
+        for (tenths = 0; tenths < 30; tenths += 4)
+            end_after(scripts[i], strlen(scripts[i]), tenths);
+    }
+}
+END_TEST
+
+START_TEST(the_reactor_may_end_while_the_server_stops)
+{
+    struct talk t;
+    vetch_promise *p;
+
+    end_reactor();
+    vt_reactor = vetch_reactor_new();
+    vetch_testing_virtual_clock();
+    ht_start(NULL);
+    ck_assert(add_routes());
+    ht_connect(&t);
+    ht_say(&t, scripts[2]);
+    p = vetch_http_server_stop(ht_server, 10);
+    vt_run_ready();
+    vt_log_from(VETCH_LOG_WARNING);
+    end_reactor();
+    ck_assert_str_eq(vt_log_take(),
+                     "unhandled rejection: the reactor has ended\n");
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECLOSED);
+    vetch_promise_unref(p);
+    close(t.fd);
+    free(t.in);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+END_TEST
+
+/* ---- memory ends ---- */
+
+static const char *script; /* of the sweep */
+
+static void
+serve_one(bool unharmed)
+{
+    struct talk t;
+    char endpoint[64];
+
+    snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:0");
+    ht_server = vetch_http_server_new(endpoint);
+    if (ht_server == NULL) {
+        ck_assert(!unharmed);
+        return;
+    }
+    if (add_routes()) {
+        ht_connect(&t);
+        ht_say(&t, script);
+        vt_advance(2);
+        if (unharmed)
+            ck_assert_uint_ne(ht_hear(&t), 0);
+        hear_all(&t);
+        ht_hang_up(&t);
+    } else {
+        ck_assert(!unharmed);
+    }
+    vetch_promise_unref(vetch_http_server_stop(ht_server, 0));
+    ht_server = vetch_http_server_unref(ht_server);
+    vt_advance(10);
+    vt_advance(10);
+}
+
+START_TEST(serving_survives_failing_allocations)
+{
+    vt_log_from(VETCH_LOG_WARNING); /* it may complain */
+    script = scripts[_i];
+    vt_sweep_allocations(serve_one);
+    vt_log_take();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_lifetime");
+    TCase *tc = vt_reactor_tcase("clients");
+
+    tcase_add_test(tc, a_client_may_go_after_each_byte);
+    tcase_add_test(tc, a_client_may_reset_after_each_byte);
+    tcase_add_test(tc, a_client_may_go_at_each_moment);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("reactors");
+    tcase_add_test(tc, the_reactor_may_end_at_each_step);
+    tcase_add_test(tc, the_reactor_may_end_while_the_server_stops);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("memory");
+    tcase_add_loop_test(tc, serving_survives_failing_allocations, 0,
+                        (int)N_SCRIPTS);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

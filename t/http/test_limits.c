@@ -1,0 +1,647 @@
+/* The limits of the server: each is crossed here, and just not crossed. Time
+ * is virtual. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "http/server/server-private.h"
+#include "support/http_talk.h"
+
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n"
+
+static vetch_promise *
+hello(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, "hello", 5);
+    return NULL;
+}
+
+static void
+start(const vetch_http_server_options *options)
+{
+    ht_start(options);
+    ht_route("*", "/", hello, NULL);
+    ht_route("*", "/*rest", hello, NULL);
+}
+
+static char *
+repeat(const char *what, size_t n)
+{
+    size_t len = strlen(what), i;
+    char *s = malloc(len * n + 1);
+
+    ck_assert_ptr_nonnull(s);
+    for (i = 0; i < n; i++)
+        memcpy(s + i * len, what, len);
+    s[len * n] = '\0';
+    return s;
+}
+
+/* The status of a request made of three parts. */
+static unsigned
+status_of(const char *before, const char *what, size_t n, const char *after)
+{
+    char *middle = repeat(what, n);
+    struct talk t;
+    unsigned status;
+
+    ht_connect(&t);
+    ht_say(&t, before);
+    ht_say(&t, middle);
+    ht_say(&t, after);
+    status = ht_hear(&t);
+    if (status >= 400)
+        ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    free(middle);
+    return status;
+}
+
+/* ---- sizes ---- */
+
+START_TEST(a_request_line_of_8_kib_is_414)
+{
+    start(NULL);
+    ck_assert_uint_eq(
+        status_of("GET /", "t", 8178, " HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
+    ck_assert_uint_eq(
+        status_of("GET /", "t", 8179, " HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
+    ht_end();
+}
+END_TEST
+
+/* node 24692, 25605, 27645: limits are known, adjustable, with the right
+ * status. */
+START_TEST(a_header_block_of_16_kib_is_431)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+
+    start(NULL);
+    ck_assert_uint_eq(status_of(GET "A: ", "v", 16368, "\r\n\r\n"), 200);
+    ck_assert_uint_eq(status_of(GET "A: ", "v", 16369, "\r\n\r\n"), 431);
+    ht_end();
+    o.max_head_bytes = 100;
+    start(&o);
+    ck_assert_uint_eq(status_of(GET "A: ", "v", 84, "\r\n\r\n"), 200);
+    ck_assert_uint_eq(status_of(GET "A: ", "v", 85, "\r\n\r\n"), 431);
+    ht_end();
+    o.max_head_bytes = 0;
+    start(&o);
+    ck_assert_uint_eq(status_of(GET "A: ", "v", 1000000, "\r\n\r\n"), 200);
+    ht_end();
+}
+END_TEST
+
+START_TEST(more_than_100_fields_are_431)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+
+    start(NULL);
+    ck_assert_uint_eq(status_of(GET, "A: b\r\n", 99, "\r\n"), 200);
+    ck_assert_uint_eq(status_of(GET, "A: b\r\n", 100, "\r\n"), 431);
+    ht_end();
+    o.max_fields = 0;
+    start(&o);
+    ck_assert_uint_eq(status_of(GET, "A:\r\n", 4000, "\r\n"), 200);
+    ht_end();
+}
+END_TEST
+
+/* What is kept in memory is bounded while it comes. */
+START_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+
+    start(NULL);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 1048576\r\n\r\n",
+                                "b", 1048576, ""),
+                      200);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 1048577\r\n\r\n",
+                                "", 0, ""),
+                      413);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 9999999999999999999\r\n\r\n",
+                                "", 0, ""),
+                      413);
+    ht_end();
+    o.max_body_bytes = 0;
+    start(&o);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 3000000\r\n\r\n",
+                                "b", 3000000, ""),
+                      200);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_chunked_body_is_counted_as_it_comes)
+{
+    char *chunk = repeat("b", 1024);
+    char text[1100];
+
+    snprintf(text, sizeof(text), "400\r\n%s\r\n", chunk);
+    start(NULL);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Transfer-Encoding: chunked\r\n\r\n",
+                                text, 1024, "0\r\n\r\n"),
+                      200);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Transfer-Encoding: chunked\r\n\r\n",
+                                text, 1024, "1\r\nb\r\n"),
+                      413);
+    ht_end();
+    free(chunk);
+}
+END_TEST
+
+START_TEST(a_route_may_have_a_limit_of_its_own)
+{
+    vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
+
+    start(NULL);
+    o.max_body_bytes = 10;
+    ck_assert_int_eq(vetch_http_server_route_with(ht_server, "POST", "/small",
+                                                  hello, NULL, NULL, &o),
+                     0);
+    ck_assert_uint_eq(status_of("POST /small HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 10\r\n\r\n",
+                                "b", 10, ""),
+                      200);
+    ck_assert_uint_eq(status_of("POST /small HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 11\r\n\r\n",
+                                "b", 11, ""),
+                      413);
+    ht_end();
+}
+END_TEST
+
+START_TEST(extensions_and_trailers_are_bounded)
+{
+#define CHUNKED                                                                \
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    start(NULL);
+    ck_assert_uint_eq(status_of(CHUNKED "1;", "e", 256, "\r\nx\r\n0\r\n\r\n"),
+                      200);
+    ck_assert_uint_eq(status_of(CHUNKED "1;", "e", 257, "\r\nx\r\n0\r\n\r\n"),
+                      400);
+    ck_assert_uint_eq(status_of(CHUNKED "0\r\n", "X: y\r\n", 16, "\r\n"), 200);
+    ck_assert_uint_eq(status_of(CHUNKED "0\r\n", "X: y\r\n", 17, "\r\n"), 431);
+    ck_assert_uint_eq(status_of(CHUNKED "0\r\nX: ", "y", 4089, "\r\n\r\n"),
+                      200);
+    ck_assert_uint_eq(status_of(CHUNKED "0\r\nX: ", "y", 4090, "\r\n\r\n"),
+                      431);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_connection_serves_so_many_requests)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    struct talk t;
+
+    o.max_requests = 3;
+    start(&o);
+    ht_connect(&t);
+    ht_say(&t, GET "\r\n" GET "\r\n" GET "\r\n" GET "\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_ptr_null(ht_field(&t, "Connection"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ck_assert_uint_eq(t.n_in, 0);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_connection_serves_a_thousand_requests_by_default)
+{
+    struct talk t;
+    unsigned i;
+
+    start(NULL);
+    ht_connect(&t);
+    for (i = 1; i <= 1000; i++) {
+        ht_say(&t, GET "\r\n");
+        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert((ht_field(&t, "Connection") != NULL) == (i == 1000));
+    }
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* ---- times ---- */
+
+/* node 13449, libevent 1577, CVE-2018-12122: the whole head has a deadline,
+ * however steadily its bytes come. */
+START_TEST(cve_2018_12122_slow_heads_are_408)
+{
+    struct talk t;
+    int i;
+
+    start(NULL);
+    ht_connect(&t);
+    vt_advance(60); /* idle before the first byte */
+    ht_say(&t, GET "A: ");
+    for (i = 0; i < 9; i++) {
+        vt_advance(1);
+        ht_say(&t, "b");
+    }
+    ck_assert(ht_is_silent(&t));
+    vt_advance(0.999);
+    ck_assert(ht_is_silent(&t));
+    vt_advance(0.002);
+    ck_assert_uint_eq(ht_hear(&t), 408);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(each_head_has_a_deadline_of_its_own)
+{
+    struct talk t;
+
+    start(NULL);
+    ht_connect(&t);
+    ht_say(&t, "GET");
+    vt_advance(9);
+    ht_say(&t, " / HTTP/1.1\r\nHost: a\r\n\r\nGET"); /* and the next begins */
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    vt_advance(9);
+    ht_say(&t, " / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    vt_advance(50);
+    ck_assert(ht_is_silent(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(idle_connections_close_after_75_seconds)
+{
+    struct talk t;
+    int i;
+
+    start(NULL);
+    ht_connect(&t);
+    for (i = 0; i < 3; i++) {
+        vt_advance(74.9);
+        ht_get(&t, "/");
+        ck_assert_uint_eq(ht_hear(&t), 200);
+    }
+    vt_advance(74.9);
+    ck_assert(ht_is_silent(&t));
+    vt_advance(0.2);
+    ck_assert(ht_hear_end(&t));
+    ck_assert_uint_eq(t.n_in, 0); /* without a word */
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* libevent 1781: a timer that was left over closes a healthy connection. */
+START_TEST(deadlines_of_one_phase_do_not_outlive_it)
+{
+    struct talk t;
+    int i;
+
+    start(NULL);
+    ht_connect(&t);
+    for (i = 0; i < 20; i++) {
+        ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
+        vt_advance(i % 9);
+        ht_say(&t, "ngth: 3\r\n\r\na");
+        vt_advance(i % 4);
+        ht_say(&t, "bc");
+        ck_assert_uint_eq(ht_hear(&t), 200);
+        vt_advance(i * 3);
+        ck_assert(ht_is_silent(&t));
+    }
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(limits_of_time_can_be_switched_off)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    struct talk t;
+
+    o.head_seconds = o.idle_seconds = o.min_bytes_per_second = 0;
+    start(&o);
+    ht_connect(&t);
+    vt_advance(100000);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
+    vt_advance(100000);
+    ht_say(&t, "ngth: 1\r\n\r\n");
+    vt_advance(100000);
+    ht_say(&t, "a");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_ptr_null(ht_field(&t, "Keep-Alive"));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* libwebsockets 2154, seastar 3148: a minimum rate for bodies. */
+START_TEST(slow_bodies_are_408)
+{
+    struct talk t;
+    char *part = repeat("b", 250);
+    int i;
+
+    start(NULL);
+    ht_connect(&t);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    for (i = 0; i < 60; i++) { /* fast enough: 250 B/s */
+        ht_say(&t, part);
+        vt_advance(1);
+        ck_assert(ht_is_silent(&t));
+    }
+    for (i = 0; i < 10 && ht_is_silent(&t); i++) { /* 10 B/s */
+        ht_say_bytes(&t, part, 10);
+        vt_advance(1);
+    }
+    ck_assert_int_ge(i, 5); /* the grace */
+    ck_assert_uint_eq(ht_hear(&t), 408);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    free(part);
+    ht_end();
+}
+END_TEST
+
+struct stream {
+    vetch_http_request *request;
+    vetch_deferred *deferred;
+    int error;
+    unsigned canceled;
+};
+
+static void
+note_error(const vetch_error *error, void *result, void *ctx)
+{
+    ((struct stream *)ctx)->error = vetch_error_code(error);
+    vetch_bytes_unref(result);
+}
+
+static void
+note_cancel(vetch_deferred *d, void *ctx)
+{
+    ((struct stream *)ctx)->canceled++;
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+static vetch_promise *
+take_stream(vetch_http_request *r, void *ctx)
+{
+    struct stream *s = ctx;
+
+    s->request = r;
+    s->deferred = vetch_deferred_new(note_cancel, s);
+    return vetch_deferred_promise(s->deferred);
+}
+
+START_TEST(slow_streams_are_408_but_slow_readers_are_not)
+{
+    struct stream s = { 0 };
+    struct talk t;
+
+    start(NULL);
+    ht_stream_route("POST", "/stream", take_stream, &s);
+    ht_connect(&t);
+    ht_say(&t, "POST /stream HTTP/1.1\r\nHost: a\r\n"
+               "Content-Length: 1000\r\n\r\n");
+    vt_advance(1000); /* nobody reads: not the client's fault */
+    ck_assert(ht_is_silent(&t));
+    vetch_callback(vetch_http_request_read(s.request), note_error, &s);
+    vt_advance(5.1);
+    ck_assert_int_eq(s.error, VETCH_ETIMEDOUT);
+    ck_assert_uint_eq(s.canceled, 1);
+    ck_assert_uint_eq(ht_hear(&t), 408);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    vetch_deferred_unref(s.deferred);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+answer_much(vetch_http_request *r, void *ctx)
+{
+    char *body = calloc(1, 10000000);
+
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, body, 10000000);
+    free(body);
+    return NULL;
+}
+
+/* A client that does not read its answer. */
+START_TEST(slow_readers_are_cut_off)
+{
+    struct talk t;
+    int i;
+
+    start(NULL);
+    ht_route("GET", "/much", answer_much, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/much");
+    for (i = 0; i < 30; i++) { /* reads something each second: it stays */
+        char area[65536];
+
+        vt_advance(1);
+        ck_assert_int_gt(recv(t.fd, area, 8192, 0), 0);
+    }
+    vt_advance(20); /* reads nothing: cut */
+    ht_hear_end(&t);
+    ck_assert_uint_lt(t.n_in, 9000000);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* ---- numbers of connections ---- */
+
+/* node #20256: a request that comes while its connection is closed. */
+START_TEST(a_connection_with_a_request_on_its_way_is_not_idle)
+{
+    static const char request[] = GET "\r\n";
+    struct talk t[2];
+
+    start(NULL);
+    ht_connect(&t[0]);
+    vt_advance(1);
+    ht_connect(&t[1]);
+    ck_assert_int_eq(send(t[0].fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
+                     sizeof(request) - 1);
+    vetch__http_evict(ht_server);
+    ck_assert_uint_eq(ht_hear(&t[0]), 200);
+    ck_assert(ht_hear_end(&t[1]));
+    ht_hang_up(&t[0]);
+    ht_hang_up(&t[1]);
+    ht_end();
+}
+END_TEST
+
+START_TEST(the_longest_idle_connection_makes_room)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    struct talk t[4];
+    int i;
+
+    o.max_connections = 4;
+    start(&o);
+    for (i = 0; i < 3; i++) {
+        ht_connect(&t[i]);
+        vt_advance(1);
+    }
+    ht_get(&t[0], "/"); /* now the second is idle for longest */
+    ck_assert_uint_eq(ht_hear(&t[0]), 200);
+    vt_advance(1);
+    ht_connect(&t[3]);
+    ck_assert(ht_hear_end(&t[1]));
+    for (i = 0; i < 4; i++) {
+        if (i == 1)
+            continue;
+        ht_get(&t[i], "/");
+        ck_assert_uint_eq(ht_hear(&t[i]), 200);
+    }
+    for (i = 0; i < 4; i++)
+        ht_hang_up(&t[i]);
+    ht_end();
+}
+END_TEST
+
+START_TEST(connections_beyond_the_limit_wait)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    struct stream s[3];
+    struct talk t[3];
+    int i;
+
+    o.max_connections = 2;
+    start(&o);
+    memset(s, 0, sizeof(s));
+    ht_stream_route("POST", "/0", take_stream, &s[0]);
+    ht_stream_route("POST", "/1", take_stream, &s[1]);
+    ht_stream_route("POST", "/2", take_stream, &s[2]);
+    for (i = 0; i < 3; i++) { /* busy: none of them makes room */
+        char text[64];
+
+        ht_connect(&t[i]);
+        snprintf(text, sizeof(text), "POST /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
+        ht_say(&t[i], text);
+    }
+    ck_assert_ptr_nonnull(s[1].request);
+    ck_assert_ptr_null(s[2].request);
+    ht_hang_up(&t[0]);
+    ck_assert_ptr_nonnull(s[2].request);
+    ht_hang_up(&t[1]);
+    ht_hang_up(&t[2]);
+    for (i = 0; i < 3; i++)
+        vetch_deferred_unref(s[i].deferred);
+    ht_end();
+}
+END_TEST
+
+/* ---- lingering ---- */
+
+/* node 9085, 12339, libevent 321: the client sends on, and still hears 413
+ * instead of a reset. */
+START_TEST(an_early_refusal_reaches_a_client_that_sends_on)
+{
+    char *part = repeat("b", 65536);
+    struct talk t;
+    int i;
+
+    ht_start_tcp(NULL);
+    ht_route("POST", "/", hello, NULL);
+    ht_connect(&t);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    for (i = 0; i < 3; i++)
+        ht_say_bytes(&t, part, 65536);
+    ck_assert_uint_eq(ht_hear(&t), 413);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    free(part);
+    ht_end();
+}
+END_TEST
+
+START_TEST(lingering_is_bounded)
+{
+    vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    char *part = repeat("b", 65536);
+    struct talk t;
+    size_t i;
+
+    o.linger_bytes = 100000;
+    ht_start(&o);
+    ht_route("POST", "/", hello, NULL);
+    ht_connect(&t);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    for (i = 0; i < 100; i++)
+        if (send(t.fd, part, 65536, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            vt_run_ready();
+    ck_assert_int_lt(send(t.fd, part, 65536, MSG_NOSIGNAL | MSG_DONTWAIT), 0);
+    ht_hang_up(&t);
+    /* In time as well: a client that does nothing is left after 2 s. */
+    ht_connect(&t);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 413);
+    ck_assert_int_gt(send(t.fd, part, 100, MSG_NOSIGNAL), 0);
+    vt_advance(2.1);
+    ck_assert_int_lt(send(t.fd, part, 100, MSG_NOSIGNAL), 0);
+    ht_hang_up(&t);
+    free(part);
+    ht_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_limits");
+    TCase *tc = vt_reactor_tcase("sizes");
+
+    tcase_add_test(tc, a_request_line_of_8_kib_is_414);
+    tcase_add_test(tc, a_header_block_of_16_kib_is_431);
+    tcase_add_test(tc, more_than_100_fields_are_431);
+    tcase_add_test(tc, cve_2025_69228_bodies_of_more_than_1_mib_are_413);
+    tcase_add_test(tc, a_chunked_body_is_counted_as_it_comes);
+    tcase_add_test(tc, a_route_may_have_a_limit_of_its_own);
+    tcase_add_test(tc, extensions_and_trailers_are_bounded);
+    tcase_add_test(tc, a_connection_serves_so_many_requests);
+    tcase_add_test(tc, a_connection_serves_a_thousand_requests_by_default);
+    tcase_set_timeout(tc, 30);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("times");
+    tcase_add_test(tc, cve_2018_12122_slow_heads_are_408);
+    tcase_add_test(tc, each_head_has_a_deadline_of_its_own);
+    tcase_add_test(tc, idle_connections_close_after_75_seconds);
+    tcase_add_test(tc, deadlines_of_one_phase_do_not_outlive_it);
+    tcase_add_test(tc, limits_of_time_can_be_switched_off);
+    tcase_add_test(tc, slow_bodies_are_408);
+    tcase_add_test(tc, slow_streams_are_408_but_slow_readers_are_not);
+    tcase_add_test(tc, slow_readers_are_cut_off);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("connections");
+    tcase_add_test(tc, a_connection_with_a_request_on_its_way_is_not_idle);
+    tcase_add_test(tc, the_longest_idle_connection_makes_room);
+    tcase_add_test(tc, connections_beyond_the_limit_wait);
+    tcase_add_test(tc, an_early_refusal_reaches_a_client_that_sends_on);
+    tcase_add_test(tc, lingering_is_bounded);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,526 @@
+/* Requests through the gate, the parser and the body reader: what RFC 9112
+ * forbids and what has gone wrong in other servers. Each input runs at once
+ * and in steps of 1, 2, 3 and 7 bytes, with the same outcome. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/harness.h"
+#include "support/http_feed.h"
+
+#define H "Host: a\r\n"
+
+static const struct feed server = { .limits = { 8192, 16384 } };
+
+#define EXPECT_ROWS(...) FEED_ROWS(server, __VA_ARGS__)
+#define CHUNKED          "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+
+static void
+expect(const char *input, const char *outcome)
+{
+    ck_assert(feed_gives(server, input, strlen(input), outcome));
+}
+
+static void
+expect_repeated(const char *before, const char *what, size_t n,
+                const char *after, const char *outcome)
+{
+    ck_assert(feed_repeated_gives(server, before, what, n, after, outcome));
+}
+
+/* ---- what must be understood ---- */
+
+START_TEST(plain_requests_are_understood)
+{
+    EXPECT_ROWS(
+        { "GET / HTTP/1.1\r\n" H "\r\n", "GET / keep []\n" },
+        { "GET /a/b?c=d HTTP/1.1\r\n" H "\r\n", "GET /a/b?c=d keep []\n" },
+        { "GET /?? HTTP/1.1\r\n" H "\r\n", "GET /?? keep []\n" },
+        { "HEAD /x HTTP/1.0\r\n\r\n", "HEAD /x close []\n" },
+        { "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+          "GET / keep []\n" },
+        { "GET / HTTP/1.1\r\n" H "Connection: x, CLOSE\r\n\r\n",
+          "GET / close []\n" },
+        { "GET / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: y\r\n\r\n",
+          "GET / keep []\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc",
+          "POST / keep [abc]\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n",
+          "POST / keep []\n" },
+        { "GET / HTTP/1.1\r\n" H "Content-Length: 0002\r\n\r\nab",
+          "GET / keep [ab]\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+          "3\r\nabc\r\nA;x=\"y z\"\r\n0123456789\r\n0\r\nX: y\r\n\r\n",
+          "POST / keep [abc0123456789]\n" },
+        { "POST / HTTP/1.1\r\n" H "transfer-ENCODING: \t Chunked \t\r\n\r\n"
+          "000\r\n\r\n",
+          "POST / keep []\n" },
+        { "GET / HTTP/1.1\r\n" H "A:\r\nB: \r\nC:\t\tx y\t \r\n\r\n",
+          "GET / keep []\n" },
+        { "GET / HTTP/1.1\r\n" H "A: caf\xc3\xa9\r\n\r\n",
+          "GET / keep []\n" }, );
+}
+END_TEST
+
+START_TEST(every_known_method_is_understood)
+{
+    int i;
+
+    for (i = 0; i < VETCH__HTTP_METHODS; i++) {
+        const char *name = vetch__http_method_name((uint8_t)i);
+        char input[100], outcome[100];
+
+        if (i == VETCH__HTTP_CONNECT)
+            continue;
+        snprintf(input, sizeof(input), "%s /m HTTP/1.1\r\n" H "\r\n", name);
+        snprintf(outcome, sizeof(outcome), "%s /m keep []\n", name);
+        expect(input, outcome);
+        ck_assert_int_eq(vetch__http_method_find(name, strlen(name)), i);
+    }
+    ck_assert_ptr_null(vetch__http_method_name(VETCH__HTTP_METHODS));
+}
+END_TEST
+
+START_TEST(pipelined_requests_are_told_apart)
+{
+    expect("GET /1 HTTP/1.1\r\n" H "\r\n"
+           "POST /2 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nxy"
+           "POST /3 HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+           "1\r\nz\r\n0\r\n\r\n"
+           "\r\nGET /4 HTTP/1.1\r\n" H "\r\n",
+           "GET /1 keep []\nPOST /2 keep [xy]\nPOST /3 keep [z]\n"
+           "GET /4 keep []\n");
+}
+END_TEST
+
+START_TEST(one_empty_line_before_a_request_is_skipped)
+{
+    EXPECT_ROWS({ "\r\nGET / HTTP/1.1\r\n" H "\r\n", "GET / keep []\n" },
+                { "\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "\nGET / HTTP/1.1\r\n" H "\r\n", "!400\n" }, { "\r\n", "" },
+                { "\r", "...\n" }, );
+}
+END_TEST
+
+START_TEST(unfinished_requests_wait)
+{
+    EXPECT_ROWS({ "GET / HTTP/1.1\r\n" H, "...\n" },
+                { "GET / HTTP/1.1\r\n" H "\r", "...\n" },
+                { "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nab",
+                  "POST / keep [ab...\n" },
+                { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+                  "1\r\na\r\n0\r\n",
+                  "POST / keep [a...\n" }, );
+}
+END_TEST
+
+/* ---- section by section: what is refused ---- */
+
+START_TEST(versions_other_than_1_0_and_1_1_are_505)
+{
+    EXPECT_ROWS({ "GET / HTTP/2.0\r\n" H "\r\n", "!505\n" },
+                { "GET / HTTP/0.9\r\n" H "\r\n", "!505\n" },
+                { "GET / HTTP/1.2\r\n" H "\r\n", "!505\n" },
+                { "GET / HTTP/3.0\r\n" H "\r\n", "!505\n" },
+                { "GET / HTTP/1.10\r\n" H "\r\n", "!505\n" },
+                { "GET / RTSP/1.0\r\n" H "\r\n", "!505\n" },
+                { "GET / ICE/1.0\r\n" H "\r\n", "!505\n" },
+                { "GET / http/1.1\r\n" H "\r\n", "!505\n" },
+                { "GET / HTTP/1.\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP/x.1\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP/1,1\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP\r\n" H "\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(a_missing_version_is_400)
+{
+    EXPECT_ROWS({ "GET /\r\n" H "\r\n", "!400\n" },
+                { "GET / \r\n" H "\r\n", "!400\n" },
+                { "GET\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP/1.1 \r\n" H "\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(the_http_2_preface_is_400)
+{
+    expect("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "!400\n");
+    expect("PRI * HTTP/1.1\r\n" H "\r\n", "!400\n");
+}
+END_TEST
+
+START_TEST(odd_blanks_in_the_request_line_are_400)
+{
+    EXPECT_ROWS({ "GET  / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /  HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET\t/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /\tHTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP/1.1\t\r\n" H "\r\n", "!400\n" },
+                { " GET / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /a b HTTP/1.1\r\n" H "\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(odd_bytes_in_the_target_are_400)
+{
+    EXPECT_ROWS(
+        { "GET /#x HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /a?b#c HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /\x01 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /\x7f HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /\x80 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /caf\xc3\xa9 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /\" HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /<x> HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /a|b?{c} HTTP/1.1\r\n" H "\r\n", "GET /a|b?{c} keep []\n" }, );
+}
+END_TEST
+
+START_TEST(the_form_of_the_target_fits_the_method)
+{
+    EXPECT_ROWS(
+        { "OPTIONS * HTTP/1.1\r\n" H "\r\n", "OPTIONS * keep []\n" },
+        { "GET * HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "OPTIONS ** HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n",
+          "CONNECT b:443 close []\n" },
+        { "CONNECT [::1]:443 HTTP/1.1\r\nHost: b:443\r\n\r\n",
+          "CONNECT [::1]:443 close []\n" },
+        { "CONNECT / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "CONNECT b HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "CONNECT b: HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "CONNECT :443 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "CONNECT u@b:443 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET b:443 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET a HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET ?x HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET ftp://a/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET http:/a/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET http:///b HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET http://u@a/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET http://a HTTP/1.1\r\n" H "\r\n", "GET / keep []\n" },
+        { "GET http://a?q HTTP/1.1\r\n" H "\r\n", "GET /?q keep []\n" },
+        { "GET http://a/b?q HTTP/1.1\r\n" H "\r\n", "GET /b?q keep []\n" },
+        { "GET HTTP://A:80/b HTTP/1.1\r\n" H "\r\n", "GET /b keep []\n" },
+        { "GET https://a/b HTTP/1.1\r\n" H "\r\n", "GET /b keep []\n" },
+        { "GET http://a/b HTTP/1.0\r\n\r\n", "GET /b close []\n" }, );
+}
+END_TEST
+
+START_TEST(a_target_of_another_host_is_400)
+{
+    EXPECT_ROWS({ "GET http://b/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET http://a:81/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET http://a/ HTTP/1.1\r\nHost: a:8080\r\n\r\n", "!400\n" },
+                { "GET http://a.b/ HTTP/1.1\r\n" H "\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(unknown_methods_are_501_if_they_are_tokens)
+{
+    EXPECT_ROWS({ "BREW / HTTP/1.1\r\n" H "\r\n", "!501\n" },
+                { "get / HTTP/1.1\r\n" H "\r\n", "!501\n" },
+                { "GETX / HTTP/1.1\r\n" H "\r\n", "!501\n" },
+                { "GE / HTTP/1.1\r\n" H "\r\n", "!501\n" },
+                { "DESCRIBE / HTTP/1.1\r\n" H "\r\n", "!501\n" },
+                { "X!#$ / HTTP/1.1\r\n" H "\r\n", "!501\n" },
+                { "G@T / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "G(T) / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "BREW / HTTP/2.0\r\n" H "\r\n", "!505\n" }, );
+}
+END_TEST
+
+START_TEST(host_is_there_once_and_well_formed)
+{
+    EXPECT_ROWS(
+        { "GET / HTTP/1.1\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n" H H "\r\n", "!400\n" },
+        { "GET / HTTP/1.0\r\n" H "hOST: b\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a:-1\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost:\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: [g]\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: %zz\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a\\b\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: caf\xc3\xa9\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "GET / keep []\n" },
+        { "GET / HTTP/1.1\r\nHost: 127.0.0.1:65535\r\n\r\n",
+          "GET / keep []\n" },
+        { "GET / HTTP/1.1\r\nHost: a_b.c%41:\r\n\r\n", "GET / keep []\n" }, );
+}
+END_TEST
+
+START_TEST(field_names_are_tokens)
+{
+    EXPECT_ROWS({ "GET / HTTP/1.1\r\n" H "a b: c\r\n\r\n", "!400\n" },
+                { "GET / HTTP/1.1\r\n" H "a(b): c\r\n\r\n", "!400\n" },
+                { "GET / HTTP/1.1\r\n" H "a\x80: c\r\n\r\n", "!400\n" },
+                { "GET / HTTP/1.1\r\n" H "a\r\n\r\n", "!400\n" },
+                { "GET / HTTP/1.1\r\n" H "a@b: c\r\n\r\n", "!400\n" },
+                { "GET / HTTP/1.1\r\n" H "!#$%&'*+-.^_`|~1: c\r\n\r\n",
+                  "GET / keep []\n" }, );
+}
+END_TEST
+
+START_TEST(content_length_is_digits_once)
+{
+    EXPECT_ROWS(
+        { "POST / HTTP/1.1\r\n" H "Content-Length:\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: x\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 1 2\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 1, 1\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 1,\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H
+          "Content-Length: 00000000000000000001\r\n\r\n",
+          "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 1\r\n"
+          "Content-Length: 1\r\n\r\na",
+          "!400\n" }, );
+}
+END_TEST
+
+START_TEST(unknown_transfer_codings_are_501)
+{
+    EXPECT_ROWS(
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n",
+          "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: ,chunked\r\n\r\n",
+          "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked,\r\n\r\n",
+          "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n",
+          "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n",
+          "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n",
+          "!501\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked;q=1\r\n\r\n",
+          "!501\n" }, );
+}
+END_TEST
+
+START_TEST(transfer_encoding_is_not_for_http_1_0)
+{
+    expect("POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+           "0\r\n\r\n",
+           "!400\n");
+}
+END_TEST
+
+START_TEST(other_expectations_are_417)
+{
+    EXPECT_ROWS(
+        { "POST / HTTP/1.1\r\n" H "Expect: 100-Continue\r\n"
+          "Content-Length: 1\r\n\r\na",
+          "POST / keep [a]\n" },
+        { "POST / HTTP/1.1\r\n" H "Expect: wonders\r\n\r\n", "!417\n" },
+        { "POST / HTTP/1.1\r\n" H "Expect: 100-continue, x\r\n\r\n", "!417\n" },
+        { "POST / HTTP/1.1\r\n" H "Expect: \r\n\r\n", "!417\n" }, );
+}
+END_TEST
+
+START_TEST(the_trailer_section_is_bounded)
+{
+    expect_repeated(CHUNKED "0\r\n", "X: y\r\n", 16, "\r\n",
+                    "POST / keep []\n");
+    expect_repeated(CHUNKED "0\r\n", "X: y\r\n", 17, "\r\n",
+                    "POST / keep [!431\n");
+    expect_repeated(CHUNKED "0\r\nX: ", "y", 4096 - 7, "\r\n\r\n",
+                    "POST / keep []\n");
+    expect_repeated(CHUNKED "0\r\nX: ", "y", 4096 - 6, "\r\n\r\n",
+                    "POST / keep [!431\n");
+}
+END_TEST
+
+/* ---- what llhttp 8.1.0 lets through, in one build or in all ---- */
+
+START_TEST(inputs_that_llhttp_accepts_are_refused)
+{
+    EXPECT_ROWS(
+        { "GET / HTTP/1.1\r\n" H "A: b\rTransfer-Encoding: chunked\r\n\r\n",
+          "!400\n" },
+        { "GET / HTTP/1.1\r\n" H "\r\n\rX", "GET / keep []\n!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a\r\n\rX: y\r\n\r\n", "!400\n" },
+        { CHUNKED "5\r\r;ABCD\r\nabcde\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1\r\naX\r\n0\r\n\r\n", "POST / keep [a!400\n" },
+        { CHUNKED "1\r\na0\r\n\r\n", "POST / keep [a!400\n" },
+        { "GET / HTTP/1.1\r\n" H "Con tent: x\r\n\r\n", "!400\n" },
+        { "GET /\xff HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n" H "A: b\r\n c\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n" H "A: b\r\n\tc\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n" H "A: b\n\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n" H "A: b\r\n\n", "!400\n" },
+        { "GET / HTTP/1.1\n" H "\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n" H ": x\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\n: x\r\n" H "\r\n", "!400\n" },
+        { CHUNKED "0\r\nContent-Length: 5\r\n\r\n", "POST / keep [!400\n" },
+        { "GET / HTTP/1.1\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "!400\n" },
+        { "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "!400\n" },
+        { "GET / HTTP/2.0\r\n" H "\r\n", "!505\n" },
+        { "GET / HTTP/0.9\r\n" H "\r\n", "!505\n" },
+        { "GET /\r\n\r\n", "!400\n" },
+        { "GET  / HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "GET /a#b HTTP/1.1\r\n" H "\r\n", "!400\n" },
+        { "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "!400\n" },
+        { CHUNKED "00000000000000001\r\na\r\n0\r\n\r\n",
+          "POST / keep [!400\n" }, );
+}
+END_TEST
+
+/* ---- names, values, hosts ---- */
+
+START_TEST(fields_that_may_be_set)
+{
+    ck_assert_int_eq(vetch__http_check_field("X-Y", "a b\tc"), 0);
+    ck_assert_int_eq(vetch__http_check_field("X", ""), 0);
+    ck_assert_int_eq(vetch__http_check_field("X", "caf\xc3\xa9"), 0);
+}
+END_TEST
+
+START_TEST(cve_2018_12116_fields_that_may_not_be_set)
+{
+    static const char *const rows[][2] = {
+        { "X", "a\r\nSet-Cookie: b" },
+        { "X", "a\n" },
+        { "X", "a\r" },
+        { "X", "\x01" },
+        { "X", "\x7f" },
+        { "X\r\n", "a" },
+        { "X:", "a" },
+        { "", "a" },
+        { "X Y", "a" },
+        { "Host", "a" },
+        { "content-length", "1" },
+        { "Transfer-Encoding", "chunked" },
+        { "CONNECTION", "close" },
+        { "Keep-Alive", "x" },
+        { "Trailer", "x" },
+        { "TE", "x" },
+        { "Upgrade", "x" },
+        { NULL, "a" },
+        { "X", NULL },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        errno = 0;
+        ck_assert_int_eq(vetch__http_check_field(rows[i][0], rows[i][1]), -1);
+        ck_assert_int_eq(errno, EINVAL);
+    }
+}
+END_TEST
+
+START_TEST(members_of_lists_are_found)
+{
+    static const struct {
+        const char *value;
+        bool has;
+    } rows[] = {
+        { "close", true },     { "Close", true },      { "a, close", true },
+        { "a,close,b", true }, { " close\t,", true },  { ",,close", true },
+        { "closed", false },   { "enclose", false },   { "", false },
+        { "a close", false },  { "close;q=1", false },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ck_assert_msg(vetch__http_list_has(rows[i].value, strlen(rows[i].value),
+                                           "close") == rows[i].has,
+                      "%s", rows[i].value);
+}
+END_TEST
+
+/* A slice of no bytes lies where its field does, so that it may be ended. */
+START_TEST(empty_values_lie_behind_their_names)
+{
+    static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB: \t\r\n"
+                               "C: c\r\n\r\n";
+    struct vetch__http_field table[4];
+    struct vetch__http_head h = { .fields = { table, 0, 4 } };
+    size_t i;
+
+    ck_assert_int_eq(vetch__http_parse_request(&h, head, sizeof(head) - 1),
+                     VETCH__HTTP_DONE);
+    for (i = 1; i < 3; i++) {
+        ck_assert_uint_eq(table[i].value.len, 0);
+        ck_assert_uint_eq(table[i].value.at, table[i].name.at + 1);
+    }
+}
+END_TEST
+
+START_TEST(fields_are_found_in_any_case_of_letters)
+{
+    static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nX-Y: 1\r\n"
+                               "x-y: 2\r\n\r\n";
+    struct vetch__http_field table[4];
+    struct vetch__http_head h = { .fields = { table, 0, 4 } };
+    int first, second;
+
+    ck_assert_int_eq(vetch__http_parse_request(&h, head, sizeof(head) - 1),
+                     VETCH__HTTP_DONE);
+    first = vetch__http_field_find(&h.fields, head, "x-Y", 0);
+    second = vetch__http_field_find(&h.fields, head, "x-Y", (size_t)first + 1);
+    ck_assert_int_eq(first, 1);
+    ck_assert_int_eq(second, 2);
+    ck_assert_mem_eq(head + table[second].value.at, "2", 1);
+    ck_assert_int_eq(vetch__http_field_find(&h.fields, head, "x", 0), -1);
+}
+END_TEST
+
+static TCase *
+refusals(void)
+{
+    TCase *tc = vt_tcase("refusals");
+
+    tcase_add_test(tc, versions_other_than_1_0_and_1_1_are_505);
+    tcase_add_test(tc, a_missing_version_is_400);
+    tcase_add_test(tc, the_http_2_preface_is_400);
+    tcase_add_test(tc, odd_blanks_in_the_request_line_are_400);
+    tcase_add_test(tc, odd_bytes_in_the_target_are_400);
+    tcase_add_test(tc, the_form_of_the_target_fits_the_method);
+    tcase_add_test(tc, a_target_of_another_host_is_400);
+    tcase_add_test(tc, unknown_methods_are_501_if_they_are_tokens);
+    tcase_add_test(tc, host_is_there_once_and_well_formed);
+    tcase_add_test(tc, field_names_are_tokens);
+    tcase_add_test(tc, content_length_is_digits_once);
+    tcase_add_test(tc, unknown_transfer_codings_are_501);
+    tcase_add_test(tc, transfer_encoding_is_not_for_http_1_0);
+    tcase_add_test(tc, other_expectations_are_417);
+    tcase_add_test(tc, the_trailer_section_is_bounded);
+    tcase_add_test(tc, inputs_that_llhttp_accepts_are_refused);
+    return tc;
+}
+
+int
+main(void)
+{
+    Suite *s = suite_create("parser_request");
+    TCase *tc = vt_tcase("basics");
+
+    tcase_add_test(tc, plain_requests_are_understood);
+    tcase_add_test(tc, every_known_method_is_understood);
+    tcase_add_test(tc, pipelined_requests_are_told_apart);
+    tcase_add_test(tc, one_empty_line_before_a_request_is_skipped);
+    tcase_add_test(tc, unfinished_requests_wait);
+    suite_add_tcase(s, tc);
+    suite_add_tcase(s, refusals());
+    tc = vt_tcase("fields");
+    tcase_add_test(tc, fields_that_may_be_set);
+    tcase_add_test(tc, cve_2018_12116_fields_that_may_not_be_set);
+    tcase_add_test(tc, members_of_lists_are_found);
+    tcase_add_test(tc, empty_values_lie_behind_their_names);
+    tcase_add_test(tc, fields_are_found_in_any_case_of_letters);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

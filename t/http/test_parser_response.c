@@ -1,0 +1,190 @@
+/* Responses through the gate, the parser and the body reader, as a client
+ * reads them. Each input runs at once and in steps of 1, 2, 3 and 7 bytes,
+ * with the same outcome. */
+
+#include <string.h>
+
+#include "support/harness.h"
+#include "support/http_feed.h"
+
+/* The peer keeps the connection open, or closes it; answers to HEAD. */
+static const struct feed open_end = { .response = true };
+static const struct feed closed_end = { .response = true, .eof = true };
+static const struct feed to_head = { .response = true, .to_head = true };
+
+#define OK  "HTTP/1.1 200 OK\r\n"
+#define LEN "Content-Length: "
+#define TE  "Transfer-Encoding: "
+
+START_TEST(plain_responses_are_understood)
+{
+    FEED_ROWS(
+        open_end, { OK LEN "2\r\n\r\nab", "200 keep [ab]\n" },
+        { OK LEN "0\r\n\r\n", "200 keep []\n" },
+        { "HTTP/1.1 404 Not Found\r\n" LEN "0\r\n\r\n", "404 keep []\n" },
+        { "HTTP/1.1 200 \r\n" LEN "0\r\n\r\n", "200 keep []\n" },
+        { "HTTP/1.1 200\r\n" LEN "0\r\n\r\n", "200 keep []\n" },
+        { "HTTP/1.0 200 OK\r\n" LEN "1\r\n\r\na", "200 close [a]\n" },
+        { "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" LEN "1\r\n\r\na",
+          "200 keep [a]\n" },
+        { OK "Connection: close\r\n" LEN "1\r\n\r\na", "200 close [a]\n" },
+        { OK TE "chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+          "200 keep [abc]\n" },
+        { OK LEN "1\r\n\r\na" OK LEN "1\r\n\r\nb",
+          "200 keep [a]\n200 keep [b]\n" }, );
+}
+END_TEST
+
+START_TEST(status_lines_are_exact)
+{
+    FEED_ROWS(
+        open_end, { "HTTP/1.1 99 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 099 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 600 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 999 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 2000 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 +20 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1  200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1\t200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/2.0 200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/0.9 200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "ICY 200 OK\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "<html>\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 200 OK\n" LEN "0\r\n\r\n", "!400\n" },
+        { "\r\n" OK LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 200 caf\xc3\xa9\r\n" LEN "0\r\n\r\n", "200 keep []\n" }, );
+}
+END_TEST
+
+START_TEST(conflicting_lengths_are_refused)
+{
+    FEED_ROWS(
+        open_end, { OK LEN "1\r\n" LEN "2\r\n\r\nab", "!400\n" },
+        { OK LEN "1\r\n" LEN "1\r\n\r\na", "!400\n" },
+        { OK LEN "1, 1\r\n\r\na", "!400\n" },
+        { OK LEN "-1\r\n\r\na", "!400\n" },
+        { OK LEN "1\r\n" TE "chunked\r\n\r\n0\r\n\r\n", "!400\n" },
+        { OK TE "chunked\r\n" TE "chunked\r\n\r\n0\r\n\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(some_statuses_have_no_body)
+{
+    FEED_ROWS(open_end,
+              { "HTTP/1.1 204 x\r\n" LEN "3\r\n\r\n" OK LEN "0\r\n\r\n",
+                "204 keep []\n200 keep []\n" },
+              { "HTTP/1.1 304 x\r\n" LEN "3\r\n\r\n", "304 keep []\n" },
+              { "HTTP/1.1 304 x\r\n" TE "chunked\r\n\r\n", "304 keep []\n" },
+              { "HTTP/1.1 100 Continue\r\n\r\n" OK LEN "1\r\n\r\na",
+                "100 keep []\n200 keep [a]\n" },
+              { "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" OK LEN "1\r\n\r\na",
+                "103 keep []\n200 keep [a]\n" }, );
+}
+END_TEST
+
+START_TEST(answers_to_head_have_no_body)
+{
+    FEED_ROWS(to_head, { OK LEN "3\r\n\r\n", "200 keep []\n" },
+              { OK TE "chunked\r\n\r\n", "200 keep []\n" },
+              { OK "\r\n", "200 keep []\n" }, );
+}
+END_TEST
+
+START_TEST(without_framing_the_end_of_the_connection_ends_the_body)
+{
+    FEED_ROWS(closed_end, { OK "\r\nabc", "200 close [abc]\n" },
+              { OK "\r\n", "200 close []\n" },
+              { "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nabc",
+                "200 close [abc]\n" }, );
+    FEED_ROWS(open_end, { OK "\r\nabc", "200 close [abc...\n" }, );
+}
+END_TEST
+
+/* Node threads 28172 and 31054: a premature end is an error. */
+START_TEST(a_premature_end_is_told_apart)
+{
+    FEED_ROWS(
+        closed_end, { OK LEN "5\r\n\r\nabc", "200 keep [abc...\n" },
+        { OK TE "chunked\r\n\r\n3\r\nabc\r\n", "200 keep [abc...\n" },
+        { OK TE "chunked\r\n\r\n3\r\nabc\r\n0\r\n", "200 keep [abc...\n" },
+        { OK LEN "5\r\n", "...\n" }, );
+}
+END_TEST
+
+START_TEST(chunked_that_is_not_last_is_read_to_the_end)
+{
+    FEED_ROWS(closed_end,
+              { OK TE "chunked, identity\r\n\r\n0\r\n\r\n",
+                "200 close [0\r\n\r\n]\n" },
+              { OK TE "gzip\r\n\r\nabc", "200 close [abc]\n" }, );
+    FEED_ROWS(open_end, { OK TE "gzip, chunked\r\n\r\n0\r\n\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(http_1_0_with_chunked_is_not_reused)
+{
+    FEED_ROWS(open_end,
+              { "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" TE
+                "chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+                "200 close [a]\n" }, );
+}
+END_TEST
+
+START_TEST(malformed_fields_are_refused)
+{
+    FEED_ROWS(
+        open_end, { OK "A: b\r\n c\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { OK "A: b\n" LEN "0\r\n\r\n", "!400\n" },
+        { OK "A: b\rC: d\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { OK "A : b\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { OK ": b\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { OK "A: \x01\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { OK TE "chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", "200 keep [a!400\n" },
+        { OK TE "chunked\r\n\r\n0\r\n" LEN "1\r\n\r\n", "200 keep [!400\n" }, );
+}
+END_TEST
+
+START_TEST(upgrades_do_not_stop_the_parser)
+{
+    FEED_ROWS(open_end,
+              { OK "Connection: upgrade\r\nUpgrade: h2c\r\n" LEN "1\r\n\r\na",
+                "200 keep [a]\n" },
+              { "HTTP/1.1 101 x\r\nConnection: upgrade\r\n"
+                "Upgrade: x\r\n\r\n",
+                "101 keep []\n" }, );
+}
+END_TEST
+
+START_TEST(twenty_informational_responses_are_enough)
+{
+    unsigned count = 0, i;
+
+    for (i = 0; i < 20; i++)
+        ck_assert(vetch__http_informational(&count));
+    ck_assert(!vetch__http_informational(&count));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("parser_response");
+    TCase *tc = vt_tcase("basics");
+
+    tcase_add_test(tc, plain_responses_are_understood);
+    tcase_add_test(tc, some_statuses_have_no_body);
+    tcase_add_test(tc, answers_to_head_have_no_body);
+    tcase_add_test(tc, without_framing_the_end_of_the_connection_ends_the_body);
+    tcase_add_test(tc, chunked_that_is_not_last_is_read_to_the_end);
+    tcase_add_test(tc, http_1_0_with_chunked_is_not_reused);
+    tcase_add_test(tc, upgrades_do_not_stop_the_parser);
+    tcase_add_test(tc, twenty_informational_responses_are_enough);
+    suite_add_tcase(s, tc);
+    tc = vt_tcase("refusals");
+    tcase_add_test(tc, status_lines_are_exact);
+    tcase_add_test(tc, conflicting_lengths_are_refused);
+    tcase_add_test(tc, a_premature_end_is_told_apart);
+    tcase_add_test(tc, malformed_fields_are_refused);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,266 @@
+/* Answers in pieces, and how they wait for the client. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/http_talk.h"
+
+static vetch_promise *
+answer_in_pieces(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    ck_assert_int_eq(vetch_http_reply_begin(r, 200, "text/plain"), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "ab", 2), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "", 0), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "cde", 3), 0);
+    ck_assert_int_eq(vetch_http_reply_end(r), 0);
+    ck_assert_int_eq(vetch_http_reply_write(r, "x", 1), -1);
+    ck_assert_int_eq(errno, EALREADY);
+    return NULL;
+}
+
+START_TEST(answers_in_pieces_are_chunked)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", answer_in_pieces, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Transfer-Encoding"), "chunked");
+    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
+    ck_assert(ht_body_is(&t, "abcde"));
+    ht_say(&t, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(ht_hear_head(&t), 200);
+    ck_assert(ht_is_silent(&t));
+    /* HTTP/1.0 knows no chunks, whatever it asks of the connection. */
+    ht_say(&t, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_ptr_null(ht_field(&t, "Transfer-Encoding"));
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_body_is(&t, "abcde"));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+forget_to_end(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply_begin(r, 200, NULL);
+    vetch_http_reply_write(r, "ab", 2);
+    return NULL;
+}
+
+START_TEST(an_answer_that_was_not_ended_is_cut_off)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", forget_to_end, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ck_assert_uint_eq(ht_hear(&t), 0); /* nobody takes it for whole */
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* What a handler that streams much does: write, drain, write… */
+struct flood {
+    vetch_http_request *request;
+    size_t left;
+    unsigned drains;
+};
+
+static vetch_promise *
+write_more(void *ctx)
+{
+    static const char block[50000];
+    struct flood *f = ctx;
+
+    if (f->left == 0) {
+        vetch_http_reply_end(f->request);
+        return vetch_resolved(f, NULL);
+    }
+    f->left--;
+    f->drains++;
+    ck_assert_int_eq(vetch_http_reply_write(f->request, block, sizeof(block)),
+                     0);
+    return vetch_http_reply_drain(f->request);
+}
+
+static vetch_promise *
+flood(vetch_http_request *r, void *ctx)
+{
+    struct flood *f = ctx;
+
+    f->request = r;
+    vetch_http_reply_begin(r, 200, NULL);
+    return vetch_repeat(write_more, f);
+}
+
+START_TEST(drain_waits_for_the_client)
+{
+    struct flood f = { .left = 200 };
+    struct talk t;
+    unsigned so_far;
+
+    ht_start(NULL);
+    ht_route("GET", "/", flood, &f);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    so_far = f.drains;
+    ck_assert_uint_lt(so_far, 100); /* the kernel took some */
+    vt_run_ready();
+    ck_assert_uint_eq(f.drains, so_far);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, 10000000);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* Two answers at once: the second is held until the first has ended. */
+static struct answer {
+    vetch_http_request *request;
+    vetch_deferred *end;
+} answers[2];
+
+static vetch_promise *
+take_next(vetch_http_request *r, void *ctx)
+{
+    struct answer *a = &answers[answers[0].request == NULL ? 0 : 1];
+
+    (void)ctx;
+    a->request = r;
+    a->end = vetch_deferred_new(NULL, NULL);
+    return vetch_deferred_promise(a->end);
+}
+
+static void
+end_handler(struct answer *a)
+{
+    vetch_deferred_resolve(a->end, NULL, NULL);
+    a->end = vetch_deferred_unref(a->end);
+    vt_run_ready();
+}
+
+static int
+code_of(vetch_promise *p)
+{
+    int code = vetch_promise_state(p) == VETCH_REJECTED
+                   ? vetch_error_code(vetch_promise_error(p))
+                   : 0;
+
+    vetch_promise_unref(p);
+    return code;
+}
+
+START_TEST(drain_waits_while_an_answer_is_held)
+{
+    static const char block[70000];
+    struct talk t;
+    vetch_promise *p;
+
+    memset(answers, 0, sizeof(answers));
+    ht_start(NULL);
+    ht_route("GET", "/", take_next, NULL);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ht_get(&t, "/");
+    ck_assert_int_eq(vetch_http_reply_begin(answers[1].request, 200, NULL), 0);
+    ck_assert_int_eq(code_of(vetch_http_reply_drain(answers[1].request)), 0);
+    vetch_http_reply_write(answers[1].request, block, sizeof(block));
+    p = vetch_http_reply_drain(answers[1].request);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    ck_assert_int_eq(code_of(vetch_http_reply_drain(answers[1].request)),
+                     VETCH_EMISUSE);
+    vetch_promise_cancel(p);
+    vt_run_ready();
+    ck_assert_int_eq(code_of(p), VETCH_ECANCELED);
+    p = vetch_http_reply_drain(answers[1].request);
+    vetch_http_reply(answers[0].request, 200, NULL, "first", 5);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_body_is(&t, "first"));
+    vetch_http_reply_write(answers[1].request, "x", 1);
+    vetch_http_reply_end(answers[1].request);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, sizeof(block) + 1);
+    end_handler(&answers[0]);
+    end_handler(&answers[1]);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(drain_ends_when_the_client_goes)
+{
+    struct flood f = { .left = 200 };
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", flood, &f);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ht_hang_up(&t);
+    ck_assert_uint_gt(f.left, 0);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+write_without_end(vetch_http_request *r, void *ctx)
+{
+    static const char block[100000];
+    unsigned *n = ctx;
+
+    vetch_http_reply_begin(r, 200, NULL);
+    while (vetch_http_reply_write(r, block, sizeof(block)) == 0)
+        ++*n;
+    ck_assert_int_eq(errno, ENOBUFS);
+    vetch_http_reply_end(r);
+    return NULL;
+}
+
+/* libuv #1169, libevent #1350 #1466, cpython #74116 #116279, node help #2350: a
+ * hard cap that fails the write. (LESSONS 4) */
+START_TEST(writing_without_drain_meets_the_hard_cap)
+{
+    unsigned n = 0;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", write_without_end, &n);
+    ht_connect(&t);
+    ht_get(&t, "/");
+    ck_assert_uint_ge(n, 16 * 1048576 / 100100 - 1);
+    ck_assert_uint_lt(n, 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(t.n_body, n * 100000);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_pieces");
+    TCase *tc = vt_reactor_tcase("pieces");
+
+    tcase_add_test(tc, answers_in_pieces_are_chunked);
+    tcase_add_test(tc, an_answer_that_was_not_ended_is_cut_off);
+    tcase_add_test(tc, drain_waits_for_the_client);
+    tcase_add_test(tc, drain_waits_while_an_answer_is_held);
+    tcase_add_test(tc, drain_ends_when_the_client_goes);
+    tcase_add_test(tc, writing_without_drain_meets_the_hard_cap);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,559 @@
+/* Calling the server from inside its own callbacks: curl 3537, 3601, 5354,
+ * 8083; libhv 424; libevent 712, 997. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vetch/testing.h>
+
+#include "support/http_talk.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static vetch_promise *
+hello(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, "hello", 5);
+    return NULL;
+}
+
+/* ---- the server, from a handler ---- */
+
+static vetch_promise *
+stop_first(vetch_http_request *r, void *ctx)
+{
+    *(vetch_promise **)ctx = vetch_http_server_stop(ht_server, 10);
+    return hello(r, NULL);
+}
+
+START_TEST(a_handler_may_stop_the_server)
+{
+    vetch_promise *p = NULL;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", stop_first, &p);
+    ht_connect(&t);
+    ht_say(&t, GET("/"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+END_TEST
+
+static vetch_promise *
+release_first(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_promise_unref(vetch_http_server_stop(ht_server, 10));
+    ht_server = vetch_http_server_unref(ht_server);
+    return hello(r, NULL);
+}
+
+START_TEST(a_handler_may_release_the_server)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", release_first, NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/") GET("/"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+}
+END_TEST
+
+static vetch_promise *
+add_route(vetch_http_request *r, void *ctx)
+{
+    char path[32];
+    int *n = ctx;
+
+    snprintf(path, sizeof(path), "/%d", (*n)++);
+    ht_route("GET", path, hello, NULL);
+    vetch_http_reply(r, 201, NULL, vetch_http_request_path(r), 1);
+    return NULL;
+}
+
+START_TEST(a_handler_may_add_routes)
+{
+    struct talk t;
+    int n = 0, i;
+
+    ht_start(NULL);
+    ht_route("GET", "/add", add_route, &n);
+    ht_connect(&t);
+    for (i = 0; i < 50; i++) {
+        char path[32];
+
+        ht_say(&t, GET("/add"));
+        ck_assert_uint_eq(ht_hear(&t), 201);
+        snprintf(path, sizeof(path), "/%d", i);
+        ht_get(&t, path);
+        ck_assert_uint_eq(ht_hear(&t), 200);
+    }
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* ---- one request from another's callbacks ---- */
+
+struct pending {
+    vetch_http_request *request;
+    vetch_deferred *deferred;
+};
+static struct pending pending[8];
+static unsigned n_pending;
+
+static void
+resolve(unsigned i)
+{
+    vetch_deferred_resolve(pending[i].deferred, NULL, NULL);
+    pending[i].deferred = vetch_deferred_unref(pending[i].deferred);
+}
+
+/* On cancel, answer every request there is, and end all handlers. */
+static void
+answer_all(vetch_deferred *d, void *ctx)
+{
+    unsigned i;
+
+    (void)d;
+    (void)ctx;
+    for (i = 0; i < n_pending; i++) {
+        if (pending[i].deferred == NULL)
+            continue;
+        vetch_http_reply(pending[i].request, 503, NULL, NULL, 0);
+        resolve(i);
+    }
+}
+
+static vetch_promise *
+wait_for_test(vetch_http_request *r, void *ctx)
+{
+    struct pending *p = &pending[n_pending++];
+
+    (void)ctx;
+    p->request = r;
+    p->deferred = vetch_deferred_new(answer_all, NULL);
+    return vetch_deferred_promise(p->deferred);
+}
+
+static vetch_promise *
+answer_the_other(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(pending[0].request, 202, NULL, NULL, 0);
+    resolve(0);
+    return hello(r, NULL);
+}
+
+static void
+start(void)
+{
+    n_pending = 0;
+    memset(pending, 0, sizeof(pending));
+    ht_start(NULL);
+    ht_route("GET", "/wait", wait_for_test, NULL);
+    ht_route("GET", "/other", answer_the_other, NULL);
+    ht_route("GET", "/", hello, NULL);
+}
+
+START_TEST(a_handler_may_answer_another_request)
+{
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/other") GET("/"));
+    ck_assert_uint_eq(ht_hear(&t), 202);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_handler_may_answer_a_request_of_another_connection)
+{
+    struct talk a, b;
+
+    start();
+    ht_connect(&a);
+    ht_connect(&b);
+    ht_say(&a, GET("/wait"));
+    ht_say(&b, GET("/other"));
+    ck_assert_uint_eq(ht_hear(&a), 202);
+    ck_assert_uint_eq(ht_hear(&b), 200);
+    ht_hang_up(&a);
+    ht_hang_up(&b);
+    ht_end();
+}
+END_TEST
+
+static void
+ignore_cancel(vetch_deferred *d, void *ctx)
+{
+    (void)d;
+    (void)ctx;
+}
+
+/* Ends its own connection, by the answer to the request before it, and goes
+ * on. */
+static vetch_promise *
+outlive_the_connection(vetch_http_request *r, void *ctx)
+{
+    struct pending *p = &pending[n_pending++];
+
+    *(vetch_promise **)ctx = vetch_http_server_stop(ht_server, 10);
+    vetch_http_reply(pending[0].request, 202, NULL, NULL, 0);
+    resolve(0);
+    p->request = r;
+    p->deferred = vetch_deferred_new(ignore_cancel, NULL);
+    return vetch_deferred_promise(p->deferred);
+}
+
+/* libevent 712, 997: what a request says stays, whenever its client goes. */
+START_TEST(a_handler_that_outlives_its_connection_keeps_its_request)
+{
+    vetch_promise *stopped = NULL;
+    struct talk t, other;
+    char noise[512];
+
+    memset(noise, 'z', sizeof(noise));
+    start();
+    ht_route("GET", "/outlive", outlive_the_connection, &stopped);
+    ht_connect(&other);
+    ht_say(&other, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/outlive?query"));
+    ck_assert_uint_eq(n_pending, 2);
+    ht_say_bytes(&other, noise, sizeof(noise)); /* where the head was */
+    ck_assert_str_eq(vetch_http_request_path(pending[1].request), "/outlive");
+    ck_assert_str_eq(vetch_http_request_query(pending[1].request), "query");
+    ck_assert_str_eq(vetch_http_request_header(pending[1].request, "host"),
+                     "a");
+    ck_assert_uint_eq(ht_hear(&t), 202);
+    ck_assert(ht_hear_end(&t));
+    resolve(1);
+    ht_hang_up(&t);
+    ht_hang_up(&other);
+    while (vetch_promise_state(stopped) == VETCH_PENDING)
+        vt_run_ready();
+    vetch_promise_unref(stopped);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+END_TEST
+
+/* From here on nothing can be copied. */
+static vetch_promise *
+take_all_memory(vetch_http_request *r, void *ctx)
+{
+    struct pending *p = &pending[n_pending++];
+
+    (void)ctx;
+    p->request = r;
+    p->deferred = vetch_deferred_new(ignore_cancel, NULL);
+    vetch_testing_fail_allocation(1, true);
+    return vetch_deferred_promise(p->deferred);
+}
+
+START_TEST(a_request_that_was_not_kept_says_nothing)
+{
+    struct talk t;
+
+    start();
+    ht_route("GET", "/memory/:name", take_all_memory, NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/memory/none?query"));
+    vetch_testing_fail_allocation(0, false);
+    ck_assert_uint_eq(n_pending, 1);
+    ck_assert_str_eq(vetch_http_request_path(pending[0].request), "");
+    ck_assert_str_eq(vetch_http_request_query(pending[0].request), "");
+    ck_assert_ptr_null(vetch_http_request_header(pending[0].request, "host"));
+    ck_assert_ptr_null(vetch_http_request_param(pending[0].request, "name"));
+    resolve(0);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* Cancellers run while the connection's list is being emptied. */
+START_TEST(a_canceller_may_answer_all_requests)
+{
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/wait") GET("/wait") GET("/wait"));
+    ck_assert_uint_eq(n_pending, 4);
+    ht_hang_up(&t);
+    ck_assert_ptr_null(pending[0].deferred);
+    ck_assert_ptr_null(pending[3].deferred);
+    ht_end();
+}
+END_TEST
+
+START_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
+{
+    vetch_promise *p;
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_say(&t, GET("/wait") GET("/wait"));
+    p = vetch_http_server_stop(ht_server, 3);
+    vt_advance(3.1);
+    ck_assert_uint_eq(ht_hear(&t), 503);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ht_server = vetch_http_server_unref(ht_server);
+    vt_run_ready();
+}
+END_TEST
+
+/* ---- a request in its own handler ---- */
+
+static vetch_promise *
+answer_and_abort(vetch_http_request *r, void *ctx)
+{
+    vetch_http_reply(r, 200, NULL, "x", 1);
+    vetch_http_reply_abort(r);
+    vetch_http_reply_abort(r);
+    return ctx != NULL ? vetch_sleep(1) : NULL;
+}
+
+static vetch_promise *
+abort_and_answer(vetch_http_request *r, void *ctx)
+{
+    vetch_http_reply_begin(r, 200, NULL);
+    vetch_http_reply_abort(r);
+    ck_assert_int_eq(vetch_http_reply_write(r, "x", 1), -1);
+    ck_assert_int_eq(vetch_http_reply(r, 200, NULL, "x", 1), -1);
+    return ctx != NULL ? vetch_sleep(1) : NULL;
+}
+
+START_TEST(a_handler_may_abort_its_own_connection)
+{
+    static const char *const paths[] = { "/1", "/2", "/3", "/4" };
+    struct talk t;
+    size_t i;
+
+    ht_start(NULL);
+    ht_route("GET", "/1", answer_and_abort, NULL);
+    ht_route("GET", "/2", answer_and_abort, &t);
+    ht_route("GET", "/3", abort_and_answer, NULL);
+    ht_route("GET", "/4", abort_and_answer, &t);
+    for (i = 0; i < 4; i++) {
+        ht_connect(&t);
+        ht_get(&t, paths[i]);
+        vt_advance(2);
+        ht_hear_end(&t);
+        ht_hang_up(&t);
+    }
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+settled_already(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, "x", 1);
+    return vetch_resolved(r, NULL);
+}
+
+static vetch_promise *
+in_a_task(void *ctx)
+{
+    vetch_error *error = NULL;
+
+    vetch_await(vetch_sleep(0.5), &error);
+    ck_assert_ptr_null(error);
+    vetch_http_reply(ctx, 200, NULL, "task", 4);
+    return NULL;
+}
+
+static vetch_promise *
+spawn(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    return vetch_spawn(in_a_task, r);
+}
+
+START_TEST(handlers_return_promises_of_all_kinds)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/settled", settled_already, NULL);
+    ht_route("GET", "/task", spawn, NULL);
+    ht_connect(&t);
+    ht_say(&t, GET("/settled") GET("/task") GET("/settled"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    vt_advance(1);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_body_is(&t, "task"));
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+/* A promise that others hold too: the request is over when the link is, and
+ * the work goes on. */
+static vetch_promise *
+share(vetch_http_request *r, void *ctx)
+{
+    (void)r;
+    return vetch_promise_ref(*(vetch_promise **)ctx);
+}
+
+START_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
+{
+    vetch_promise *shared = vetch_sleep(10);
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", share, &shared);
+    ht_connect(&t);
+    ht_say(&t, GET("/"));
+    ht_hang_up(&t);
+    ht_end();
+    ck_assert_int_eq(vetch_promise_state(shared), VETCH_PENDING);
+    vt_advance(11);
+    ck_assert_int_eq(vetch_promise_state(shared), VETCH_FULFILLED);
+    vetch_promise_unref(shared);
+}
+END_TEST
+
+/* ---- what a call of the user's may not set off at once ---- */
+
+struct canceled {
+    vetch_http_request *request;
+    vetch_deferred *deferred;
+    bool in_call;
+    unsigned n;
+};
+
+static void
+not_in_a_call(vetch_deferred *d, void *ctx)
+{
+    struct canceled *c = ctx;
+
+    ck_assert(!c->in_call);
+    c->n++;
+    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+}
+
+static vetch_promise *
+wait_for_cancel(vetch_http_request *r, void *ctx)
+{
+    struct canceled *c = ctx;
+
+    c->request = r;
+    c->deferred = vetch_deferred_new(not_in_a_call, c);
+    return vetch_deferred_promise(c->deferred);
+}
+
+/* The reset is on its way, but the server has not looked yet. */
+static void
+reset_unnoticed(struct talk *t)
+{
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(t->fd);
+    free(t->in);
+}
+
+START_TEST(a_write_that_fails_does_not_call_the_canceller)
+{
+    static char block[1000000];
+    struct canceled c = { 0 };
+    struct talk t;
+    int i;
+
+    ht_start_tcp(NULL);
+    ht_route("GET", "/", wait_for_cancel, &c);
+    ht_connect(&t);
+    ht_say(&t, GET("/"));
+    while (c.request == NULL)
+        vt_run_ready();
+    vetch_http_reply_begin(c.request, 200, NULL);
+    vt_run_ready();
+    reset_unnoticed(&t);
+    c.in_call = true;
+    for (i = 0; i < 10; i++)
+        ck_assert_int_eq(
+            vetch_http_reply_write(c.request, block, sizeof(block)), 0);
+    c.in_call = false;
+    while (c.n == 0)
+        vt_run_ready();
+    vetch_deferred_unref(c.deferred);
+    ht_end();
+}
+END_TEST
+
+static vetch_promise *
+read_and_forget(vetch_http_request *r, void *ctx)
+{
+    *(vetch_promise **)ctx = vetch_http_request_read(r);
+    vetch_http_reply(r, 200, NULL, NULL, 0);
+    return NULL;
+}
+
+START_TEST(a_read_that_was_forgotten_ends_with_its_request)
+{
+    vetch_promise *p = NULL;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_stream_route("POST", "/", read_and_forget, &p);
+    ht_connect(&t);
+    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
+    vetch_promise_unref(p);
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_reentry");
+    TCase *tc = vt_reactor_tcase("reentry");
+
+    tcase_add_test(tc, a_handler_may_stop_the_server);
+    tcase_add_test(tc, a_handler_may_release_the_server);
+    tcase_add_test(tc, a_handler_may_add_routes);
+    tcase_add_test(tc, a_handler_may_answer_another_request);
+    tcase_add_test(tc, a_handler_may_answer_a_request_of_another_connection);
+    tcase_add_test(tc,
+                   a_handler_that_outlives_its_connection_keeps_its_request);
+    tcase_add_test(tc, a_request_that_was_not_kept_says_nothing);
+    tcase_add_test(tc, a_canceller_may_answer_all_requests);
+    tcase_add_test(tc, a_canceller_may_answer_at_the_deadline_of_a_stop);
+    tcase_add_test(tc, a_handler_may_abort_its_own_connection);
+    tcase_add_test(tc, handlers_return_promises_of_all_kinds);
+    tcase_add_test(tc, a_shared_promise_is_left_alone_when_the_client_goes);
+    tcase_add_test(tc, a_write_that_fails_does_not_call_the_canceller);
+    tcase_add_test(tc, a_read_that_was_forgotten_ends_with_its_request);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,574 @@
+/* Connections used again: the race with a server that closes, the limits of
+ * the pool on real connections, and cancels at every point. */
+
+#include "support/harness.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "support/http_client_kit.h"
+
+#define EMPTY OK("Content-Length: 0\r\n", "")
+
+static const struct peer_answer ok_then_close[] = { { EMPTY, 0, 0 },
+                                                    { NULL, PEER_CLOSE, 0 },
+                                                    { EMPTY, 0, 0 } };
+static const struct peer_answer ok_then_reset[] = { { EMPTY, 0, 0 },
+                                                    { NULL, PEER_ABORT, 0 },
+                                                    { EMPTY, 0, 0 } };
+static const struct peer_answer silence[] = { { NULL, 0, 0 } };
+
+static void
+cancel_and_check(vetch_promise *p)
+{
+    vetch_error *error;
+
+    vetch_promise_cancel(p);
+    error = hc_fail(p);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ECANCELED);
+    vetch_error_unref(error);
+}
+
+/* ---- the race ---- */
+
+/* node #20256 #35526 #47130 #52649 #59193, aiohttp #850 #9138 #10790, curl
+ * #4246 #5884: the server closed while our request was on its way. */
+START_TEST(a_request_on_a_dead_connection_is_tried_again)
+{
+    if (_i == 0)
+        BEGIN(ok_then_close);
+    else
+        BEGIN(ok_then_reset);
+    hc_get_ok("/1");
+    hc_get_ok("/2");
+    ck_assert_uint_eq(peer.n_requests, 3);
+    ck_assert_uint_eq(peer.accepted, 2);
+    ck_assert_uint_eq(hc_stats().opened, 2);
+    ck_assert_uint_eq(hc_stats().requests, 3);
+    hc_end();
+}
+END_TEST
+
+START_TEST(it_is_tried_again_once_only)
+{
+    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
+                                                  { NULL, PEER_CLOSE, 0 },
+                                                  { NULL, PEER_CLOSE, 0 },
+                                                  { EMPTY, 0, 0 } };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    hc_fails(hc_start("/"), "/", VETCH_EEOF,
+             "the connection ended without an answer");
+    ck_assert_uint_eq(peer.n_requests, 3);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_fresh_connection_is_not_tried_again)
+{
+    static const struct peer_answer answers[] = { { NULL, PEER_CLOSE, 0 },
+                                                  { EMPTY, 0, 0 } };
+
+    BEGIN(answers);
+    hc_fails(hc_start("/"), "/", VETCH_EEOF,
+             "the connection ended without an answer");
+    ck_assert_uint_eq(peer.n_requests, 1);
+    hc_end();
+}
+END_TEST
+
+START_TEST(what_is_not_idempotent_is_not_tried_again)
+{
+    vetch_error *error;
+
+    BEGIN(ok_then_close);
+    hc_get_ok("/");
+    error =
+        hc_fail(vetch_http_post(client, peer_url(&peer, "/"), NULL, "x", 1));
+    ck_assert_int_eq(vetch_error_code(error), VETCH_EEOF);
+    vetch_error_unref(error);
+    ck_assert_uint_eq(peer.n_requests, 2);
+    hc_end();
+}
+END_TEST
+
+START_TEST(an_answer_that_had_begun_is_not_tried_again)
+{
+    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
+                                                  { "H", PEER_CLOSE, 0 },
+                                                  { EMPTY, 0, 0 } };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    hc_fails(hc_start("/"), "/", VETCH_EEOF,
+             "the connection ended in the middle of the head");
+    ck_assert_uint_eq(peer.n_requests, 2);
+    hc_end();
+}
+END_TEST
+
+START_TEST(trying_again_can_be_switched_off)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    o.retry = false;
+    BEGIN_WITH(ok_then_close, &o);
+    hc_get_ok("/");
+    hc_fails(hc_start("/"), "/", VETCH_EEOF,
+             "the connection ended without an answer");
+    ck_assert_uint_eq(peer.n_requests, 2);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_body_is_sent_again_with_its_request)
+{
+    vetch_http_call *call;
+    const char *first, *second;
+
+    BEGIN(ok_then_close);
+    hc_get_ok("/");
+    peer.requests_len = 0;
+    call = vetch_http_call_new(client, "PUT", peer_url(&peer, "/p"));
+    ck_assert_int_eq(vetch_http_call_set_body(call, "a/b", "content", 7), 0);
+    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    first = strstr(peer.requests, "\r\n\r\ncontent");
+    ck_assert_ptr_nonnull(first);
+    second = strstr(first + 1, "\r\n\r\ncontent");
+    ck_assert_ptr_nonnull(second);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_retry_can_be_cancelled)
+{
+    vetch_promise *p;
+
+    BEGIN(ok_then_close);
+    peer.n_answers = 2;
+    hc_get_ok("/");
+    p = hc_start("/");
+    peer_until(peer.n_requests == 3);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    cancel_and_check(p);
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    hc_end();
+}
+END_TEST
+
+/* LESSONS 7 again: what came while nobody looked. */
+START_TEST(a_connection_that_was_closed_meanwhile_is_not_used)
+{
+    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
+                                                  { EMPTY, 0, 0 } };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    if (_i == 0)
+        peer_close(&peer, 0);
+    else
+        peer_send(&peer, 0, "HTTP/1.1 408 Request Timeout\r\n\r\n");
+    vt_run_ready();
+    ck_assert_uint_eq(hc_stats().idle, 0);
+    hc_get_ok("/");
+    ck_assert_uint_eq(peer.n_requests, 2);
+    ck_assert_uint_eq(peer.accepted, 2);
+    hc_end();
+}
+END_TEST
+
+/* The loop has not seen it yet: the look at the socket before reuse does. */
+START_TEST(a_close_that_was_not_noticed_yet_is_noticed)
+{
+    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
+                                                  { EMPTY, 0, 0 } };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    if (_i == 0)
+        peer_close(&peer, 0);
+    else
+        peer_send(&peer, 0, "x");
+    peer_turn(); /* it is on its way when this turn ends, not before */
+    ck_assert_uint_eq(hc_stats().idle, 1);
+    hc_get_ok("/");
+    ck_assert_uint_eq(peer.n_requests, 2); /* not by trying again */
+    ck_assert_uint_eq(peer.accepted, 2);
+    hc_end();
+}
+END_TEST
+
+/* ---- limits ---- */
+
+START_TEST(a_host_gets_no_more_than_its_share)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *p[10];
+
+    o.max_per_host = 3;
+    BEGIN_WITH(silence, &o);
+    for (int i = 0; i < 10; i++)
+        p[i] = hc_start("/");
+    ck_assert_uint_eq(hc_stats().connections, 3);
+    ck_assert_uint_eq(hc_stats().waiting, 7);
+    peer_until(peer.n_requests == 3);
+    for (int i = 0; i < 10; i++) {
+        cancel_and_check(p[i]);
+        ck_assert_uint_le(hc_stats().connections, 3);
+        ck_assert_uint_eq(hc_stats().waiting, i < 7 ? 6 - (size_t)i : 0);
+    }
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
+{
+    enum { HOSTS = 13, EACH = 9 };
+    static struct peer hosts[HOSTS];
+    vetch_promise *p[HOSTS][EACH];
+
+    client = vetch_http_client_new();
+    for (int i = 0; i < HOSTS; i++) {
+        PEER_START(&hosts[i], silence);
+        for (int k = 0; k < EACH; k++)
+            p[i][k] = vetch_http_get(client, peer_url(&hosts[i], "/"));
+        ck_assert_uint_eq(hc_stats().connections,
+                          i < 12 ? 8 * (size_t)(i + 1) : 100);
+    }
+    ck_assert_uint_eq(hc_stats().waiting, HOSTS * EACH - 100);
+    for (int i = 0; i < HOSTS; i++) {
+        for (int k = 0; k < EACH; k++)
+            cancel_and_check(p[i][k]);
+        peer_stop(&hosts[i]);
+    }
+    client = vetch_http_client_unref(client);
+}
+END_TEST
+
+static struct peer_answer
+echo_path(struct peer *p, const char *request)
+{
+    static char text[128];
+    int len = (int)strcspn(request + 4, " ");
+
+    (void)p;
+    snprintf(text, sizeof(text), OK("Content-Length: %d\r\n", "%.*s"), len, len,
+             request + 4);
+    return (struct peer_answer){ text, PEER_KEEP, 0 };
+}
+
+START_TEST(waiting_requests_are_served_in_order)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *p[20];
+    const char *at;
+
+    o.max_per_host = 1;
+    hc_begin(NULL, 0, &o);
+    peer.pick = echo_path;
+    for (int i = 0; i < 20; i++) {
+        char path[16];
+
+        snprintf(path, sizeof(path), "/%02d", i);
+        p[i] = hc_start(path);
+    }
+    vetch_promise_cancel(p[7]);
+    for (int i = 0; i < 20; i++) {
+        vetch_error *error = NULL;
+        vetch_http_response *r = vetch_run(p[i], &error);
+
+        ck_assert_int_eq(vetch_error_code(error), i == 7 ? VETCH_ECANCELED : 0);
+        vetch_http_response_unref(r);
+        vetch_error_unref(error);
+    }
+    at = peer.requests;
+    for (int i = 0; i < 20; i++) {
+        char want[16];
+
+        if (i == 7)
+            continue;
+        snprintf(want, sizeof(want), "GET /%02d ", i);
+        ck_assert_int_eq(strncmp(at, want, strlen(want)), 0);
+        at = strstr(at, "\r\n\r\n") + 4;
+    }
+    ck_assert_uint_eq(peer.accepted, 1);
+    hc_end();
+}
+END_TEST
+
+START_TEST(an_idle_connection_of_another_origin_gives_way)
+{
+    static const struct peer_answer answers[] = { { EMPTY, 0, 0 } };
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    struct peer other;
+    vetch_promise *p;
+
+    o.max_connections = 1;
+    BEGIN_WITH(answers, &o);
+    PEER_START(&other, answers);
+    hc_get_ok("/");
+    p = vetch_http_get(client, peer_url(&other, "/"));
+    vetch_http_response_unref(hc_run(p));
+    ck_assert_uint_eq(hc_stats().connections, 1);
+    peer_until(peer.open == 0);
+    client = vetch_http_client_unref(client);
+    peer_stop(&other);
+    hc_end();
+}
+END_TEST
+
+/* Each request of a burst to a dead host fails, one after the other gets its
+ * turn, and nothing hangs. */
+START_TEST(a_dead_host_fails_all_who_wait)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *p[30];
+    char url[64];
+
+    hc_begin(NULL, 0, NULL);
+    strcpy(url, peer_url(&peer, "/"));
+    hc_end();
+    o.max_per_host = 2;
+    client = vetch_http_client_new_with(&o);
+    for (int i = 0; i < 30; i++)
+        p[i] = vetch_http_get(client, url);
+    for (int i = 0; i < 30; i++) {
+        vetch_error *error = hc_fail(p[i]);
+
+        ck_assert_int_eq(vetch_error_code(error), ECONNREFUSED);
+        vetch_error_unref(error);
+    }
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    vetch_http_client_unref(client);
+}
+END_TEST
+
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(a_thousand_connections_at_once)
+{
+    static vetch_promise *p[1000];
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    o.max_connections = o.max_per_host = 1000;
+    hc_begin(NULL, 0, &o);
+    raise_descriptor_limit();
+    for (int i = 0; i < 1000; i++)
+        p[i] = hc_start("/");
+    peer_until(peer.n_requests == 1000);
+    ck_assert_uint_eq(peer.open, 1000);
+    for (size_t i = 0; i < 1000; i++)
+        peer_send(&peer, i, EMPTY);
+    for (int i = 0; i < 1000; i++)
+        vetch_http_response_unref(hc_run(p[i]));
+    ck_assert_uint_eq(hc_stats().idle, 1000);
+    hc_end();
+}
+END_TEST
+
+/* ---- cancelling ---- */
+
+/* Settled means stopped: by then the client has no connection. */
+START_TEST(a_cancel_while_connecting_stops_the_connecting)
+{
+    unsigned port = hc_full_listener();
+    char url[64];
+    vetch_promise *p;
+
+    client = vetch_http_client_new();
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
+    p = vetch_http_get(client, url);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    cancel_and_check(p);
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    vetch_http_client_unref(client);
+    hc_close_full_listener();
+}
+END_TEST
+
+START_TEST(a_cancel_before_anything_happened)
+{
+    BEGIN(silence);
+    cancel_and_check(hc_start("/"));
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_cancel_before_the_head)
+{
+    vetch_promise *p;
+
+    BEGIN(silence);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    cancel_and_check(p);
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    peer_until(peer.open == 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_cancel_in_the_middle_of_the_body)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 10\r\n", "hello"), 0, 0 }
+    };
+    vetch_promise *p;
+
+    BEGIN(answers);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    vt_run_ready();
+    cancel_and_check(p);
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_cancel_of_a_waiter_leaves_the_rest_alone)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *first, *second;
+
+    o.max_per_host = 1;
+    BEGIN_WITH(silence, &o);
+    first = hc_start("/");
+    second = hc_start("/");
+    cancel_and_check(second);
+    ck_assert_uint_eq(hc_stats().waiting, 0);
+    ck_assert_int_eq(vetch_promise_state(first), VETCH_PENDING);
+    cancel_and_check(first);
+    hc_end();
+}
+END_TEST
+
+/* A handler that asks again at once, and one that lets everything go. */
+static vetch_promise *
+ask_again(void *response, void *ctx)
+{
+    ck_assert_uint_eq(vetch_http_response_status(response), 200);
+    if (--*(int *)ctx == 0)
+        return NULL;
+    return vetch_then(hc_start("/"), ask_again, ctx);
+}
+
+/* curl #3537 #3601 #5354 #8083 #8282, PR #22179: the client may be used from
+ * what it calls. */
+START_TEST(a_handler_may_ask_again)
+{
+    int left = 50;
+    vetch_error *error = NULL;
+
+    hc_begin(NULL, 0, NULL);
+    peer.pick = echo_path;
+    vetch_run(vetch_then(hc_start("/"), ask_again, &left), &error);
+    ck_assert_ptr_null(error);
+    ck_assert_int_eq(left, 0);
+    ck_assert_uint_eq(peer.accepted, 1);
+    hc_end();
+}
+END_TEST
+
+static void
+drop_all(const vetch_error *error, void *result, void *ctx)
+{
+    ck_assert_ptr_null(error);
+    client = vetch_http_client_unref(client);
+    vetch_http_response_unref(result);
+    *(bool *)ctx = true;
+}
+
+/* libevent #689 #712 #997 #1289 #1808: and freed there. */
+START_TEST(a_handler_may_let_the_client_go)
+{
+    bool done = false;
+
+    hc_begin(NULL, 0, NULL);
+    peer.pick = echo_path;
+    vetch_callback(hc_start("/"), drop_all, &done);
+    peer_until(done);
+    peer_until(peer.open == 0);
+    hc_end();
+}
+END_TEST
+
+static vetch_promise *
+cancel_other(void *response, void *ctx)
+{
+    (void)response;
+    vetch_promise_cancel(ctx);
+    return NULL;
+}
+
+START_TEST(a_handler_may_cancel_another_request)
+{
+    static const struct peer_answer answers[] = { { EMPTY, 0, 0 } };
+    vetch_promise *first, *second;
+    vetch_error *error;
+
+    BEGIN(answers);
+    first = hc_start("/");
+    second = hc_start("/");
+    vetch_run(vetch_then(first, cancel_other, second), NULL);
+    error = hc_fail(second);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ECANCELED);
+    vetch_error_unref(error);
+    hc_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("http_reuse");
+    TCase *race = vt_reactor_tcase("race");
+    TCase *limits = vt_reactor_tcase("limits");
+    TCase *cancel = vt_reactor_tcase("cancel");
+    TCase *inside = vt_reactor_tcase("inside");
+
+    tcase_add_loop_test(race, a_request_on_a_dead_connection_is_tried_again, 0,
+                        2);
+    tcase_add_test(race, it_is_tried_again_once_only);
+    tcase_add_test(race, a_fresh_connection_is_not_tried_again);
+    tcase_add_test(race, what_is_not_idempotent_is_not_tried_again);
+    tcase_add_test(race, an_answer_that_had_begun_is_not_tried_again);
+    tcase_add_test(race, trying_again_can_be_switched_off);
+    tcase_add_test(race, a_body_is_sent_again_with_its_request);
+    tcase_add_test(race, a_retry_can_be_cancelled);
+    tcase_add_loop_test(
+        race, a_connection_that_was_closed_meanwhile_is_not_used, 0, 2);
+    tcase_add_loop_test(race, a_close_that_was_not_noticed_yet_is_noticed, 0,
+                        2);
+    tcase_add_test(limits, a_host_gets_no_more_than_its_share);
+    tcase_add_test(limits, eight_for_a_host_and_a_hundred_in_all_by_default);
+    tcase_add_test(limits, waiting_requests_are_served_in_order);
+    tcase_add_test(limits, an_idle_connection_of_another_origin_gives_way);
+    tcase_add_test(limits, a_dead_host_fails_all_who_wait);
+    tcase_add_test(limits, a_thousand_connections_at_once);
+    tcase_add_test(cancel, a_cancel_while_connecting_stops_the_connecting);
+    tcase_add_test(cancel, a_cancel_before_anything_happened);
+    tcase_add_test(cancel, a_cancel_before_the_head);
+    tcase_add_test(cancel, a_cancel_in_the_middle_of_the_body);
+    tcase_add_test(cancel, a_cancel_of_a_waiter_leaves_the_rest_alone);
+    tcase_add_test(inside, a_handler_may_ask_again);
+    tcase_add_test(inside, a_handler_may_let_the_client_go);
+    tcase_add_test(inside, a_handler_may_cancel_another_request);
+    suite_add_tcase(suite, race);
+    suite_add_tcase(suite, limits);
+    suite_add_tcase(suite, cancel);
+    suite_add_tcase(suite, inside);
+    return vt_main(suite);
+}

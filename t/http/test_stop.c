@@ -1,0 +1,374 @@
+/* Stopping the server: node 2642, 51677, 60617; aiohttp 1221, 3638, 7718;
+ * cpython 79033, 104344: it must not hang on idle connections, on WebSockets
+ * or on handlers that are stuck, and says what it had to cut. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/http_talk.h"
+
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+struct handler {
+    vetch_http_request *request;
+    vetch_deferred *deferred;
+    unsigned canceled;
+    bool stubborn;
+};
+
+static void
+on_cancel(vetch_deferred *d, void *ctx)
+{
+    struct handler *h = ctx;
+
+    h->canceled++;
+    if (!h->stubborn)
+        vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "stopped"));
+}
+
+static vetch_promise *
+wait_for_test(vetch_http_request *r, void *ctx)
+{
+    struct handler *h = ctx;
+
+    h->request = r;
+    h->deferred = vetch_deferred_new(on_cancel, h);
+    return vetch_deferred_promise(h->deferred);
+}
+
+static void
+finish(struct handler *h, unsigned status)
+{
+    if (status != 0)
+        vetch_http_reply(h->request, status, NULL, NULL, 0);
+    vetch_deferred_resolve(h->deferred, NULL, NULL);
+    h->deferred = vetch_deferred_unref(h->deferred);
+    vt_run_ready();
+}
+
+static vetch_promise *
+hello(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply(r, 200, NULL, "hello", 5);
+    return NULL;
+}
+
+static vetch_promise *
+stop(double seconds)
+{
+    vetch_promise *p = vetch_http_server_stop(ht_server, seconds);
+
+    vt_run_ready();
+    return p;
+}
+
+/* Assert what the report says; the server is released. */
+static void
+expect_report(vetch_promise *p, size_t ended, size_t canceled, size_t cut)
+{
+    const vetch_http_server_report *report;
+
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    report = vetch_promise_value(p);
+    ck_assert_uint_eq(report->requests_ended, ended);
+    ck_assert_uint_eq(report->requests_canceled, canceled);
+    ck_assert_uint_eq(report->connections_cut, cut);
+    vetch_promise_unref(p);
+    ht_server = vetch_http_server_unref(ht_server);
+    vt_run_ready();
+}
+
+START_TEST(a_server_without_connections_stops_at_once)
+{
+    ht_start(NULL);
+    expect_report(stop(10), 0, 0, 0);
+}
+END_TEST
+
+START_TEST(idle_connections_do_not_keep_it)
+{
+    struct talk t[3];
+    vetch_promise *p;
+    int i;
+
+    ht_start(NULL);
+    ht_route("GET", "/", hello, NULL);
+    for (i = 0; i < 3; i++)
+        ht_connect(&t[i]);
+    ht_say(&t[0], GET);
+    ck_assert_uint_eq(ht_hear(&t[0]), 200);
+    p = stop(10);
+    for (i = 0; i < 3; i++) {
+        ck_assert(ht_hear_end(&t[i]));
+        ht_hang_up(&t[i]);
+    }
+    expect_report(p, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(clients_that_do_not_close_do_not_keep_it)
+{
+    struct talk t;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_connect(&t);
+    p = stop(10);
+    ck_assert(ht_hear_end(&t));
+    vt_advance(2.1); /* lingering */
+    expect_report(p, 0, 0, 0);
+    ht_hang_up(&t);
+}
+END_TEST
+
+START_TEST(nothing_is_accepted_any_more)
+{
+    char endpoint[200];
+    struct handler h = { 0 };
+    struct talk t;
+    vetch_promise *p, *again;
+
+    ht_start_tcp(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&t);
+    ht_say(&t, GET);
+    while (h.request == NULL)
+        vt_run_ready();
+    snprintf(endpoint, sizeof(endpoint), "%s",
+             vetch_http_server_endpoint(ht_server));
+    p = stop(10);
+    again = vetch_connect(endpoint);
+    while (vetch_promise_state(again) == VETCH_PENDING)
+        vt_run_ready();
+    ck_assert(vetch_error_is(vetch_promise_error(again), ECONNREFUSED));
+    vetch_promise_unref(again);
+    finish(&h, 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    while (vetch_promise_state(p) == VETCH_PENDING)
+        vt_run_ready();
+    expect_report(p, 1, 0, 0);
+}
+END_TEST
+
+START_TEST(requests_in_flight_end_with_close)
+{
+    struct handler h = { 0 };
+    struct talk t;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&t);
+    ht_say(&t, GET);
+    p = stop(10);
+    vt_advance(9);
+    ck_assert_uint_eq(h.canceled, 0);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    finish(&h, 200);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    expect_report(p, 1, 0, 0);
+}
+END_TEST
+
+START_TEST(a_request_on_its_way_is_still_served)
+{
+    struct talk t;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_route("GET", "/", hello, NULL);
+    ht_connect(&t);
+    ht_say(&t, "GET / HTTP/1.1\r\nHo");
+    p = stop(10);
+    ck_assert(ht_is_silent(&t));
+    ht_say(&t, "st: a\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    expect_report(p, 1, 0, 0);
+}
+END_TEST
+
+START_TEST(handlers_are_cancelled_at_the_deadline)
+{
+    struct handler h = { 0 };
+    struct talk t;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&t);
+    ht_say(&t, GET);
+    p = stop(10);
+    vt_advance(9.9);
+    ck_assert_uint_eq(h.canceled, 0);
+    vt_advance(0.2);
+    ck_assert_uint_eq(h.canceled, 1);
+    ck_assert_uint_eq(ht_hear(&t), 500); /* it did not answer */
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    vetch_deferred_unref(h.deferred);
+    expect_report(p, 1, 1, 0);
+}
+END_TEST
+
+START_TEST(what_does_not_stop_is_cut_a_second_later)
+{
+    struct handler h = { .stubborn = true };
+    struct talk t;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&t);
+    ht_say(&t, GET);
+    p = stop(10);
+    vt_advance(10.1);
+    ck_assert_uint_eq(h.canceled, 1);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(1);
+    ht_hear_end(&t);
+    ht_hang_up(&t);
+    /* The server is stopped; the handler may take as long as it wants. */
+    expect_report(p, 0, 1, 1);
+    ck_assert_int_eq(vetch_http_reply(h.request, 200, NULL, "x", 1), 0);
+    finish(&h, 0);
+}
+END_TEST
+
+START_TEST(slow_clients_are_cut_too)
+{
+    struct talk body, head;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_route("POST", "/", hello, NULL);
+    ht_connect(&body);
+    ht_connect(&head);
+    ht_say(&body, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    ht_say(&head, "POST");
+    p = stop(2);
+    vt_advance(3.1);
+    ht_hear_end(&body);
+    ht_hear_end(&head);
+    ht_hang_up(&body);
+    ht_hang_up(&head);
+    expect_report(p, 0, 0, 2);
+}
+END_TEST
+
+START_TEST(a_stop_of_no_time_ends_within_a_second)
+{
+    struct handler h = { .stubborn = true };
+    struct talk busy, idle;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&busy);
+    ht_connect(&idle);
+    ht_say(&busy, GET);
+    p = stop(0);
+    vt_advance(0.001);
+    ck_assert_uint_eq(h.canceled, 1);
+    vt_advance(1.001);
+    ht_hang_up(&busy);
+    ht_hang_up(&idle);
+    expect_report(p, 0, 1, 1);
+    finish(&h, 0);
+}
+END_TEST
+
+START_TEST(the_earliest_deadline_counts)
+{
+    struct handler h = { 0 };
+    vetch_promise *first, *second;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&t);
+    ht_say(&t, GET);
+    first = stop(100);
+    second = stop(1);
+    vt_advance(1.1);
+    ck_assert_uint_eq(h.canceled, 1);
+    ck_assert_uint_eq(ht_hear(&t), 500);
+    ht_hang_up(&t);
+    vetch_deferred_unref(h.deferred);
+    ck_assert_int_eq(vetch_promise_state(second), VETCH_FULFILLED);
+    vetch_promise_unref(second);
+    second = stop(5); /* it has stopped: the same report */
+    ck_assert_int_eq(vetch_promise_state(second), VETCH_FULFILLED);
+    vetch_promise_unref(second);
+    expect_report(first, 1, 1, 0);
+}
+END_TEST
+
+START_TEST(cancelling_the_stop_cuts_at_once)
+{
+    struct handler h = { 0 };
+    vetch_promise *p;
+    struct talk t;
+
+    ht_start(NULL);
+    ht_route("GET", "/", wait_for_test, &h);
+    ht_connect(&t);
+    ht_say(&t, GET);
+    p = stop(100);
+    vetch_promise_cancel(p);
+    vt_run_ready();
+    ck_assert_uint_eq(h.canceled, 1);
+    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
+    vetch_promise_unref(p);
+    vetch_deferred_unref(h.deferred);
+    ht_hang_up(&t);
+    ht_server = vetch_http_server_unref(ht_server);
+    vt_run_ready();
+}
+END_TEST
+
+START_TEST(a_bad_deadline_is_refused)
+{
+    vetch_promise *p;
+
+    ht_start(NULL);
+    p = vetch_http_server_stop(ht_server, -1);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), EINVAL);
+    vetch_promise_unref(p);
+    ht_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_stop");
+    TCase *tc = vt_reactor_tcase("graceful");
+
+    tcase_add_test(tc, a_server_without_connections_stops_at_once);
+    tcase_add_test(tc, idle_connections_do_not_keep_it);
+    tcase_add_test(tc, clients_that_do_not_close_do_not_keep_it);
+    tcase_add_test(tc, nothing_is_accepted_any_more);
+    tcase_add_test(tc, requests_in_flight_end_with_close);
+    tcase_add_test(tc, a_request_on_its_way_is_still_served);
+    suite_add_tcase(s, tc);
+    tc = vt_reactor_tcase("deadline");
+    tcase_add_test(tc, handlers_are_cancelled_at_the_deadline);
+    tcase_add_test(tc, what_does_not_stop_is_cut_a_second_later);
+    tcase_add_test(tc, slow_clients_are_cut_too);
+    tcase_add_test(tc, a_stop_of_no_time_ends_within_a_second);
+    tcase_add_test(tc, the_earliest_deadline_counts);
+    tcase_add_test(tc, cancelling_the_stop_cuts_at_once);
+    tcase_add_test(tc, a_bad_deadline_is_refused);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,386 @@
+/* Each limit on time, crossed on the virtual clock while the peer is silent;
+ * and not crossed by what is slow, but not silent. */
+
+#include "support/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/http_client_kit.h"
+
+static const struct peer_answer silence[] = { { NULL, 0, 0 } };
+static const struct peer_answer half_body[] = {
+    { OK("Content-Length: 10\r\n", "12345"), 0, 0 }
+};
+
+/* Still pending a little before `seconds` have passed, rejected after. */
+static void
+expires(vetch_promise *p, double seconds, const char *text)
+{
+    vt_run_ready();
+    vt_advance(seconds - 0.01);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(0.02);
+    hc_fails(p, "/", VETCH_ETIMEDOUT, text);
+    ck_assert_uint_eq(hc_stats().connections, 0);
+}
+
+START_TEST(no_answer_within_the_time_for_a_head)
+{
+    vetch_promise *p;
+
+    BEGIN(silence);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    expires(p, 30, "no answer within 30 s");
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_head_in_pieces_must_be_whole_in_time)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\n";
+    vetch_promise *p;
+    char one[2] = "";
+
+    BEGIN(silence);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    for (int i = 0; i < 15; i++) {
+        one[0] = head[i];
+        peer_send(&peer, 0, one);
+        vt_run_ready();
+        vt_advance(1.9);
+    }
+    expires(p, 30 - 15 * 1.9, "no answer within 30 s");
+    hc_end();
+}
+END_TEST
+
+START_TEST(informational_answers_do_not_stretch_the_time)
+{
+    vetch_promise *p;
+
+    BEGIN(silence);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    for (int i = 0; i < 5; i++) {
+        peer_send(&peer, 0, "HTTP/1.1 102 Processing\r\n\r\n");
+        vt_run_ready();
+        vt_advance(5);
+    }
+    expires(p, 5, "no answer within 30 s");
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_body_may_not_stop_coming)
+{
+    vetch_promise *p;
+
+    BEGIN(half_body);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    expires(p, 30, "no more of the body within 30 s");
+    hc_end();
+}
+END_TEST
+
+START_TEST(a_slow_body_is_not_a_silent_one)
+{
+    vetch_promise *p;
+    vetch_http_response *r;
+
+    BEGIN(half_body);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    for (int i = 0; i < 5; i++) {
+        vt_run_ready();
+        vt_advance(29);
+        ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+        peer_send(&peer, 0, "x");
+    }
+    r = hc_run(p);
+    hc_body(r, "12345xxxxx");
+    vetch_http_response_unref(r);
+    hc_end();
+}
+END_TEST
+
+START_TEST(after_a_slow_piece_the_time_runs_anew)
+{
+    vetch_promise *p;
+
+    BEGIN(half_body);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    vt_run_ready();
+    vt_advance(20);
+    peer_send(&peer, 0, "x");
+    expires(p, 30, "no more of the body within 30 s");
+    hc_end();
+}
+END_TEST
+
+START_TEST(the_whole_request_is_limited_on_demand)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *p;
+
+    o.total_seconds = 50;
+    BEGIN_WITH(half_body, &o);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    vt_run_ready();
+    vt_advance(25);
+    peer_send(&peer, 0, "x");
+    expires(p, 25, "not done within 50 s");
+    hc_end();
+}
+END_TEST
+
+/* Waiting for a connection counts, and so ends (aiohttp #2189). */
+START_TEST(waiting_for_a_connection_is_part_of_the_whole)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *first, *second;
+    vetch_error *error;
+
+    o.total_seconds = 5;
+    o.max_per_host = 1;
+    BEGIN_WITH(silence, &o);
+    first = hc_start("/");
+    vt_advance(1);
+    second = hc_start("/second");
+    peer_until(peer.n_requests == 1);
+    ck_assert_uint_eq(hc_stats().waiting, 1);
+    vt_advance(4.5);
+    error = hc_fail(first);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ETIMEDOUT);
+    vetch_error_unref(error);
+    peer_until(peer.n_requests == 2);
+    vt_advance(1);
+    hc_fails(second, "/second", VETCH_ETIMEDOUT, "not done within 5 s");
+    hc_end();
+}
+END_TEST
+
+START_TEST(zero_means_no_limit)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_http_response *r;
+    vetch_promise *p;
+
+    o.connect_seconds = o.head_seconds = o.body_idle_seconds = 0;
+    o.idle_seconds = o.total_seconds = 0;
+    BEGIN_WITH(silence, &o);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 1);
+    vt_advance(1e6);
+    peer_send(&peer, 0, OK("Content-Length: 2\r\n", "o"));
+    vt_run_ready();
+    vt_advance(1e6);
+    peer_send(&peer, 0, "k");
+    r = hc_run(p);
+    hc_body(r, "ok");
+    vetch_http_response_unref(r);
+    vt_advance(1e6);
+    ck_assert_uint_eq(hc_stats().idle, 1);
+    hc_end();
+}
+END_TEST
+
+/* A large request on its way to a slow reader is no silent server. */
+START_TEST(sending_is_not_waiting_for_an_answer)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 2\r\n", "ok"), 0, 0 }
+    };
+    size_t len = 30000000;
+    char *body = calloc(1, len);
+    vetch_promise *p;
+    vetch_http_response *r;
+
+    BEGIN(answers);
+    peer.deaf = true;
+    p = vetch_http_post(client, peer_url(&peer, "/"), NULL, body, len);
+    free(body);
+    peer_until(peer.accepted == 1);
+    for (int i = 0; i < 4; i++) {
+        vt_advance(29);
+        ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+        peer_resume(&peer, 0);
+        for (int k = 0; k < 50; k++)
+            peer_poll();
+        peer_pause(&peer, 0);
+        vt_run_ready();
+    }
+    peer_resume(&peer, 0);
+    r = hc_run(p);
+    hc_body(r, "ok");
+    vetch_http_response_unref(r);
+    hc_end();
+}
+END_TEST
+
+/* A listener whose queue is full answers nothing at all: the client may not
+ * wait for ever. */
+START_TEST(no_connection_within_the_time_to_connect)
+{
+    const double seconds = _i == 0 ? 10 : 3; /* the default, and another */
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    unsigned port = hc_full_listener();
+    vetch_promise *p;
+    vetch_error *error;
+    char url[64], want[256];
+
+    if (_i > 0)
+        o.connect_seconds = seconds;
+    client = vetch_http_client_new_with(&o);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
+    p = vetch_http_get(client, url);
+    vt_run_ready();
+    vt_advance(seconds - 0.1);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(0.2);
+    error = hc_fail(p);
+    snprintf(want, sizeof(want),
+             "GET %s: connect 127.0.0.1:%u: no connection within %g s", url,
+             port, seconds);
+    ck_assert_str_eq(vetch_error_text(error), want);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ETIMEDOUT);
+    vetch_error_unref(error);
+    vetch_http_client_unref(client);
+    hc_close_full_listener();
+}
+END_TEST
+
+/* ---- idle connections ---- */
+
+START_TEST(an_idle_connection_closes_after_its_time)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    vt_advance(9.9);
+    ck_assert_uint_eq(hc_stats().idle, 1);
+    vt_advance(0.2);
+    ck_assert_uint_eq(hc_stats().idle, 0);
+    peer_until(peer.open == 0);
+    ck_assert_uint_eq(hc_stats().connections, 0);
+    hc_end();
+}
+END_TEST
+
+/* node #20256 #35526 #47130 #52649 #59193, aiohttp #850 #9138 #10790: we close
+ * before the server does. */
+START_TEST(an_announced_time_is_undercut)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Keep-Alive: timeout=5, max=100\r\nContent-Length: 0\r\n", ""), 0,
+          0 }
+    };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    vt_advance(3.9);
+    ck_assert_uint_eq(hc_stats().idle, 1);
+    vt_advance(0.2);
+    ck_assert_uint_eq(hc_stats().idle, 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(an_announced_time_does_not_stretch_ours)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Keep-Alive: max=3,timeout=500\r\nContent-Length: 0\r\n", ""), 0,
+          0 }
+    };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    vt_advance(10.1);
+    ck_assert_uint_eq(hc_stats().idle, 0);
+    hc_end();
+}
+END_TEST
+
+START_TEST(an_announced_second_is_too_short_to_keep)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Keep-Alive: timeout=1\r\nContent-Length: 0\r\n", ""), 0, 0 },
+        { OK("Keep-Alive: timeout=\r\nContent-Length: 0\r\n", ""), 0, 0 },
+        { OK("Keep-Alive: timeout=x\r\nContent-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    ck_assert_uint_eq(hc_stats().idle, 0);
+    hc_get_ok("/");
+    ck_assert_uint_eq(hc_stats().idle, 1); /* announces nothing */
+    hc_get_ok("/");
+    ck_assert_uint_eq(hc_stats().idle, 1);
+    hc_end();
+}
+END_TEST
+
+/* libevent #1781: no timer of an earlier state ends a connection in use. */
+START_TEST(a_timer_of_one_state_spares_the_next)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { NULL, 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    vetch_promise *p;
+
+    BEGIN(answers);
+    hc_get_ok("/");
+    vt_advance(9);
+    p = hc_start("/");
+    peer_until(peer.n_requests == 2);
+    vt_advance(25); /* past connect, idle */
+    peer_send(&peer, 0, OK("Content-Length: 3\r\n", ""));
+    vt_run_ready();
+    vt_advance(25); /* past head */
+    peer_send(&peer, 0, "abc");
+    vetch_http_response_unref(hc_run(p));
+    vt_advance(9); /* past body */
+    hc_get_ok("/");
+    ck_assert_uint_eq(peer.accepted, 1);
+    hc_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("http_timeouts");
+    TCase *limits = vt_reactor_tcase("limits");
+    TCase *idle = vt_reactor_tcase("idle");
+
+    tcase_add_loop_test(limits, no_connection_within_the_time_to_connect, 0, 2);
+    tcase_add_test(limits, no_answer_within_the_time_for_a_head);
+    tcase_add_test(limits, a_head_in_pieces_must_be_whole_in_time);
+    tcase_add_test(limits, informational_answers_do_not_stretch_the_time);
+    tcase_add_test(limits, a_body_may_not_stop_coming);
+    tcase_add_test(limits, a_slow_body_is_not_a_silent_one);
+    tcase_add_test(limits, after_a_slow_piece_the_time_runs_anew);
+    tcase_add_test(limits, the_whole_request_is_limited_on_demand);
+    tcase_add_test(limits, waiting_for_a_connection_is_part_of_the_whole);
+    tcase_add_test(limits, zero_means_no_limit);
+    tcase_add_test(limits, sending_is_not_waiting_for_an_answer);
+    tcase_add_test(idle, an_idle_connection_closes_after_its_time);
+    tcase_add_test(idle, an_announced_time_is_undercut);
+    tcase_add_test(idle, an_announced_time_does_not_stretch_ours);
+    tcase_add_test(idle, an_announced_second_is_too_short_to_keep);
+    tcase_add_test(idle, a_timer_of_one_state_spares_the_next);
+    suite_add_tcase(suite, limits);
+    suite_add_tcase(suite, idle);
+    return vt_main(suite);
+}

@@ -1,0 +1,300 @@
+/* http URLs: what is taken apart how, and what is refused. */
+
+#include "support/harness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http/message/url-private.h"
+
+struct good {
+    const char *text, *endpoint, *host, *target;
+};
+
+static const struct good good[] = {
+    { "http://example.org", "tcp:example.org:80", "example.org", "/" },
+    { "http://example.org/", "tcp:example.org:80", "example.org", "/" },
+    { "HTTP://Example.ORG/Path", "tcp:example.org:80", "example.org", "/Path" },
+    { "http://example.org:80/a", "tcp:example.org:80", "example.org", "/a" },
+    { "http://example.org:/a", "tcp:example.org:80", "example.org", "/a" },
+    { "http://example.org:8001/a", "tcp:example.org:8001", "example.org:8001",
+      "/a" },
+    { "http://h:00080/", "tcp:h:80", "h", "/" },
+    { "http://h:65535/", "tcp:h:65535", "h:65535", "/" },
+    { "http://127.0.0.1:1/x/y.gif", "tcp:127.0.0.1:1", "127.0.0.1:1",
+      "/x/y.gif" },
+    { "http://[::1]/", "tcp:[::1]:80", "[::1]", "/" },
+    { "http://[0:0:0:0:0:0:0:1]:8080/", "tcp:[::1]:8080", "[::1]:8080", "/" },
+    { "http://[2001:DB8::A]:81", "tcp:[2001:db8::a]:81", "[2001:db8::a]:81",
+      "/" },
+    { "http://h?q=1", "tcp:h:80", "h", "/?q=1" },
+    { "http://h#top", "tcp:h:80", "h", "/" },
+    { "http://h/a?b=c/d?e#f?g", "tcp:h:80", "h", "/a?b=c/d?e" },
+    { "http://h/a%20b/%C3%A9?%00", "tcp:h:80", "h", "/a%20b/%C3%A9?%00" },
+    { "http://h/a@b:c", "tcp:h:80", "h", "/a@b:c" },
+    { "http://h/~x/-._!$&'()*+,;=", "tcp:h:80", "h", "/~x/-._!$&'()*+,;=" },
+    { "http://h//double//slash", "tcp:h:80", "h", "//double//slash" },
+    { "http://user:pass@h:81/x", "tcp:h:81", "h:81", "/x" },
+    { "http://my_host.internal./", "tcp:my_host.internal.:80",
+      "my_host.internal.", "/" },
+};
+
+START_TEST(good_urls_are_taken_apart)
+{
+    const struct good *g = &good[_i];
+    struct vetch__url url;
+    char target[256];
+
+    ck_assert_ptr_null(vetch__url_parse(&url, g->text));
+    ck_assert_str_eq(url.endpoint, g->endpoint);
+    ck_assert_uint_eq(url.endpoint_len, strlen(g->endpoint));
+    ck_assert_uint_eq(url.host_len, strlen(g->host));
+    ck_assert_int_eq(memcmp(url.host, g->host, url.host_len), 0);
+    snprintf(target, sizeof(target), "%s%.*s", url.needs_slash ? "/" : "",
+             (int)url.target_len, url.target);
+    ck_assert_str_eq(target, g->target);
+}
+END_TEST
+
+static const char *const bad[] = {
+    "",
+    "http:",
+    "http:/h/",
+    "http//h/",
+    "//h/",
+    "/path",
+    "h/path",
+    "https://h/",
+    "ftp://h/",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "http://",
+    "http:///path",
+    "http://?q",
+    "http://#f",
+    "http://:80/",
+    "http://user@/",
+    "http://user@:80/",
+    /* ports */
+    "http://h:0/",
+    "http://h:65536/",
+    "http://h:99999/",
+    "http://h:000080/",
+    "http://h:+80/",
+    "http://h:-1/",
+    "http://h:8a/",
+    "http://h: 80/",
+    "http://h:80:80/",
+    "http://h:0x50/",
+    /* who is the host? */
+    "http://a@b@c/",
+    "http://a\\@b/",
+    "http://a\\b/",
+    "http://good.example\\.evil.example/",
+    "http://a%2eb/",
+    "http://a%00.example/",
+    "http://h /",
+    "http:// h/",
+    "http://h\t/",
+    "http://h[1]/",
+    "http://a,b/",
+    "http://b\303\274cher.example/",
+    /* addresses */
+    "http://[::1/",
+    "http://[]/",
+    "http://[::1]x/",
+    "http://[::1]80/",
+    "http://[1.2.3.4]/",
+    "http://[::g]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[v7.x]/",
+    "http://[1:2:3:4:5:6:7:8:9]/",
+    "http://::1/",
+    /* paths, queries, fragments */
+    "http://h/a b",
+    "http://h/\x01",
+    "http://h/\x7f",
+    "http://h/\xc3\xa9",
+    "http://h/<script>",
+    "http://h/\"",
+    "http://h/a\\b",
+    "http://h/{x}",
+    "http://h/a|b",
+    "http://h/%",
+    "http://h/%2",
+    "http://h/%zz",
+    "http://h/%%20",
+    "http://h/?a b",
+    "http://h/#a b",
+    "http://h/#a#b",
+    "http://h/#%",
+    "http://u%zz@h/",
+    "http://u ser@h/",
+    " http://h/",
+};
+
+START_TEST(bad_urls_are_refused)
+{
+    struct vetch__url url;
+
+    ck_assert_msg(vetch__url_parse(&url, bad[_i]) != NULL, "accepted: %s",
+                  bad[_i]);
+}
+END_TEST
+
+/* CVE-2018-12116, CVE-2019-12387, CVE-2022-31150: no line can be added to the
+ * head by way of the URL. */
+START_TEST(no_control_byte_passes_anywhere)
+{
+    static const char *const frames[] = { "http://u%cu@h/", "http://h%ch/",
+                                          "http://h:8%c0/", "http://h/%c",
+                                          "http://h/?%c",   "http://h/#%c" };
+    struct vetch__url url;
+    char text[64];
+
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        for (int c = 1; c <= 255; c++) {
+            if (c > 32 && c < 127)
+                continue;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+            snprintf(text, sizeof(text), frames[i], c);
+#pragma GCC diagnostic pop
+            ck_assert_msg(vetch__url_parse(&url, text) != NULL,
+                          "byte %d passed in %s", c, frames[i]);
+        }
+    }
+}
+END_TEST
+
+static const char *
+parse_host_of(size_t n)
+{
+    static char text[1024];
+    struct vetch__url url;
+
+    strcpy(text, "http://");
+    memset(text + 7, 'a', n);
+    strcpy(text + 7 + n, ":65535/");
+    return vetch__url_parse(&url, text);
+}
+
+/* CVE-2024-24806, CVE-2023-38545: a host name is refused, not cut. */
+START_TEST(cve_2024_24806_a_long_host_is_refused_not_cut)
+{
+    ck_assert_ptr_null(parse_host_of(VETCH__URL_HOST_MAX));
+    ck_assert_str_eq(parse_host_of(VETCH__URL_HOST_MAX + 1),
+                     "host name too long");
+    ck_assert_str_eq(parse_host_of(900), "host name too long");
+}
+END_TEST
+
+/* A name beyond ASCII is not turned into another one here: whoever has one
+ * gives its A-label. */
+START_TEST(cve_2021_22918_hosts_beyond_ascii_are_refused)
+{
+    struct vetch__url url;
+
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://b\xc3\xbc/"));
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://\xff\xff\xff\xff/"));
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://b%C3%BC/"));
+    ck_assert_ptr_null(vetch__url_parse(&url, "http://xn--b-xga/"));
+}
+END_TEST
+
+/* What looks like a second URL is a path, and goes to the first one's host. */
+START_TEST(cve_2022_35949_a_path_never_names_the_host)
+{
+    static const char *const urls[] = {
+        "http://h//evil.example/x",
+        "http://h/http://evil.example/x",
+        "http://h/\x2f/evil.example",
+        "http://h?//evil.example@evil.example",
+    };
+    struct vetch__url url;
+
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        ck_assert_ptr_null(vetch__url_parse(&url, urls[i]));
+        ck_assert_str_eq(url.endpoint, "tcp:h:80");
+        ck_assert_ptr_eq(url.target, urls[i] + strlen("http://h"));
+    }
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://h\\@evil.example/"));
+    ck_assert_ptr_nonnull(vetch__url_parse(&url, "//evil.example/x"));
+}
+END_TEST
+
+START_TEST(the_length_is_bounded)
+{
+    static char text[VETCH__URL_MAX + 2];
+    struct vetch__url url;
+
+    memset(text, 'a', VETCH__URL_MAX + 1);
+    memcpy(text, "http://h/", 9);
+    ck_assert_str_eq(vetch__url_parse(&url, text), "longer than 8192 bytes");
+    text[VETCH__URL_MAX] = '\0';
+    ck_assert_ptr_null(vetch__url_parse(&url, text));
+    ck_assert_uint_eq(url.target_len, VETCH__URL_MAX - 8);
+}
+END_TEST
+
+START_TEST(what_is_shown_holds_no_credentials)
+{
+    struct vetch__url url;
+
+    ck_assert_ptr_null(vetch__url_parse(&url, "http://me:secret@h:81/x?y#z"));
+    ck_assert_uint_eq(url.shown_len, strlen("h:81/x?y"));
+    ck_assert_int_eq(memcmp(url.shown, "h:81/x?y", url.shown_len), 0);
+}
+END_TEST
+
+START_TEST(credentials_are_decoded_on_request)
+{
+    struct vetch__url url;
+    char text[32];
+    size_t len;
+
+    ck_assert_ptr_null(vetch__url_parse(&url, "http://a%3Ab:p%40%2f@h/"));
+    memcpy(text, url.userinfo, url.userinfo_len);
+    len = vetch__url_decode(text, url.userinfo_len);
+    ck_assert_uint_eq(len, 7);
+    ck_assert_int_eq(memcmp(text, "a:b:p@/", 7), 0);
+}
+END_TEST
+
+START_TEST(no_credentials_are_not_empty_credentials)
+{
+    struct vetch__url url;
+
+    ck_assert_ptr_null(vetch__url_parse(&url, "http://h/"));
+    ck_assert_ptr_null(url.userinfo);
+    ck_assert_ptr_null(vetch__url_parse(&url, "http://@h/"));
+    ck_assert_ptr_nonnull(url.userinfo);
+    ck_assert_uint_eq(url.userinfo_len, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("url");
+    TCase *basics = vt_tcase("basics");
+    TCase *errors = vt_tcase("errors");
+    TCase *limits = vt_tcase("limits");
+
+    tcase_add_loop_test(basics, good_urls_are_taken_apart, 0,
+                        sizeof(good) / sizeof(good[0]));
+    tcase_add_test(basics, what_is_shown_holds_no_credentials);
+    tcase_add_test(basics, credentials_are_decoded_on_request);
+    tcase_add_test(basics, no_credentials_are_not_empty_credentials);
+    tcase_add_loop_test(errors, bad_urls_are_refused, 0,
+                        sizeof(bad) / sizeof(bad[0]));
+    tcase_add_test(errors, no_control_byte_passes_anywhere);
+    tcase_add_test(limits, cve_2021_22918_hosts_beyond_ascii_are_refused);
+    tcase_add_test(limits, cve_2022_35949_a_path_never_names_the_host);
+    tcase_add_test(limits, cve_2024_24806_a_long_host_is_refused_not_cut);
+    tcase_add_test(limits, the_length_is_bounded);
+    suite_add_tcase(suite, basics);
+    suite_add_tcase(suite, errors);
+    suite_add_tcase(suite, limits);
+    return vt_main(suite);
+}

@@ -1,0 +1,13 @@
+unit_tests += \
+	t/net/test_connect \
+	t/net/test_endpoint \
+	t/net/test_listener \
+	t/net/test_listener_scope \
+	t/net/test_listener_shortage \
+	t/net/test_listener_stop \
+	t/net/test_resolver \
+	t/net/test_transport \
+	t/net/test_transport_end \
+	t/net/test_transport_lifetime \
+	t/net/test_transport_marks \
+	t/net/test_transport_scope

@@ -1,0 +1,408 @@
+/* Listeners: where they listen, and what they accept. */
+#include "support/listener_probe.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A folder of the test's own. */
+static char dir[32], path[64], endpoint[80];
+
+static void
+make_dir(void)
+{
+    strcpy(dir, "/tmp/vetch-test.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/s", dir);
+    snprintf(endpoint, sizeof(endpoint), "unix:%s", path);
+}
+
+static void
+remove_dir(void)
+{
+    unlink(path);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+
+/* ---- endpoints ---- */
+
+START_TEST(says_where_it_listens)
+{
+    static const char *const where[] = { "tcp:127.0.0.1:0", "tcp:localhost:0",
+                                         "tcp:[::1]:0",     "tcp:*:0",
+                                         "tcp:0.0.0.0:0",   "tcp:[::]:0" };
+    struct server s;
+
+    for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+        vetch_transport *t;
+        vetch_error *error;
+
+        memset(&s, 0, sizeof(s));
+        s.l = vetch_listener_new(where[i], lp_make, &s);
+        if (s.l == NULL) { /* a machine without IPv6 */
+            ck_assert(errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
+            continue;
+        }
+        ck_assert_uint_ne(vetch_listener_port(s.l), 0);
+        t = vetch_run(vetch_connect(vetch_listener_endpoint(s.l)), &error);
+        ck_assert_msg(t != NULL, "%s: %s", vetch_listener_endpoint(s.l),
+                      vetch_error_text(error));
+        np_until(lp_count(&s, NP_CONNECTED) == 1);
+        ck_assert_uint_eq(vetch_listener_connections(s.l), 1);
+        ck_assert_str_eq(vetch_transport_peer(s.probes[0].t),
+                         vetch_transport_local(t));
+        vetch_transport_unref(t);
+        np_until(lp_count(&s, NP_FREED) == 1);
+        ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
+        lp_stop(&s);
+    }
+}
+END_TEST
+
+START_TEST(all_addresses_take_both_families)
+{
+    struct server s;
+    char v4[64];
+    vetch_error *error;
+    vetch_transport *t;
+
+    lp_serve(&s, "tcp:*:0");
+    snprintf(v4, sizeof(v4), "tcp:127.0.0.1:%u", vetch_listener_port(s.l));
+    t = vetch_run(vetch_connect(v4), &error);
+    ck_assert_ptr_nonnull(t);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    ck_assert_int_eq(
+        strncmp(vetch_transport_peer(s.probes[0].t), "tcp:127.0.0.1:", 14), 0);
+    vetch_transport_unref(t);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(what_cannot_be_listened_at_is_refused)
+{
+    static const char *const bad[] = {
+        "",      "tcp:127.0.0.1", "tcp:example:80", "tcp:127.0.0.1:x",
+        "unix:", "fd:x",          "http://x/"
+    };
+    struct server s;
+    char same[64];
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_ptr_null(vetch_listener_new(bad[i], lp_make, NULL));
+        ck_assert_int_eq(errno, EINVAL);
+    }
+    ck_assert_ptr_null(vetch_listener_new("fd:1000000", lp_make, NULL));
+    ck_assert_int_eq(errno, EBADF);
+    ck_assert_ptr_null(vetch_listener_new("tcp:192.0.2.1:0", lp_make, NULL));
+    ck_assert_int_eq(errno, EADDRNOTAVAIL);
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    strcpy(same, vetch_listener_endpoint(s.l));
+    ck_assert_ptr_null(vetch_listener_new(same, lp_make, NULL));
+    ck_assert_int_eq(errno, EADDRINUSE);
+    lp_stop(&s);
+}
+END_TEST
+
+/* libuv #386 #1229. */
+START_TEST(a_port_can_be_shared_if_both_say_so)
+{
+    struct server a, b;
+    char same[80];
+
+    lp_serve(&a, "tcp:127.0.0.1:0:reuseport");
+    snprintf(same, sizeof(same), "%s:reuseport", vetch_listener_endpoint(a.l));
+    lp_serve(&b, same);
+    ck_assert_uint_eq(vetch_listener_port(a.l), vetch_listener_port(b.l));
+    lp_stop(&a);
+    lp_stop(&b);
+}
+END_TEST
+
+START_TEST(a_unix_socket_is_made_and_removed)
+{
+    struct server s;
+    struct stat st;
+    vetch_transport *t;
+    vetch_error *error;
+
+    make_dir();
+    lp_serve(&s, endpoint);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), endpoint);
+    ck_assert_uint_eq(vetch_listener_port(s.l), 0);
+    t = vetch_run(vetch_connect(endpoint), &error);
+    ck_assert_ptr_nonnull(t);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    ck_assert_str_eq(vetch_transport_local(s.probes[0].t), endpoint);
+    ck_assert_str_eq(vetch_transport_peer(s.probes[0].t), "unix:");
+    vetch_transport_unref(t);
+    lp_stop(&s);
+    ck_assert_int_lt(stat(path, &st), 0);
+    remove_dir();
+}
+END_TEST
+
+START_TEST(a_stale_socket_file_is_replaced)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    struct server s;
+    int crashed = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    make_dir();
+    strcpy(un.sun_path, path);
+    ck_assert_int_eq(bind(crashed, (struct sockaddr *)&un, sizeof(un)), 0);
+    ck_assert_int_eq(listen(crashed, 1), 0);
+    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL));
+    ck_assert_int_eq(errno, EADDRINUSE); /* it lives */
+    close(crashed);
+    lp_serve(&s, endpoint);
+    lp_stop(&s);
+    remove_dir();
+}
+END_TEST
+
+START_TEST(what_is_no_socket_is_not_replaced)
+{
+    struct stat st;
+    int fd;
+
+    make_dir();
+    fd = open(path, O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL));
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert(S_ISREG(st.st_mode));
+    remove_dir();
+}
+END_TEST
+
+START_TEST(another_ones_socket_file_is_not_removed)
+{
+    struct server s, next;
+    struct stat st;
+
+    make_dir();
+    lp_serve(&s, endpoint);
+    unlink(path); /* as an administrator may do */
+    lp_serve(&next, endpoint);
+    lp_stop(&s);
+    ck_assert_int_eq(stat(path, &st), 0);
+    lp_stop(&next);
+    ck_assert_int_lt(stat(path, &st), 0);
+    remove_dir();
+}
+END_TEST
+
+/* mongoose #2913: taking over a listening descriptor. */
+START_TEST(a_listening_descriptor_is_taken)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET,
+                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct server s;
+    char text[32];
+    int fd = socket(AF_INET, SOCK_STREAM, 0), c;
+
+    snprintf(text, sizeof(text), "fd:%d", fd);
+    ck_assert_ptr_null(vetch_listener_new(text, lp_make, NULL));
+    ck_assert_int_eq(errno, EINVAL); /* it does not listen, and stays ours */
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    ck_assert_int_eq(listen(fd, 5), 0);
+    lp_serve(&s, text);
+    ck_assert_int_eq(strncmp(vetch_listener_endpoint(s.l), "tcp:127.", 8), 0);
+    ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    c = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    close(c);
+    lp_stop(&s);
+    ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+}
+END_TEST
+
+/* ---- accepting ---- */
+
+START_TEST(many_connections_are_accepted)
+{
+    struct server s;
+    int c[MANY];
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    for (int i = 0; i < MANY; i++)
+        c[i] = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == MANY);
+    ck_assert_uint_eq(vetch_listener_connections(s.l), MANY);
+    for (int i = 0; i < MANY; i++)
+        close(c[i]);
+    np_until(lp_count(&s, NP_FREED) == MANY);
+    ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(a_refused_connection_is_closed)
+{
+    struct server s;
+    int a, b;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    s.refuse = 1;
+    a = lp_client(&s);
+    np_until(lp_is_closed(a));
+    b = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    ck_assert(!lp_is_closed(b));
+    close(a);
+    close(b);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(above_the_limit_accepting_waits)
+{
+    struct server s;
+    int c[4];
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    vetch_listener_set_limit(s.l, 2);
+    for (int i = 0; i < 4; i++)
+        c[i] = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 2);
+    vt_run_ready();
+    ck_assert_uint_eq(s.n_made, 2);
+    close(c[0]);
+    np_until(lp_count(&s, NP_CONNECTED) == 3);
+    vt_run_ready();
+    ck_assert_uint_eq(s.n_made, 3);
+    vetch_listener_set_limit(s.l, 0);
+    np_until(lp_count(&s, NP_CONNECTED) == 4);
+    for (int i = 1; i < 4; i++)
+        close(c[i]);
+    lp_stop(&s);
+}
+END_TEST
+
+/* ---- out of memory ---- */
+
+static void
+ignore_error(vetch_listener *l, const vetch_error *error, void *ctx)
+{
+    (void)l;
+    (void)error;
+    (void)ctx;
+}
+
+static void
+serve_once(bool unharmed)
+{
+    struct server s;
+    vetch_promise *p;
+    int c;
+
+    memset(&s, 0, sizeof(s));
+    s.l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, &s);
+    if (s.l == NULL) {
+        ck_assert_int_eq(errno, ENOMEM);
+        ck_assert(!unharmed);
+        return;
+    }
+    vetch_listener_set_error_fn(s.l, ignore_error, NULL);
+    c = lp_client(&s);
+    vt_run_ready();
+    if (unharmed)
+        ck_assert_uint_eq(s.n_made, 1);
+    p = vetch_listener_stop(s.l, 1);
+    vt_advance(3);
+    if (unharmed)
+        ck_assert_int_eq((intptr_t)vetch_promise_value(p), 1);
+    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
+    if (vetch_promise_state(p) == VETCH_REJECTED)
+        ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)),
+                         VETCH_ENOMEM);
+    vetch_promise_unref(p);
+    vetch_listener_unref(s.l);
+    for (size_t i = 0; i < s.n_made; i++)
+        np_done(&s.probes[i]);
+    close(c);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+
+/* A high number, for which libevent's table has to grow. */
+static int
+high_listening_descriptor(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), high;
+
+    ck_assert_int_eq(listen(fd, 5), 0);
+    high = fcntl(fd, F_DUPFD, 500);
+    close(fd);
+    return high;
+}
+
+static void
+take_descriptor(bool unharmed)
+{
+    int fd = high_listening_descriptor();
+    vetch_listener *l;
+    char text[32];
+
+    snprintf(text, sizeof(text), "fd:%d", fd);
+    l = vetch_listener_new(text, lp_make, NULL);
+    ck_assert(!unharmed || l != NULL);
+    if (l == NULL) {
+        ck_assert_int_eq(close(fd), 0);
+        return;
+    }
+    vetch_promise_unref(vetch_listener_stop(l, 0));
+    vetch_listener_unref(l);
+    ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+}
+
+START_TEST(out_of_memory_a_descriptor_stays_the_caller_s)
+{
+    vt_sweep_allocations(take_descriptor);
+}
+END_TEST
+
+START_TEST(no_failing_allocation_leaks_or_crashes)
+{
+    vt_sweep_allocations(serve_once);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("listener");
+    TCase *tc = vt_reactor_tcase("basics");
+
+    tcase_add_test(tc, says_where_it_listens);
+    tcase_add_test(tc, all_addresses_take_both_families);
+    tcase_add_test(tc, what_cannot_be_listened_at_is_refused);
+    tcase_add_test(tc, a_port_can_be_shared_if_both_say_so);
+    tcase_add_test(tc, a_unix_socket_is_made_and_removed);
+    tcase_add_test(tc, a_stale_socket_file_is_replaced);
+    tcase_add_test(tc, what_is_no_socket_is_not_replaced);
+    tcase_add_test(tc, another_ones_socket_file_is_not_removed);
+    tcase_add_test(tc, a_listening_descriptor_is_taken);
+    tcase_add_test(tc, many_connections_are_accepted);
+    tcase_add_test(tc, a_refused_connection_is_closed);
+    suite_add_tcase(s, tc);
+
+    tc = vt_reactor_tcase("limits");
+    tcase_add_test(tc, above_the_limit_accepting_waits);
+    suite_add_tcase(s, tc);
+
+    tc = vt_reactor_tcase("errors");
+    tcase_add_test(tc, out_of_memory_a_descriptor_stays_the_caller_s);
+    tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,230 @@
+/* The scope of a listener, which is a server's: what runs for all of it. */
+#include <errno.h>
+#include <string.h>
+
+#include "support/http_talk.h"
+#include "support/net_probe.h"
+
+static struct probe probe;
+
+static vetch_protocol *
+make(void *ctx)
+{
+    (void)ctx;
+    np_init(&probe);
+    return &probe.protocol;
+}
+
+static vetch_listener *
+serve(void)
+{
+    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", make, NULL);
+
+    ck_assert_ptr_nonnull(l);
+    return l;
+}
+
+/* An operation that says when it was asked to stop, and stops when told. */
+struct op {
+    vetch_deferred *deferred;
+    bool asked;
+};
+
+static void
+note_cancel(vetch_deferred *d, void *ctx)
+{
+    (void)d;
+    ((struct op *)ctx)->asked = true;
+}
+
+static vetch_promise *
+begin(struct op *op)
+{
+    op->asked = false;
+    op->deferred = vetch_deferred_new(note_cancel, op);
+    return vetch_deferred_promise(op->deferred);
+}
+
+static void
+finish(struct op *op)
+{
+    vetch_deferred_reject(op->deferred,
+                          vetch_error_new(VETCH_ECANCELED, "stopped"));
+    op->deferred = vetch_deferred_unref(op->deferred);
+    vt_run_ready();
+}
+
+START_TEST(a_stop_waits_for_what_runs_for_the_listener)
+{
+    vetch_listener *l = serve();
+    vetch_promise *p;
+    struct op op;
+
+    vetch_scope_add(vetch_listener_scope(l), begin(&op));
+    vt_run_ready();
+    ck_assert(!op.asked);
+    p = vetch_listener_stop(l, 5);
+    vt_run_ready();
+    ck_assert(op.asked);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    finish(&op);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    vetch_listener_unref(l);
+}
+END_TEST
+
+START_TEST(it_is_cancelled_after_the_last_connection)
+{
+    vetch_listener *l = serve();
+    vetch_promise *connection = vetch_connect(vetch_listener_endpoint(l)), *p;
+    struct op op;
+
+    vetch_scope_add(vetch_listener_scope(l), begin(&op));
+    np_until(vetch_listener_connections(l) == 1 &&
+             vetch_promise_state(connection) == VETCH_FULFILLED);
+    p = vetch_listener_stop(l, 1000);
+    vt_run_ready();
+    ck_assert(!op.asked);
+    vetch_promise_unref(connection); /* aborts it */
+    np_until(vetch_listener_connections(l) == 0);
+    vt_run_ready();
+    ck_assert(op.asked);
+    finish(&op);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    vetch_listener_unref(l);
+    np_done(&probe);
+}
+END_TEST
+
+static int told;
+
+static void
+on_error(vetch_listener *l, const vetch_error *error, void *ctx)
+{
+    (void)ctx;
+    told = vetch_error_code(error);
+    vetch_listener_unref(vetch_listener_ref(l));
+}
+
+START_TEST(an_error_is_told_and_ends_nothing_else)
+{
+    vetch_listener *l = serve();
+    struct op op;
+
+    vetch_scope_add(vetch_listener_scope(l), begin(&op));
+    vetch_scope_add(vetch_listener_scope(l),
+                    vetch_rejected(vetch_error_new(VETCH_EUSER, "unlucky")));
+    vt_run_ready();
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "unlucky"));
+    vetch_listener_set_error_fn(l, on_error, NULL);
+    vetch_scope_add(vetch_listener_scope(l),
+                    vetch_rejected(vetch_error_new(VETCH_EUSER + 1, "again")));
+    vt_run_ready();
+    ck_assert_int_eq(told, VETCH_EUSER + 1);
+    ck_assert(!op.asked);
+    vetch_promise_unref(vetch_listener_stop(l, 0));
+    finish(&op);
+    vetch_listener_unref(l);
+}
+END_TEST
+
+START_TEST(a_listener_that_has_ended_has_none)
+{
+    vetch_listener *l = serve();
+
+    vetch_promise_unref(vetch_listener_stop(l, 0));
+    vt_run_ready();
+    errno = 0;
+    ck_assert_ptr_null(vetch_listener_scope(l));
+    ck_assert_int_eq(errno, ECANCELED);
+    vetch_listener_unref(l);
+}
+END_TEST
+
+START_TEST(a_released_listener_keeps_its_scope_until_it_ends)
+{
+    vetch_listener *l = serve();
+    vetch_promise *p;
+    struct op op;
+
+    vetch_scope_add(vetch_listener_scope(l), begin(&op));
+    p = vetch_listener_stop(l, 0);
+    vetch_listener_unref(l);
+    finish(&op);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+}
+END_TEST
+
+START_TEST(it_ends_with_the_reactor)
+{
+    vetch_listener *l = serve();
+
+    vetch_scope_add(vetch_listener_scope(l), vetch_sleep(1000));
+    vt_run_ready();
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_ptr_null(vetch_listener_scope(l));
+    vetch_listener_unref(l);
+}
+END_TEST
+
+START_TEST(the_stop_of_an_http_server_waits_for_its_scope)
+{
+    struct op op;
+    vetch_promise *p;
+
+    ht_start(NULL);
+    vetch_scope_add(vetch_http_server_scope(ht_server), begin(&op));
+    p = vetch_http_server_stop(ht_server, 5);
+    vt_run_ready();
+    ck_assert(op.asked);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    finish(&op);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+    ht_server = vetch_http_server_unref(ht_server);
+}
+END_TEST
+
+static void
+scope_and_stop(bool unharmed)
+{
+    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", make, NULL);
+    vetch_scope *scope = l == NULL ? NULL : vetch_listener_scope(l);
+
+    if (unharmed)
+        ck_assert_ptr_nonnull(scope);
+    if (scope != NULL)
+        vetch_scope_add(scope, vetch_sleep(1000));
+    if (l != NULL)
+        vetch_promise_unref(vetch_listener_stop(l, 0));
+    vetch_listener_unref(l);
+    vt_run_ready();
+    (void)vt_log_take();
+}
+
+START_TEST(no_failing_allocation_leaks_or_crashes)
+{
+    vt_sweep_allocations(scope_and_stop);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("listener_scope");
+    TCase *tc = vt_reactor_tcase("scope");
+
+    tcase_add_test(tc, a_stop_waits_for_what_runs_for_the_listener);
+    tcase_add_test(tc, it_is_cancelled_after_the_last_connection);
+    tcase_add_test(tc, an_error_is_told_and_ends_nothing_else);
+    tcase_add_test(tc, a_listener_that_has_ended_has_none);
+    tcase_add_test(tc, a_released_listener_keeps_its_scope_until_it_ends);
+    tcase_add_test(tc, it_ends_with_the_reactor);
+    tcase_add_test(tc, the_stop_of_an_http_server_waits_for_its_scope);
+    tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
+    suite_add_tcase(suite, tc);
+    return vt_main(suite);
+}

@@ -1,0 +1,277 @@
+/* How listeners stop, and who holds them. */
+
+#include "support/listener_probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A folder of the test's own. */
+static char dir[32], path[64], endpoint[80];
+
+static void
+make_dir(void)
+{
+    strcpy(dir, "/tmp/vetch-test.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/s", dir);
+    snprintf(endpoint, sizeof(endpoint), "unix:%s", path);
+}
+
+static void
+remove_dir(void)
+{
+    unlink(path);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+
+/* node #2642, aiohttp #1221: a stop that never ends. */
+START_TEST(stop_lets_connections_end_and_cuts_the_rest)
+{
+    struct server s;
+    int c[3];
+    vetch_promise *p;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    for (int i = 0; i < 3; i++)
+        c[i] = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 3);
+    p = vetch_listener_stop(s.l, 5);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    close(c[0]);
+    np_until(lp_count(&s, NP_FREED) == 1);
+    vt_advance(4.99);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(0.01);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    ck_assert_int_eq((intptr_t)vetch_promise_value(p), 2);
+    ck_assert_int_eq(s.probes[2].lost_code, VETCH_ECLOSED);
+    np_until(lp_is_closed(c[1]) && lp_is_closed(c[2]));
+    vetch_promise_unref(p);
+    close(c[1]);
+    close(c[2]);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(stop_without_connections_ends_at_once)
+{
+    struct server s;
+    vetch_promise *p;
+    int c;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    p = vetch_listener_stop(s.l, 60);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    ck_assert_ptr_null(vetch_promise_value(p));
+    vetch_promise_unref(p);
+    c = lp_client(&s);
+    np_until(lp_is_closed(c)); /* refused */
+    close(c);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(a_second_stop_can_only_be_earlier)
+{
+    struct server s;
+    vetch_promise *a, *b, *c;
+    int fd;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    fd = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    a = vetch_listener_stop(s.l, 5);
+    b = vetch_listener_stop(s.l, 2);
+    c = vetch_listener_stop(s.l, 9);
+    vt_advance(1.99);
+    ck_assert_int_eq(vetch_promise_state(a), VETCH_PENDING);
+    vt_advance(0.01);
+    ck_assert_int_eq((intptr_t)vetch_promise_value(a), 1);
+    ck_assert_int_eq((intptr_t)vetch_promise_value(b), 1);
+    ck_assert_int_eq((intptr_t)vetch_promise_value(c), 1);
+    vetch_promise_unref(a);
+    vetch_promise_unref(b);
+    vetch_promise_unref(c);
+    close(fd);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(cancelling_a_stop_cuts_now)
+{
+    struct server s;
+    vetch_promise *p;
+    int fd;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    fd = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    p = vetch_timeout(vetch_listener_stop(s.l, 60), 1);
+    vt_advance(1);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ETIMEDOUT);
+    ck_assert_uint_eq(lp_count(&s, NP_FREED), 1);
+    vetch_promise_unref(p);
+    close(fd);
+    lp_stop(&s);
+}
+END_TEST
+
+static void
+stop_now(struct server *s)
+{
+    vetch_promise_unref(vetch_listener_stop(s->l, 0));
+}
+
+static void
+stop_when(struct probe *p, char event)
+{
+    struct server *s = p->arg;
+
+    if (event == NP_CONNECTED || event == NP_LOST || event == NP_FREED)
+        stop_now(s);
+}
+
+/* libuv #2087, curl #3537: from inside its own callbacks. */
+START_TEST(it_may_be_stopped_from_inside)
+{
+    for (int inside = 0; inside < 2; inside++) {
+        struct server s;
+        int a, b;
+
+        lp_serve(&s, "tcp:127.0.0.1:0");
+        s.on_make = inside == 0 ? stop_now : NULL;
+        s.act = stop_when;
+        a = lp_client(&s);
+        b = lp_client(&s);
+        np_until(lp_count(&s, NP_FREED) == 1);
+        ck_assert_uint_eq(s.n_made, 1);
+        np_until(lp_is_closed(a) && lp_is_closed(b));
+        close(a);
+        close(b);
+        lp_stop(&s);
+    }
+}
+END_TEST
+
+static void
+release(struct server *s)
+{
+    s->l = vetch_listener_unref(s->l);
+}
+
+START_TEST(a_released_listener_goes_on)
+{
+    struct server s;
+    vetch_listener *l;
+    int a, b;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    l = vetch_listener_ref(s.l);
+    vetch_listener_unref(l);
+    a = lp_client(&s);
+    b = lp_client(&s);
+    l = s.l;
+    s.on_make = release; /* the last reference but the reactor's */
+    np_until(lp_count(&s, NP_CONNECTED) >= 1);
+    s.on_make = NULL;
+    np_until(lp_count(&s, NP_CONNECTED) == 2);
+    close(a);
+    close(b);
+    np_until(lp_count(&s, NP_FREED) == 2);
+    s.l = vetch_listener_ref(l);
+    lp_stop(&s);
+}
+END_TEST
+
+static void
+count_free(void *ctx)
+{
+    ((struct server *)ctx)->freed++;
+}
+
+START_TEST(an_owned_ctx_is_freed_once_when_it_has_ended)
+{
+    struct server s;
+    int c;
+    vetch_promise *p;
+
+    memset(&s, 0, sizeof(s));
+    ck_assert_ptr_null(vetch_listener_new_owned("x", lp_make, &s, count_free));
+    ck_assert_int_eq(s.freed, 0); /* it stays the caller's */
+    s.l = vetch_listener_new_owned("tcp:127.0.0.1:0", lp_make, &s, count_free);
+    c = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    p = vetch_listener_stop(s.l, 1);
+    ck_assert_int_eq(s.freed, 0);
+    vt_advance(1);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    ck_assert_int_eq(s.freed, 1);
+    vetch_promise_unref(p);
+    close(c);
+    lp_stop(&s);
+    ck_assert_int_eq(s.freed, 1);
+}
+END_TEST
+
+START_TEST(the_end_of_the_reactor_ends_it)
+{
+    struct server s, with_one;
+    vetch_promise *p;
+    struct stat st;
+    int c;
+
+    make_dir();
+    lp_serve(&s, endpoint);
+    lp_serve(&with_one, "tcp:127.0.0.1:0");
+    c = lp_client(&with_one);
+    np_until(lp_count(&with_one, NP_CONNECTED) == 1);
+    p = vetch_listener_stop(with_one.l, 60);
+    vetch_promise_unref(vetch_catch(p, NULL, NULL));
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_lt(stat(path, &st), 0);
+    ck_assert_str_eq(with_one.probes[0].trace, "clf");
+    ck_assert_int_eq(with_one.probes[0].lost_code, VETCH_ECLOSED);
+    ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), endpoint);
+    vetch_listener_set_limit(s.l, 3);
+    vetch_listener_unref(s.l);
+    vetch_listener_unref(with_one.l);
+    np_done(&with_one.probes[0]);
+    close(c);
+    remove_dir();
+    vt_log_take(); /* that the stop was rejected */
+}
+END_TEST
+
+START_TEST(without_a_reactor_there_is_none)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_ptr_null(vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL));
+    ck_assert_int_eq(errno, EPERM);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("listener_stop");
+    TCase *tc = vt_reactor_tcase("stop");
+
+    tcase_add_test(tc, stop_lets_connections_end_and_cuts_the_rest);
+    tcase_add_test(tc, stop_without_connections_ends_at_once);
+    tcase_add_test(tc, a_second_stop_can_only_be_earlier);
+    tcase_add_test(tc, cancelling_a_stop_cuts_now);
+    tcase_add_test(tc, it_may_be_stopped_from_inside);
+    tcase_add_test(tc, a_released_listener_goes_on);
+    tcase_add_test(tc, an_owned_ctx_is_freed_once_when_it_has_ended);
+    tcase_add_test(tc, the_end_of_the_reactor_ends_it);
+    tcase_add_test(tc, without_a_reactor_there_is_none);
+    suite_add_tcase(suite, tc);
+    return vt_main(suite);
+}

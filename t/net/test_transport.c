@@ -1,0 +1,446 @@
+/* Transports, attached and open: every behaviour over TCP, over a Unix socket
+ * and over the pair in memory (the loop variable of a test is the kind). */
+#include "support/net_probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/transport-private.h"
+
+#define KIND ((enum np_kind)_i)
+
+/* ---- basics ---- */
+
+START_TEST(connected_is_first_and_never_inside_attach)
+{
+    vetch_transport *pair[2];
+    struct probe p;
+
+    np_pair(KIND, pair);
+    np_init(&p);
+    ck_assert_int_eq(vetch_transport_attach(pair[0], &p.protocol), 0);
+    ck_assert_str_eq(p.trace, "");
+    vt_run_ready();
+    ck_assert_str_eq(p.trace, "c");
+    ck_assert_ptr_eq(p.t, pair[0]);
+    vetch_transport_abort(pair[0]);
+    ck_assert_str_eq(p.trace, "c");
+    vt_run_ready();
+    ck_assert_str_eq(p.trace, "clf");
+    vetch_transport_unref(pair[0]);
+    vetch_transport_unref(pair[1]);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(bytes_arrive_in_order)
+{
+    struct probe ends[2];
+    const size_t sizes[] = { 1, 2, 100, 16000, 16384, 70000, 3, 300000 };
+    size_t total = 0;
+    char *data = np_pattern(500000);
+
+    np_connect(KIND, ends);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        ck_assert_int_eq(
+            vetch_transport_write(ends[0].t, data + total, sizes[i]), 0);
+        total += sizes[i];
+    }
+    ck_assert_uint_eq(ends[1].n_data, 0);
+    np_until(ends[1].n_data == total);
+    ck_assert_int_eq(memcmp(ends[1].data, data, total), 0);
+    ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 0);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(both_directions_work_at_once)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    np_write_all(ends[0].t, "ping");
+    np_write_all(ends[1].t, "pong");
+    np_until(ends[0].n_data == 4 && ends[1].n_data == 4);
+    np_assert_data(&ends[0], "pong");
+    np_assert_data(&ends[1], "ping");
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(what_was_written_before_attach_arrives)
+{
+    vetch_transport *pair[2];
+    struct probe ends[2];
+
+    np_pair(KIND, pair);
+    np_write_all(pair[0], "early");
+    vt_run_ready();
+    for (int i = 0; i < 2; i++) {
+        np_init(&ends[i]);
+        ck_assert_int_eq(vetch_transport_attach(pair[i], &ends[i].protocol), 0);
+        vetch_transport_unref(pair[i]);
+    }
+    np_until(ends[1].n_data == 5);
+    np_assert_data(&ends[1], "early");
+    ck_assert_str_eq(ends[1].trace, "cr");
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(what_is_left_comes_again_with_more)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[1].keep = 3;
+    np_write_all(ends[0].t, "abcde");
+    np_until(ends[1].n_calls == 1);
+    np_assert_data(&ends[1], "ab");
+    np_write_all(ends[0].t, "fg");
+    np_until(ends[1].n_calls == 2);
+    ck_assert_uint_eq(ends[1].n_left, 5);
+    np_assert_data(&ends[1], "abcd");
+    ends[1].keep = 0;
+    np_write_all(ends[0].t, "h");
+    np_until(ends[1].n_calls == 3);
+    np_assert_data(&ends[1], "abcdefgh");
+    np_finish(ends);
+}
+END_TEST
+
+static void
+pause_when_received(struct probe *p, char event)
+{
+    if (event == NP_RECEIVED)
+        vetch_transport_pause(p->t);
+}
+
+START_TEST(what_was_left_at_a_pause_comes_again_at_the_resume)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[1].keep = 3;
+    ends[1].act = pause_when_received;
+    np_write_all(ends[0].t, "abcde");
+    np_until(ends[1].n_calls == 1);
+    ends[1].keep = 0;
+    ends[1].act = NULL;
+    vetch_transport_resume(ends[1].t);
+    ck_assert_uint_eq(ends[1].n_calls, 1);
+    np_until(ends[1].n_calls == 2);
+    np_assert_data(&ends[1], "abcde");
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(pieces_of_all_kinds_keep_their_order)
+{
+    struct probe ends[2];
+    FILE *f = tmpfile();
+    int fd, freed = 0;
+
+    ck_assert_int_gt(fprintf(f, "0123456789"), 0);
+    fflush(f);
+    np_connect(KIND, ends);
+    fd = dup(fileno(f));
+    np_write_all(ends[0].t, "<");
+    ck_assert_int_eq(
+        vetch_transport_write_owned(ends[0].t, "owned", 5, vt_count, &freed),
+        0);
+    ck_assert_int_eq(vetch_transport_sendfile(ends[0].t, fd, 2, 5), 0);
+    ck_assert_int_eq(
+        vetch_transport_writev(
+            ends[0].t,
+            (struct iovec[]){ { (char *)"[", 1 }, { (char *)"]", 1 } }, 2),
+        0);
+    np_write_all(ends[0].t, ">");
+    ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 9);
+    ck_assert_int_eq(freed, 0);
+    np_until(ends[1].n_data == 14);
+    np_assert_data(&ends[1], "<owned23456[]>");
+    ck_assert_int_eq(freed, 1);
+    fclose(f);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(a_file_shorter_than_promised_ends_the_connection)
+{
+    struct probe ends[2];
+    FILE *f = tmpfile();
+
+    ck_assert_int_gt(fprintf(f, "0123456789"), 0);
+    fflush(f);
+    np_connect(KIND, ends);
+    ck_assert_int_eq(vetch_transport_sendfile(ends[0].t, dup(fileno(f)), 5, 10),
+                     0);
+    np_until(np_has(&ends[0], NP_FREED));
+    ck_assert_int_eq(ends[0].lost_code, VETCH_ETRUNCATED);
+    fclose(f);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(empty_writes_are_fine)
+{
+    struct probe ends[2];
+    int freed = 0;
+
+    np_connect(KIND, ends);
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, "", 0), 0);
+    ck_assert_int_eq(
+        vetch_transport_write_owned(ends[0].t, "", 0, vt_count, &freed), 0);
+    ck_assert_int_eq(freed, 1);
+    ck_assert_int_eq(
+        vetch_transport_sendfile(ends[0].t, dup(STDIN_FILENO), 0, 0), 0);
+    ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 0);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(names_are_endpoints)
+{
+    static const char *const prefix[] = { "tcp:127.0.0.1:", "unix:",
+                                          "memory:" };
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    for (int i = 0; i < 2; i++) {
+        const char *peer = vetch_transport_peer(ends[i].t);
+
+        ck_assert_int_eq(strncmp(peer, prefix[KIND], strlen(prefix[KIND])), 0);
+        ck_assert_str_eq(peer, vetch_transport_local(ends[1 - i].t));
+    }
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(an_idle_connection_holds_no_buffer)
+{
+    struct probe ends[2];
+
+    ck_assert_uint_le(sizeof(vetch_transport), 224);
+    np_connect(KIND, ends);
+    ends[1].keep = 1;
+    np_write_all(ends[0].t, "ab");
+    np_until(ends[1].n_calls == 1);
+    ck_assert_ptr_nonnull(ends[1].t->input);
+    ends[1].keep = 0;
+    np_write_all(ends[0].t, "c");
+    np_until(ends[1].n_calls == 2);
+    ck_assert_ptr_null(ends[1].t->input);
+    ck_assert_ptr_null(ends[0].t->output.first);
+    np_finish(ends);
+}
+END_TEST
+
+/* Each message on the other side is one system call here. */
+START_TEST(what_one_dispatch_writes_leaves_with_one_call)
+{
+    struct probe p;
+    vetch_transport *t;
+    char answer[64];
+    int fds[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX,
+                                SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                                0, fds),
+                     0);
+    np_init(&p);
+    t = np_adopt(fds[0]);
+    ck_assert_int_eq(vetch_transport_attach(t, &p.protocol), 0);
+    vt_run_ready();
+    for (int i = 0; i < 16; i++)
+        np_write_all(t, "ab");
+    ck_assert_int_eq(vetch_transport_write_owned(t, "owned", 5, NULL, NULL), 0);
+    np_write_all(t, "cd");
+    ck_assert_int_lt(recv(fds[1], answer, sizeof(answer), 0), 0);
+    vt_run_ready();
+    ck_assert_int_eq(recv(fds[1], answer, sizeof(answer), 0), 39);
+    vetch_transport_abort(t);
+    vetch_transport_unref(t);
+    vt_run_ready();
+    close(fds[1]);
+}
+END_TEST
+
+/* ---- debugging ---- */
+
+static void
+hold_2_ms(struct probe *p, char event)
+{
+    uint64_t until = vetch__clock_fresh(vt_reactor) + 2000000;
+
+    (void)p;
+    (void)event;
+    while (vetch__clock_fresh(vt_reactor) < until)
+        continue;
+}
+
+static int
+count_lines(const char *lines, const char *with)
+{
+    int n = 0;
+
+    while ((lines = strstr(lines, with)) != NULL) {
+        lines++;
+        n++;
+    }
+    return n;
+}
+
+START_TEST(a_callback_that_holds_the_loop_is_named)
+{
+    char *data = np_pattern(400000);
+    vetch_transport *pair[2];
+    struct probe ends[2];
+
+    vetch_reactor_set_debug(vt_reactor, true);
+    vetch_reactor_set_slow_limit(vt_reactor, 0.001);
+    np_pair(KIND, pair);
+    for (int i = 0; i < 2; i++) {
+        np_init(&ends[i]);
+        ends[i].act = i == 0 ? hold_2_ms : NULL;
+        ck_assert_int_eq(vetch_transport_attach(pair[i], &ends[i].protocol), 0);
+    }
+    vt_run_ready();
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    vetch_transport_pause(pair[1]);
+    vetch_transport_write(pair[0], data, 400000);
+    vetch_transport_write(pair[0], data, 400000);
+    np_until(np_has(&ends[0], NP_PAUSED));
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    vetch_transport_resume(pair[1]);
+    np_until(np_has(&ends[0], NP_RESUMED));
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    np_write_all(pair[1], "x");
+    np_until(ends[0].n_data == 1);
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 1);
+    vetch_transport_unref(pair[0]);
+    vetch_transport_close(pair[1]);
+    vetch_transport_unref(pair[1]);
+    np_until(np_has(&ends[0], NP_LOST));
+    ck_assert_int_ge(count_lines(vt_log_take(), "slow callback: "), 2);
+    np_finish(ends);
+    free(data);
+}
+END_TEST
+
+/* ---- out of memory ---- */
+
+static enum np_kind swept;
+
+static void
+live_and_die(bool unharmed)
+{
+    struct probe ends[2];
+    vetch_transport *pair[2];
+    char *data = np_pattern(60000);
+    int freed = 0, attached = 0, queued = 0;
+
+    np_pair(swept, pair);
+    for (int i = 0; i < 2; i++) {
+        np_init(&ends[i]);
+        ends[i].keep = 10;
+        if (pair[i] != NULL &&
+            vetch_transport_attach(pair[i], &ends[i].protocol) == 0)
+            attached++;
+        vetch_transport_unref(pair[i]);
+    }
+    vt_run_ready();
+    if (ends[0].t != NULL && vetch_transport_write(ends[0].t, data, 60000) == 0)
+        queued++;
+    if (ends[0].t != NULL && vetch_transport_write_owned(ends[0].t, data, 60000,
+                                                         vt_count, &freed) == 0)
+        queued++;
+    if (ends[1].t != NULL)
+        vetch_transport_set_input_limit(ends[1].t, 100);
+    vt_run_ready();
+    if (ends[0].t != NULL)
+        vetch_transport_close(ends[0].t);
+    vt_run_ready();
+    if (ends[1].t != NULL)
+        vetch_transport_close(ends[1].t);
+    vt_advance(10);
+    for (int i = 0; i < 2; i++) {
+        if (ends[i].n_trace > 0)
+            ck_assert_str_eq(ends[i].trace + ends[i].n_trace - 2, "lf");
+        np_done(&ends[i]);
+    }
+    ck_assert(freed <= 1);
+    if (unharmed) {
+        ck_assert_int_eq(attached, 2);
+        ck_assert_int_eq(queued, 2);
+        ck_assert_int_eq(freed, 1);
+    }
+    free(data);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+    vt_log_take();
+}
+
+START_TEST(no_failing_allocation_leaks_or_crashes)
+{
+    swept = KIND;
+    vt_sweep_allocations(live_and_die);
+}
+END_TEST
+
+/* ---- the suite ---- */
+
+#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
+
+static void
+add_basics(Suite *s)
+{
+    TCase *tc = vt_reactor_tcase("basics");
+
+    ADD(tc, connected_is_first_and_never_inside_attach);
+    ADD(tc, bytes_arrive_in_order);
+    ADD(tc, both_directions_work_at_once);
+    ADD(tc, what_was_written_before_attach_arrives);
+    ADD(tc, what_is_left_comes_again_with_more);
+    ADD(tc, what_was_left_at_a_pause_comes_again_at_the_resume);
+    ADD(tc, pieces_of_all_kinds_keep_their_order);
+    ADD(tc, a_file_shorter_than_promised_ends_the_connection);
+    ADD(tc, empty_writes_are_fine);
+    ADD(tc, names_are_endpoints);
+    ADD(tc, an_idle_connection_holds_no_buffer);
+    tcase_add_test(tc, what_one_dispatch_writes_leaves_with_one_call);
+    suite_add_tcase(s, tc);
+}
+
+static void
+add_debugging(Suite *s)
+{
+    TCase *tc = vt_real_reactor_tcase("debugging");
+
+    ADD(tc, a_callback_that_holds_the_loop_is_named);
+    suite_add_tcase(s, tc);
+}
+
+static void
+add_errors(Suite *s)
+{
+    TCase *tc = vt_reactor_tcase("errors");
+
+    ADD(tc, no_failing_allocation_leaks_or_crashes);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+}
+
+int
+main(void)
+{
+    Suite *s = suite_create("transport");
+
+    add_basics(s);
+    add_debugging(s);
+    add_errors(s);
+    return vt_main(s);
+}

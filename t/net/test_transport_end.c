@@ -1,0 +1,327 @@
+/* How connections end, in one direction or in both: over TCP, over a Unix
+ * socket and over the pair in memory (the loop variable of a test is the kind).
+ */
+
+#include "support/net_probe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/transport-private.h"
+
+#define KIND ((enum np_kind)_i)
+
+/* libuv #3034, node #32487: the peer's end is not the connection's. */
+START_TEST(half_closed_still_writes)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[1].stay_open = true;
+    np_write_all(ends[0].t, "question");
+    ck_assert_int_eq(vetch_transport_end(ends[0].t), 0);
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, "x", 1), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert_int_eq(vetch_transport_end(ends[0].t), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    np_until(np_has(&ends[1], NP_ENDED));
+    ck_assert_str_eq(ends[1].trace, "cre");
+    np_assert_data(&ends[1], "question");
+    np_write_all(ends[1].t, "answer");
+    np_until(ends[0].n_data == 6);
+    ck_assert_str_eq(ends[0].trace, "cr");
+    ck_assert_int_eq(vetch_transport_end(ends[1].t), 0);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert_str_eq(ends[0].trace, "crelf");
+    ck_assert_str_eq(ends[1].trace, "crelf");
+    ck_assert_int_eq(ends[0].lost_code, 0);
+    ck_assert_int_eq(ends[1].lost_code, 0);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(the_peers_end_closes_by_default_after_flushing)
+{
+    struct probe ends[2];
+    char *data = np_pattern(200000);
+
+    np_connect(KIND, ends);
+    ends[1].stay_open = false;
+    ends[0].stay_open = true;
+    ck_assert_int_eq(vetch_transport_write(ends[1].t, data, 200000), 0);
+    ck_assert_int_eq(vetch_transport_end(ends[0].t), 0);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert_uint_eq(ends[0].n_data, 200000);
+    ck_assert_int_eq(memcmp(ends[0].data, data, 200000), 0);
+    ck_assert_str_eq(ends[1].trace + ends[1].n_trace - 3, "elf");
+    ck_assert_int_eq(ends[0].lost_code, 0);
+    ck_assert_int_eq(ends[1].lost_code, 0);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+/* libuv #3449: a reset looked like a clean end of the stream. A Unix socket
+ * knows no reset; it reports one only if bytes were not read. */
+START_TEST(reset_is_not_the_end_of_the_stream)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    vetch_transport_pause(ends[0].t);
+    np_write_all(ends[1].t, "never read");
+    vt_run_ready();
+    vetch_transport_abort(ends[0].t);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert_int_eq(ends[0].lost_code, ECONNABORTED);
+    ck_assert_int_eq(ends[1].lost_code, ECONNRESET);
+    ck_assert(!np_has(&ends[1], NP_ENDED));
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(reset_without_anything_unread_is_seen_too)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    vetch_transport_abort(ends[0].t);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    if (KIND == NP_UNIX) {
+        ck_assert_str_eq(ends[1].trace, "celf");
+        ck_assert_int_eq(ends[1].lost_code, 0);
+    } else {
+        ck_assert_str_eq(ends[1].trace, "clf");
+        ck_assert_int_eq(ends[1].lost_code, ECONNRESET);
+        ck_assert_ptr_nonnull(strstr(ends[1].lost_text, "read from "));
+    }
+    np_finish(ends);
+}
+END_TEST
+
+/* node #36180: data sent before the shutdown was lost. */
+START_TEST(everything_is_received_before_the_end)
+{
+    struct probe ends[2];
+    char *data = np_pattern(1000000);
+
+    np_connect(KIND, ends);
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 1000000), 0);
+    vetch_transport_close(ends[0].t);
+    np_until(np_has(&ends[1], NP_FREED));
+    ck_assert_str_eq(ends[1].trace, "crelf");
+    ck_assert_uint_eq(ends[1].n_data, 1000000);
+    ck_assert_int_eq(memcmp(ends[1].data, data, 1000000), 0);
+    ck_assert_int_eq(ends[0].lost_code, 0);
+    ck_assert_str_eq(ends[0].trace, "clf");
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+/* libevent #321, node #9085: closing with unread input resets the connection,
+ * and the peer loses the answer. */
+START_TEST(close_with_unread_input_is_no_reset)
+{
+    struct probe ends[2];
+    char *data = np_pattern(100000);
+
+    np_connect(KIND, ends);
+    vetch_transport_pause(ends[0].t);
+    ck_assert_int_eq(vetch_transport_write(ends[1].t, data, 100000), 0);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 100000), 0);
+    vetch_transport_close(ends[0].t);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert_uint_eq(ends[0].n_data, 0);
+    ck_assert_uint_eq(ends[1].n_data, 100000);
+    ck_assert_int_eq(memcmp(ends[1].data, data, 100000), 0);
+    ck_assert_int_eq(ends[0].lost_code, 0);
+    ck_assert_int_eq(ends[1].lost_code, 0);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+static void
+write_on(struct probe *p, char event)
+{
+    static char junk[65536];
+
+    if (event == NP_RESUMED || event == NP_ENDED)
+        for (int i = 0; i < 5; i++)
+            (void)!vetch_transport_write(p->t, junk, sizeof(junk));
+}
+
+START_TEST(lingering_is_bounded_in_bytes)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[1].stay_open = true;
+    ends[1].act = write_on;
+    write_on(&ends[1], NP_RESUMED);
+    vetch_transport_close(ends[0].t);
+    np_until(np_has(&ends[0], NP_FREED));
+    while (!np_has(&ends[1], NP_FREED)) { /* only writing tells it now */
+        write_on(&ends[1], NP_RESUMED);
+        vt_run_ready();
+    }
+    ck_assert_int_eq(ends[0].lost_code, 0);
+    ck_assert_int_ne(ends[1].lost_code, 0);
+    ck_assert_uint_eq(ends[0].n_data, 0);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(lingering_is_bounded_in_time)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[1].stay_open = true;
+    vetch_transport_close(ends[0].t);
+    np_until(np_has(&ends[1], NP_ENDED));
+    vt_advance(1.99);
+    ck_assert_str_eq(ends[0].trace, "c");
+    vt_advance(0.01);
+    ck_assert_str_eq(ends[0].trace, "clf");
+    ck_assert_int_eq(ends[0].lost_code, 0);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(close_gives_up_after_its_deadline)
+{
+    struct probe ends[2];
+    int freed = 0;
+    char *data = np_pattern(2000000);
+
+    np_connect(KIND, ends);
+    vetch_transport_pause(ends[1].t);
+    ck_assert_int_eq(
+        vetch_transport_write_owned(ends[0].t, data, 2000000, vt_count, &freed),
+        0);
+    vetch_transport_close(ends[0].t);
+    vt_advance(4.99);
+    ck_assert_str_eq(ends[0].trace, "c");
+    vt_advance(0.01);
+    ck_assert_str_eq(ends[0].trace, "clf");
+    ck_assert_int_eq(ends[0].lost_code, VETCH_ETIMEDOUT);
+    ck_assert_int_eq(freed, 1);
+    vetch_transport_resume(ends[1].t);
+    np_until(np_has(&ends[1], NP_FREED));
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(the_deadline_of_close_can_be_set)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[1].stay_open = true;
+    ck_assert_int_eq(vetch_transport_set_close_timeout(ends[0].t, 0.5), 0);
+    vetch_transport_close(ends[0].t);
+    np_until(np_has(&ends[1], NP_ENDED));
+    vt_advance(0.5);
+    ck_assert_str_eq(ends[0].trace, "clf");
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(nothing_is_received_after_close)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    vetch_transport_close(ends[0].t);
+    np_write_all(ends[1].t, "too late");
+    np_until(np_has(&ends[0], NP_FREED));
+    ck_assert_str_eq(ends[0].trace, "clf");
+    ck_assert_uint_eq(ends[0].n_calls, 0);
+    np_finish(ends);
+}
+END_TEST
+
+/* The answer that a server sends before it resets is read first. */
+START_TEST(the_answer_is_read_although_writing_failed)
+{
+    struct probe p;
+    vetch_transport *t;
+    char junk[1000] = { 0 };
+    int fds[2];
+
+    np_tcp_fds(fds);
+    np_init(&p);
+    t = np_adopt(fds[0]);
+    ck_assert_int_eq(vetch_transport_attach(t, &p.protocol), 0);
+    vetch_transport_unref(t);
+    vt_run_ready();
+    np_write_all(t, "a body that nobody reads");
+    vt_run_ready();
+    ck_assert_int_eq(send(fds[1], "413", 3, 0), 3);
+    close(fds[1]); /* with unread input: a reset */
+    ck_assert_int_eq(vetch_transport_write(t, junk, sizeof(junk)), 0);
+    np_until(np_has(&p, NP_FREED));
+    np_assert_data(&p, "413");
+    ck_assert_str_eq(p.trace, "crlf");
+    ck_assert_int_ne(p.lost_code, 0);
+    np_done(&p);
+}
+END_TEST
+
+/* libuv #45 #1013 #3044, joyent/libuv #1244 #1535: SIGPIPE, also where the
+ * program wants it to kill. (LESSONS 11) */
+START_TEST(a_broken_connection_raises_no_sigpipe)
+{
+    struct probe p;
+    vetch_transport *t;
+    int fds[2];
+
+    signal(SIGPIPE, SIG_DFL);
+    ck_assert_int_eq(
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+        0);
+    np_init(&p);
+    t = np_adopt(fds[0]);
+    ck_assert_int_eq(vetch_transport_attach(t, &p.protocol), 0);
+    vetch_transport_unref(t);
+    vt_run_ready();
+    close(fds[1]);
+    np_write_all(t, "to nobody");
+    np_until(np_has(&p, NP_FREED));
+    ck_assert_int_eq(p.lost_code, EPIPE);
+    np_done(&p);
+}
+END_TEST
+
+#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
+
+int
+main(void)
+{
+    Suite *s = suite_create("transport_end");
+    TCase *tc = vt_reactor_tcase("ends");
+
+    ADD(tc, half_closed_still_writes);
+    ADD(tc, the_peers_end_closes_by_default_after_flushing);
+    ADD(tc, reset_is_not_the_end_of_the_stream);
+    ADD(tc, reset_without_anything_unread_is_seen_too);
+    ADD(tc, everything_is_received_before_the_end);
+    ADD(tc, close_with_unread_input_is_no_reset);
+    ADD(tc, lingering_is_bounded_in_bytes);
+    ADD(tc, lingering_is_bounded_in_time);
+    ADD(tc, close_gives_up_after_its_deadline);
+    ADD(tc, the_deadline_of_close_can_be_set);
+    ADD(tc, nothing_is_received_after_close);
+    tcase_add_test(tc, the_answer_is_read_although_writing_failed);
+    tcase_add_test(tc, a_broken_connection_raises_no_sigpipe);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,337 @@
+/* What callbacks may do to their connections, and references to them: over TCP,
+ * over a Unix socket and over the pair in memory (the loop variable of a test
+ * is the kind). */
+
+#include "support/net_probe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/transport-private.h"
+
+#define KIND ((enum np_kind)_i)
+
+enum action {
+    DO_ABORT,
+    DO_CLOSE,
+    DO_END,
+    DO_UNREF,
+    DO_PAUSE_AND_RESUME,
+    DO_WRITE,
+    DO_ALL,
+    ACTIONS
+};
+
+static const char events[] = { NP_CONNECTED, NP_RECEIVED, NP_ENDED, NP_PAUSED,
+                               NP_RESUMED,   NP_LOST,     NP_FREED };
+
+struct plan {
+    char event;
+    enum action action;
+    vetch_transport *held; /* a reference to be dropped */
+    int done;
+};
+
+static void
+carry_out(struct probe *p, char event)
+{
+    struct plan *plan = p->arg;
+    vetch_transport *t = plan->held;
+
+    if (event != plan->event || plan->done++ > 0)
+        return;
+    if (plan->action == DO_END || plan->action == DO_ALL)
+        (void)!vetch_transport_end(t);
+    if (plan->action == DO_PAUSE_AND_RESUME || plan->action == DO_ALL) {
+        vetch_transport_pause(t);
+        vetch_transport_resume(t);
+    }
+    if (plan->action == DO_WRITE || plan->action == DO_ALL)
+        (void)!vetch_transport_write(t, "from inside", 11);
+    if (plan->action == DO_CLOSE || plan->action == DO_ALL)
+        vetch_transport_close(t);
+    if (plan->action == DO_ABORT || plan->action == DO_ALL)
+        vetch_transport_abort(t);
+    if (plan->action == DO_UNREF || plan->action == DO_ALL)
+        plan->held = vetch_transport_unref(t);
+}
+
+/* Lead a connection through every event there is. */
+static void
+exercise(struct probe ends[2], const char *data)
+{
+    if (ends[0].t != NULL) /* write_paused, unless the plan was at work */
+        (void)!vetch_transport_write(ends[0].t, data, 400000);
+    if (ends[1].t != NULL)
+        (void)!vetch_transport_write(ends[1].t, data, 1000);
+    vt_run_ready();
+    if (ends[1].t != NULL)
+        vetch_transport_resume(ends[1].t);
+    while (!(np_has(&ends[0], NP_RESUMED) || np_has(&ends[0], NP_LOST) ||
+             ends[0].t->out != VETCH__OUT_OPEN || ends[1].t == NULL))
+        np_turn();
+    if (ends[1].t != NULL)
+        vetch_transport_close(ends[1].t);
+    if (ends[0].t != NULL && np_has(&ends[0], NP_ENDED))
+        vetch_transport_close(ends[0].t);
+}
+
+/* libuv #2172 #2544, libhv #496, libevent #997 #1289 #1808, curl #3537 #5354:
+ * whatever a callback does to its own connection is fine, and the order of
+ * events holds. */
+START_TEST(anything_may_be_done_in_any_callback)
+{
+    char *data = np_pattern(400000);
+
+    for (size_t e = 0; e < sizeof(events); e++) {
+        for (int a = 0; a < ACTIONS; a++) {
+            struct plan plan = { events[e], (enum action)a, NULL, 0 };
+            vetch_transport *pair[2];
+            struct probe ends[2];
+
+            np_pair(KIND, pair);
+            np_init(&ends[0]);
+            np_init(&ends[1]);
+            ends[0].act = carry_out;
+            ends[0].arg = &plan;
+            plan.held = vetch_transport_ref(pair[0]);
+            vetch_transport_pause(pair[1]);
+            for (int i = 0; i < 2; i++) {
+                ck_assert_int_eq(
+                    vetch_transport_attach(pair[i], &ends[i].protocol), 0);
+                vetch_transport_unref(pair[i]);
+            }
+            vt_run_ready();
+            exercise(ends, data);
+            vt_run_ready();
+            if (ends[0].t != NULL)
+                vetch_transport_close(ends[0].t);
+            np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+            ck_assert_int_eq(ends[0].trace[0], NP_CONNECTED);
+            ck_assert_str_eq(ends[0].trace + ends[0].n_trace - 2, "lf");
+            plan.held = vetch_transport_unref(plan.held);
+            np_done(&ends[0]);
+            np_done(&ends[1]);
+            ck_assert_uint_eq(vt_live_objects(), 0);
+        }
+    }
+    free(data);
+}
+END_TEST
+
+START_TEST(closing_and_aborting_again_changes_nothing)
+{
+    struct probe ends[2];
+    vetch_transport *t;
+
+    np_connect(KIND, ends);
+    t = vetch_transport_ref(ends[0].t);
+    vetch_transport_close(t);
+    vetch_transport_close(t);
+    vetch_transport_abort(t);
+    vetch_transport_abort(t);
+    vetch_transport_close(t);
+    np_until(np_has(&ends[0], NP_FREED));
+    ck_assert_str_eq(ends[0].trace, "clf");
+    vetch_transport_close(t);
+    vetch_transport_abort(t);
+    vetch_transport_unref(t);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(a_reference_outlives_the_connection)
+{
+    struct probe ends[2];
+    vetch_transport *t;
+
+    np_connect(KIND, ends);
+    t = vetch_transport_ref(ends[0].t);
+    vetch_transport_abort(t);
+    np_until(np_has(&ends[0], NP_FREED));
+    ck_assert_int_eq(vetch_transport_write(t, "x", 1), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert_int_eq(vetch_transport_end(t), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert_int_eq(vetch_transport_attach(t, &ends[0].protocol), -1);
+    ck_assert_int_eq(errno, ENOTCONN);
+    vetch_transport_pause(t);
+    vetch_transport_resume(t);
+    ck_assert_int_eq(vetch_transport_set_input_limit(t, 1), 0);
+    ck_assert_uint_eq(vetch_transport_buffered(t), 0);
+    ck_assert_ptr_nonnull(vetch_transport_peer(t));
+    ck_assert_ptr_nonnull(vetch_transport_local(t));
+    vetch_transport_unref(t);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(dropped_without_a_protocol_it_is_aborted)
+{
+    vetch_transport *pair[2];
+    struct probe p;
+
+    np_pair(KIND, pair);
+    np_init(&p);
+    ck_assert_int_eq(vetch_transport_attach(pair[0], &p.protocol), 0);
+    vetch_transport_unref(pair[0]);
+    vt_run_ready();
+    np_write_all(pair[1], "dropped as well");
+    vetch_unref(pair[1]);
+    np_until(np_has(&p, NP_FREED));
+    if (KIND != NP_UNIX)
+        ck_assert_int_eq(p.lost_code, ECONNRESET);
+    np_done(&p);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(closed_without_a_protocol_it_still_flushes)
+{
+    vetch_transport *pair[2];
+    struct probe p;
+
+    np_pair(KIND, pair);
+    np_init(&p);
+    ck_assert_int_eq(vetch_transport_attach(pair[0], &p.protocol), 0);
+    vetch_transport_unref(pair[0]);
+    np_write_all(pair[1], "last words");
+    vetch_transport_close(pair[1]);
+    vetch_transport_unref(pair[1]);
+    np_until(np_has(&p, NP_FREED));
+    np_assert_data(&p, "last words");
+    ck_assert_int_eq(p.lost_code, 0);
+    np_done(&p);
+    vt_run_ready();
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(a_transport_has_one_protocol)
+{
+    struct probe ends[2], other;
+
+    np_connect(KIND, ends);
+    np_init(&other);
+    ck_assert_int_eq(vetch_transport_attach(ends[0].t, &other.protocol), -1);
+    ck_assert_int_eq(errno, EBUSY);
+    np_finish(ends);
+    ck_assert_str_eq(other.trace, "");
+}
+END_TEST
+
+START_TEST(every_function_of_a_class_may_be_missing)
+{
+    static const vetch_protocol_class nothing = { .size = sizeof(nothing) };
+    vetch_protocol p = { &nothing };
+    vetch_transport *pair[2];
+    struct probe probe;
+
+    np_pair(KIND, pair);
+    np_init(&probe);
+    ck_assert_int_eq(vetch_transport_attach(pair[0], &probe.protocol), 0);
+    ck_assert_int_eq(vetch_transport_attach(pair[1], &p), 0);
+    vetch_transport_unref(pair[0]);
+    vetch_transport_unref(pair[1]);
+    np_write_all(pair[0], "nobody listens");
+    vt_run_ready();
+    vetch_transport_close(pair[0]);
+    np_until(np_has(&probe, NP_FREED));
+    ck_assert_int_eq(probe.lost_code, 0);
+    np_done(&probe);
+    vt_run_ready();
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+/* libuv #3266, libhv #754: what is open when the loop goes. */
+START_TEST(the_end_of_the_reactor_ends_connections)
+{
+    struct probe ends[2];
+    vetch_transport *held[2], *unattached[2];
+    char *data = np_pattern(1000);
+    int freed = 0;
+
+    np_connect(KIND, ends);
+    np_pair(KIND, unattached);
+    vetch_transport_pause(ends[1].t);
+    ck_assert_int_eq(
+        vetch_transport_write_owned(ends[0].t, data, 1000, vt_count, &freed),
+        0);
+    vetch_transport_close(ends[0].t);
+    for (int i = 0; i < 2; i++)
+        held[i] = vetch_transport_ref(ends[i].t);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(ends[i].trace + ends[i].n_trace - 2, "lf");
+        ck_assert_int_ne(ends[i].lost_code, 0);
+        ck_assert_int_eq(vetch_transport_write(held[i], "x", 1), -1);
+        vetch_transport_abort(held[i]);
+        vetch_transport_unref(held[i]);
+        ck_assert_int_eq(vetch_transport_write(unattached[i], "x", 1), -1);
+        vetch_transport_unref(unattached[i]);
+        np_done(&ends[i]);
+    }
+    ck_assert_int_eq(freed, 1);
+    free(data);
+}
+END_TEST
+
+START_TEST(a_pair_needs_a_reactor)
+{
+    vetch_transport *pair[2];
+
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(vetch_transport_pair(pair), -1);
+    ck_assert_int_eq(errno, EPERM);
+}
+END_TEST
+
+/* Two ends that answer each other without end leave room for the rest. */
+static void
+answer(struct probe *p, char event)
+{
+    if (event == NP_RECEIVED && p->n_data < 2000000)
+        (void)!vetch_transport_write(p->t, "x", 1);
+}
+
+START_TEST(a_chatty_pair_does_not_starve_the_loop)
+{
+    struct probe ends[2];
+    int fired = 0;
+
+    np_connect(NP_MEMORY, ends);
+    ends[0].act = ends[1].act = answer;
+    np_write_all(ends[0].t, "x");
+    np_turn();
+    ck_assert_int_eq(vetch_call_soon(vt_count, &fired), 0);
+    np_turn();
+    np_turn();
+    ck_assert_int_eq(fired, 1);
+    ck_assert_uint_lt(ends[0].n_data, 2000000);
+    np_finish(ends);
+}
+END_TEST
+
+#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
+
+int
+main(void)
+{
+    Suite *s = suite_create("transport_lifetime");
+    TCase *tc = vt_reactor_tcase("lifetime");
+
+    ADD(tc, anything_may_be_done_in_any_callback);
+    ADD(tc, closing_and_aborting_again_changes_nothing);
+    ADD(tc, a_reference_outlives_the_connection);
+    ADD(tc, dropped_without_a_protocol_it_is_aborted);
+    ADD(tc, closed_without_a_protocol_it_still_flushes);
+    ADD(tc, a_transport_has_one_protocol);
+    ADD(tc, every_function_of_a_class_may_be_missing);
+    ADD(tc, the_end_of_the_reactor_ends_connections);
+    tcase_add_test(tc, a_pair_needs_a_reactor);
+    tcase_add_test(tc, a_chatty_pair_does_not_starve_the_loop);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}

@@ -1,0 +1,220 @@
+/* What waits to be written or read is bounded: over TCP, over a Unix socket and
+ * over the pair in memory (the loop variable of a test is the kind). */
+
+#include "support/net_probe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "net/transport-private.h"
+
+#define KIND ((enum np_kind)_i)
+
+static void
+pause_when_received(struct probe *p, char event)
+{
+    if (event == NP_RECEIVED)
+        vetch_transport_pause(p->t);
+}
+
+/* libuv #1169, help #29; libevent #694 #1211 #1350 #1466; mongoose #2574 #3077;
+ * cpython #74116 #116279; node help #2350: writing faster than the peer reads.
+ * (LESSONS 4) With the pair in memory nothing but the queue holds bytes, so the
+ * marks show exactly. */
+START_TEST(paused_above_the_high_mark_resumed_at_the_low_one)
+{
+    struct probe ends[2];
+    char *data = np_pattern(1000);
+
+    np_connect(NP_MEMORY, ends);
+    ck_assert_int_eq(vetch_transport_set_write_marks(ends[0].t, 10, 100, 1000),
+                     0);
+    vetch_transport_pause(ends[1].t);
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 100), 0);
+    vt_run_ready();
+    ck_assert_str_eq(ends[0].trace, "c");
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 1), 0);
+    ck_assert_str_eq(ends[0].trace, "c");
+    vt_run_ready();
+    ck_assert_str_eq(ends[0].trace, "cp");
+    ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 101);
+    vetch_transport_resume(ends[1].t);
+    vt_run_ready();
+    ck_assert_str_eq(ends[0].trace, "cpu");
+    ck_assert_uint_eq(ends[1].n_data, 101);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+/* A pull takes 64 KiB: what is left then is the low mark, or one more. */
+START_TEST(the_low_mark_is_exact)
+{
+    for (size_t above = 0; above < 2; above++) {
+        struct probe ends[2];
+        char *data = np_pattern(65536 + 100 + above);
+
+        np_connect(NP_MEMORY, ends);
+        ck_assert_int_eq(
+            vetch_transport_set_write_marks(ends[0].t, 100, 1000, 100000), 0);
+        vetch_transport_pause(ends[1].t);
+        ck_assert_int_eq(
+            vetch_transport_write(ends[0].t, data, 65536 + 100 + above), 0);
+        vt_run_ready();
+        ck_assert_str_eq(ends[0].trace, "cp");
+        ends[1].act = pause_when_received;
+        vetch_transport_resume(ends[1].t);
+        vt_run_ready();
+        ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 100 + above);
+        ck_assert_str_eq(ends[0].trace, above == 0 ? "cpu" : "cp");
+        ends[1].act = NULL;
+        vetch_transport_resume(ends[1].t);
+        vt_run_ready();
+        ck_assert_str_eq(ends[0].trace, "cpu");
+        free(data);
+        np_finish(ends);
+    }
+}
+END_TEST
+
+START_TEST(a_slow_reader_pauses_and_resumes_the_writer)
+{
+    struct probe ends[2];
+    size_t written = 0;
+    char *data = np_pattern(100000);
+
+    np_connect(KIND, ends);
+    vetch_transport_pause(ends[1].t);
+    while (!np_has(&ends[0], NP_PAUSED)) {
+        ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 100000), 0);
+        written += 100000;
+        vt_run_ready();
+    }
+    vetch_transport_resume(ends[1].t);
+    np_until(ends[1].n_data == written);
+    np_until(np_has(&ends[0], NP_RESUMED));
+    ck_assert_str_eq(ends[0].trace, "cpu");
+    for (size_t i = 0; i < written; i += 100000)
+        ck_assert_int_eq(memcmp(ends[1].data + i, data, 100000), 0);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(the_hard_cap_refuses_and_queues_nothing)
+{
+    struct probe ends[2];
+    char *data = np_pattern(1001);
+    struct iovec iov[2] = { { data, 500 }, { data, 501 } };
+    size_t written = 0, buffered;
+
+    np_connect(KIND, ends);
+    ck_assert_int_eq(vetch_transport_set_write_marks(ends[0].t, 0, 1000, 1000),
+                     0);
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 1001), -1);
+    ck_assert_int_eq(errno, ENOBUFS);
+    ck_assert_int_eq(vetch_transport_writev(ends[0].t, iov, 2), -1);
+    ck_assert_int_eq(errno, ENOBUFS);
+    ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 0);
+    vetch_transport_pause(ends[1].t);
+    while (vetch_transport_write(ends[0].t, data, 7) == 0) {
+        written += 7;
+        if (written % 700 == 0)
+            vt_run_ready();
+    }
+    ck_assert_int_eq(errno, ENOBUFS);
+    buffered = vetch_transport_buffered(ends[0].t);
+    ck_assert_uint_gt(buffered, 993);
+    ck_assert_uint_le(buffered, 1000);
+    ck_assert_int_eq(
+        vetch_transport_write_owned(ends[0].t, data, 7, free, data), -1);
+    vetch_transport_resume(ends[1].t);
+    np_until(ends[1].n_data == written);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(marks_have_to_be_in_order)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ck_assert_int_eq(vetch_transport_set_write_marks(ends[0].t, 2, 1, 3), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_int_eq(vetch_transport_set_write_marks(ends[0].t, 1, 3, 2), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_int_eq(vetch_transport_set_close_timeout(ends[0].t, -1), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    np_finish(ends);
+}
+END_TEST
+
+START_TEST(input_that_nobody_consumes_is_bounded)
+{
+    struct probe ends[2];
+    char *data = np_pattern(200000);
+
+    np_connect(KIND, ends);
+    ends[1].keep = SIZE_MAX;
+    ck_assert_int_eq(vetch_transport_set_input_limit(ends[1].t, 100000), 0);
+    ck_assert_int_eq(vetch_transport_write(ends[0].t, data, 200000), 0);
+    np_until(np_has(&ends[1], NP_FREED));
+    ck_assert_int_eq(ends[1].lost_code, VETCH_ETOOLARGE);
+    ck_assert_uint_gt(ends[1].n_left, 100000);
+    ck_assert_uint_le(ends[1].n_left, 100000 + 65536);
+    np_until(np_has(&ends[0], NP_FREED));
+    ck_assert_int_ne(ends[0].lost_code, 0);
+    free(data);
+    np_finish(ends);
+}
+END_TEST
+
+/* libevent #891: a reader paused while bytes wait must not spin. */
+START_TEST(a_paused_reader_uses_no_cpu)
+{
+    struct probe ends[2];
+    struct rusage before, after;
+    vetch_error *error;
+    long used;
+
+    np_connect(KIND, ends);
+    vetch_transport_pause(ends[1].t);
+    np_write_all(ends[0].t, "waiting");
+    getrusage(RUSAGE_SELF, &before);
+    vetch_run(vetch_sleep(0.3), &error);
+    getrusage(RUSAGE_SELF, &after);
+    used = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 +
+           after.ru_utime.tv_usec - before.ru_utime.tv_usec +
+           (after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+           after.ru_stime.tv_usec - before.ru_stime.tv_usec;
+    ck_assert_int_lt(used, 30000);
+    ck_assert_uint_eq(ends[1].n_data, 0);
+    vetch_transport_resume(ends[1].t);
+    np_until(ends[1].n_data == 7);
+    np_finish(ends);
+}
+END_TEST
+
+#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
+
+int
+main(void)
+{
+    Suite *s = suite_create("transport_marks");
+    TCase *tc = vt_reactor_tcase("limits");
+    TCase *cpu = vt_real_reactor_tcase("cpu");
+
+    tcase_add_test(tc, paused_above_the_high_mark_resumed_at_the_low_one);
+    tcase_add_test(tc, the_low_mark_is_exact);
+    ADD(tc, a_slow_reader_pauses_and_resumes_the_writer);
+    ADD(tc, the_hard_cap_refuses_and_queues_nothing);
+    ADD(tc, marks_have_to_be_in_order);
+    ADD(tc, input_that_nobody_consumes_is_bounded);
+    ADD(cpu, a_paused_reader_uses_no_cpu);
+    suite_add_tcase(s, tc);
+    suite_add_tcase(s, cpu);
+    return vt_main(s);
+}

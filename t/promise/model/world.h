@@ -1,0 +1,140 @@
+/* The world in which the randomised test of promises lives: what it has begun,
+ * what it holds, and what it knows of values and contexts. The test is in
+ * test_promise_model.c, the model in promise_model.h. */
+#ifndef T_PROMISE_WORLD_H
+#define T_PROMISE_WORLD_H
+
+#include "promise/model/model.h"
+
+enum {
+    MAX_CHAINS = 3000,
+    MAX_VALUES = 6000,
+    SLOTS = 2,
+    ROOM = 2,    /* in the queue */
+    TICKS = 512, /* per second: exact in a double and in nanoseconds */
+    CTX_ALIVE = 0x600dc0de,
+    CTX_POISON = 0x0badc0de
+};
+
+struct value {
+    enum { UNUSED, ALIVE, FREED } state;
+};
+
+/* A promise that has to be consumed, and its node. */
+struct cursor {
+    vetch_promise *p;
+    struct model_node *n;
+};
+
+/* Who waits, in order; those that are done have left. */
+struct waiting_line {
+    struct model_node *nodes[MODEL_NODES];
+    size_t first, n;
+};
+
+struct world {
+    uint64_t random;
+    struct model_chain chains[MAX_CHAINS];
+    struct value values[MAX_VALUES];
+    struct model_node *ops[MODEL_NODES];  /* whose deferred we have */
+    struct model_node *held[MODEL_NODES]; /* whose promise we have */
+    size_t n_chains, n_values, n_ops, n_held;
+    struct model_node *tasks[MODEL_NODES];
+    struct model_node *scopes[MODEL_NODES];
+    size_t n_tasks, n_scopes;
+    vetch_semaphore *semaphore;
+    struct waiting_line acquirers;
+    vetch_queue *queue;
+    struct waiting_line getters, putters;
+    void *items[ROOM];
+    size_t n_items;
+    vetch_event *event;
+    struct waiting_line sleepers; /* of the event */
+    uint64_t now;                 /* in ticks */
+    unsigned depth, reports;
+    bool over; /* the reactor has ended */
+};
+extern struct world world;
+
+/* ---- chance ---- */
+
+unsigned pw_below(unsigned n);
+bool pw_chance(unsigned percent);
+/* The graph is as large as it may become. */
+bool pw_is_full(void);
+
+/* ---- values, errors, chains ---- */
+
+struct value *pw_value_new(void);
+void pw_value_free(void *value);
+bool pw_is_ours(const void *value);
+void pw_check_alive(const void *value);
+int pw_random_code(void);
+vetch_error *pw_error_of(int code);
+
+struct model_chain *pw_chain_new(struct model_chain *parent);
+void pw_check_ctx(const struct model_chain *chain);
+/* What a chain started for itself alone has ended with it. */
+void pw_check_stopped(const struct model_chain *chain);
+
+/* ---- promises that are held, and operations ---- */
+
+/* Keep the promise of `c`. A pinned one is kept to the end. */
+void pw_hold(struct cursor c, bool pin);
+void pw_release(size_t i);
+struct model_node *pw_random_held(void);
+
+struct cursor pw_new_op(bool loose);
+void pw_settle_random_op(void);
+
+/* ---- the graph ---- */
+
+/* Links below c, and a finally; part of what `parent` waits for. */
+struct cursor pw_random_chain(struct cursor c, bool loose,
+                              struct model_chain *parent);
+
+/* For the rest of the graph. */
+struct cursor pw_new_ready(bool loose);
+/* A promise that is held, unless `for_whom` would wait for itself; p is NULL if
+ * there is none. */
+struct cursor pw_another(const struct model_node *for_whom);
+void pw_do_something_inside(void);
+
+/* ---- what stands in line: promise_lines.c ---- */
+
+void pw_join(struct waiting_line *line, struct model_node *n);
+/* The first who still waits, or NULL. */
+struct model_node *pw_first(struct waiting_line *line);
+size_t pw_waiting(struct waiting_line *line);
+
+void pw_lines_begin(void);
+void pw_lines_end(void);
+void pw_check_lines(void);
+struct cursor pw_new_acquire(void);
+struct cursor pw_new_put(void);
+struct cursor pw_new_get(void);
+struct cursor pw_new_event_wait(void);
+/* The event changes, or the queue is closed and another takes its place. */
+void pw_turn_event(void);
+void pw_close_queue(void);
+
+/* ---- tasks and scopes: promise_tasks.c ---- */
+
+struct cursor pw_new_task(bool loose);
+vetch_promise *pw_scope_of(struct model_node *g, vetch_promise *const *promises,
+                           size_t n);
+/* One more child for a scope that takes one. */
+void pw_add_to_scope(void);
+void pw_release_scopes(void);
+
+/* From now to a tick. */
+double pw_seconds_until(uint64_t tick);
+
+/* What the test does at random, and its handlers as well. */
+void pw_start_something(void);
+void pw_branch_off(void);
+void pw_cancel_something(void);
+void pw_release_something(void);
+void pw_hold_something(void);
+
+#endif

@@ -1,0 +1,251 @@
+/* Stacks of tasks: guards, bounds, the pool. */
+
+#include "support/harness.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "promise/stack-private.h"
+
+#define STACK_BYTES 65536
+
+static struct vetch__stacks *
+new_stacks(void)
+{
+    struct vetch__stacks *s =
+        vetch__stacks_new(STACK_BYTES, sizeof(struct vetch__stack));
+
+    ck_assert_ptr_nonnull(s);
+    return s;
+}
+
+static struct vetch__stack *
+take(struct vetch__stacks *s)
+{
+    struct vetch__stack *stack = vetch__stack_take(s);
+
+    ck_assert_ptr_nonnull(stack);
+    return stack;
+}
+
+/* ---- guards ---- */
+
+static volatile const char *expected;
+
+static void
+on_fault(int signum, siginfo_t *info, void *ucontext)
+{
+    (void)signum;
+    (void)ucontext;
+    _exit(info->si_addr == (const void *)(uintptr_t)expected ? 0 : 1);
+}
+
+/* Whether touching that is a fault; found out by another process. */
+static bool
+faults(volatile char *at)
+{
+    struct sigaction action = { .sa_flags = SA_SIGINFO };
+    pid_t pid = fork();
+    int status;
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        action.sa_sigaction = on_fault;
+        expected = at;
+        sigaction(SIGSEGV, &action, NULL);
+        *at = *at;
+        _exit(2);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_ne(WEXITSTATUS(status), 1);
+    return WEXITSTATUS(status) == 0;
+}
+
+static void
+look_at_guards(void)
+{
+    struct vetch__stacks *s = new_stacks();
+
+    for (int i = 0; i < 3; i++) {
+        struct vetch__stack *stack = take(s);
+
+        ck_assert(!faults(stack->low));
+        ck_assert(faults(stack->low - 1));
+        ck_assert(faults(stack->low - sysconf(_SC_PAGESIZE)));
+    }
+    vetch__stacks_free(s);
+}
+
+START_TEST(a_guard_is_below_each_stack)
+{
+    look_at_guards();
+}
+END_TEST
+
+START_TEST(a_guard_is_below_each_stack_on_an_old_kernel)
+{
+    vetch__stacks_guard_by_mapping = true;
+    look_at_guards();
+}
+END_TEST
+
+/* ---- bounds ---- */
+
+/* Takes stacks until there are no more; returns how many there were. */
+static size_t
+take_all(struct vetch__stacks *s)
+{
+    size_t n = 0;
+
+    errno = 0;
+    while (vetch__stack_take(s) != NULL)
+        n++;
+    ck_assert_int_eq(errno, EAGAIN);
+    return n;
+}
+
+START_TEST(on_an_old_kernel_stacks_end_before_the_mappings)
+{
+    struct vetch__stacks *s;
+    void *still;
+    size_t n;
+
+    vetch__stacks_guard_by_mapping = true;
+    s = new_stacks();
+    n = take_all(s);
+    ck_assert_uint_gt(n, 1000);
+    /* The rest of the program still has room. */
+    for (int i = 0; i < 1000; i++) {
+        still = mmap(NULL, 4096, i % 2 == 0 ? PROT_READ : PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        ck_assert_ptr_ne(still, MAP_FAILED);
+    }
+    vetch__stacks_free(s);
+    s = new_stacks();
+    ck_assert_uint_eq(take_all(s), n);
+    vetch__stacks_free(s);
+}
+END_TEST
+
+START_TEST(on_an_old_kernel_all_reactors_share_the_bound)
+{
+    struct vetch__stacks *one, *other;
+    struct vetch__stack *stack;
+
+    vetch__stacks_guard_by_mapping = true;
+    one = new_stacks();
+    other = new_stacks();
+    take_all(one);
+    ck_assert_ptr_null(vetch__stack_take(other));
+    ck_assert_int_eq(errno, EAGAIN);
+    vetch__stacks_free(one);
+    stack = take(other);
+    vetch__stack_give(other, stack);
+    vetch__stacks_free(other);
+}
+END_TEST
+
+/* ---- the pool ---- */
+
+START_TEST(the_stack_used_last_is_taken_first)
+{
+    struct vetch__stacks *s = new_stacks();
+    struct vetch__stack *a = take(s), *b = take(s);
+
+    vetch__stack_give(s, a);
+    vetch__stack_give(s, b);
+    ck_assert_ptr_eq(take(s), b);
+    ck_assert_ptr_eq(take(s), a);
+    vetch__stacks_free(s);
+}
+END_TEST
+
+static bool
+is_resident(char *page)
+{
+    unsigned char vec = 0;
+
+    ck_assert_int_eq(mincore(page, 1, &vec), 0);
+    return vec & 1;
+}
+
+START_TEST(free_stacks_beyond_the_cap_give_their_pages_back)
+{
+    enum { N = VETCH__WARM_STACKS + 500 };
+    struct vetch__stacks *s = new_stacks();
+    struct vetch__stack **taken = calloc(N, sizeof(struct vetch__stack *));
+    size_t n_fresh = 0, n_resident = 0;
+
+    ck_assert_ptr_nonnull(taken);
+    for (size_t i = 0; i < N; i++) {
+        taken[i] = take(s);
+        taken[i]->low[0] = 1;
+        taken[i]->fresh = false; /* as its user says */
+    }
+    for (size_t i = 0; i < N; i++)
+        vetch__stack_give(s, taken[i]);
+    for (size_t i = 0; i < N; i++) {
+        n_resident += is_resident(taken[i]->low);
+        n_fresh += taken[i]->fresh;
+    }
+    ck_assert_uint_ge(n_resident, VETCH__WARM_STACKS - 64);
+    ck_assert_uint_le(n_resident, VETCH__WARM_STACKS);
+    ck_assert_uint_eq(n_fresh + n_resident, N);
+    vetch__stacks_free(s);
+    free(taken);
+}
+END_TEST
+
+START_TEST(the_high_water_mark_is_where_the_stack_was_touched)
+{
+    struct vetch__stacks *s = new_stacks();
+    struct vetch__stack *stack = take(s);
+
+    ck_assert_uint_eq(vetch__stack_used(stack), 0);
+    ((char *)stack)[-1000] = 1;
+    ck_assert_uint_eq(vetch__stack_used(stack), 1000);
+    stack->low[0] = 1;
+    ck_assert_uint_gt(vetch__stack_used(stack), STACK_BYTES - 8192);
+    vetch__stacks_free(s);
+}
+END_TEST
+
+static void
+forget_the_kernel(void)
+{
+    vetch__stacks_guard_by_mapping = false;
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("stack");
+    TCase *guards = vt_tcase("guards");
+    TCase *limits = vt_tcase("limits");
+    TCase *pool = vt_tcase("pool");
+
+    tcase_add_checked_fixture(guards, NULL, forget_the_kernel);
+    tcase_add_test(guards, a_guard_is_below_each_stack);
+    tcase_add_test(guards, a_guard_is_below_each_stack_on_an_old_kernel);
+    tcase_add_checked_fixture(limits, NULL, forget_the_kernel);
+    if (!vt_on_valgrind()) { /* which knows 30,000 mappings at most */
+        tcase_add_test(limits, on_an_old_kernel_stacks_end_before_the_mappings);
+        tcase_add_test(limits, on_an_old_kernel_all_reactors_share_the_bound);
+    }
+    tcase_set_timeout(limits, 60);
+    tcase_add_test(pool, the_stack_used_last_is_taken_first);
+    tcase_add_test(pool, free_stacks_beyond_the_cap_give_their_pages_back);
+    tcase_add_test(pool, the_high_water_mark_is_where_the_stack_was_touched);
+    suite_add_tcase(suite, guards);
+    suite_add_tcase(suite, limits);
+    suite_add_tcase(suite, pool);
+    return vt_main(suite);
+}

@@ -1,0 +1,433 @@
+/* sleep and timeout: rule 10 of the contract. */
+
+#include "support/promise_kit.h"
+
+#include <math.h>
+
+/* ---- sleep ---- */
+
+START_TEST(rule_10_sleep_is_never_early)
+{
+    vetch_promise *p = vetch_sleep(1.5);
+
+    vt_advance(1.499);
+    pk_expect_pending(p);
+    vt_advance(0.001);
+    pk_expect_value(p, NULL);
+}
+END_TEST
+
+START_TEST(rule_10_sleepers_wake_in_order)
+{
+    vetch_promise *a = vetch_finally(vetch_sleep(3), pk_note, pk_word("3"));
+    vetch_promise *b = vetch_finally(vetch_sleep(1), pk_note, pk_word("1"));
+    vetch_promise *c = vetch_finally(vetch_sleep(2), pk_note, pk_word("2"));
+    vetch_promise *d = vetch_finally(vetch_sleep(1), pk_note, pk_word("1b"));
+
+    vt_advance(10);
+    pk_expect_trace("1 1b 2 3");
+    pk_expect_value(a, NULL);
+    pk_expect_value(b, NULL);
+    pk_expect_value(c, NULL);
+    pk_expect_value(d, NULL);
+}
+END_TEST
+
+START_TEST(rule_10_sleep_of_nothing_takes_a_turn)
+{
+    vetch_promise *p = vetch_sleep(0);
+
+    pk_assert_pending(p);
+    vt_advance(0);
+    pk_expect_value(p, NULL);
+}
+END_TEST
+
+START_TEST(rule_10_sleep_of_nonsense_is_invalid)
+{
+    pk_expect_error(vetch_sleep(-1), EINVAL);
+    pk_expect_error(vetch_sleep(NAN), EINVAL);
+    pk_expect_error(vetch_sleep(INFINITY), EINVAL);
+}
+END_TEST
+
+START_TEST(rule_10_cancelled_sleep_leaves_no_timer)
+{
+    vetch_promise *p = vetch_sleep(5);
+
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+    vt_advance(10);
+}
+END_TEST
+
+/* ---- timeout: in time ---- */
+
+START_TEST(rule_10_timeout_passes_a_value)
+{
+    struct pk_thing thing = { 0 };
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    vt_advance(4.9);
+    pk_resolve(&op, &thing);
+    vt_run_ready();
+    pk_assert_value(p, &thing);
+    vt_advance(10);
+    ck_assert_uint_eq(op.canceled, 0);
+    pk_assert_value(p, &thing);
+    pk_assert_alive(&thing);
+    vetch_promise_unref(p);
+    pk_assert_freed(&thing);
+}
+END_TEST
+
+START_TEST(rule_10_timeout_passes_an_error)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    pk_reject(&op, VETCH_EUSER + 1);
+    pk_expect_error(p, VETCH_EUSER + 1);
+    ck_assert_uint_eq(vt_live_objects(), 0); /* the timer is gone, too */
+}
+END_TEST
+
+START_TEST(rule_10_timeout_passes_settled_outcomes)
+{
+    pk_expect_value(vetch_timeout(vetch_resolved(pk_int(1), NULL), 0), 1);
+    pk_expect_error(vetch_timeout(pk_error(VETCH_EUSER), 5), VETCH_EUSER);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(rule_10_value_in_time_can_be_handed_over)
+{
+    struct pk_thing thing = { 0 };
+    struct pk_done done = { 0 };
+    struct pk_op op = { .on_cancel = PK_NOTE };
+
+    vetch_callback(vetch_timeout(pk_start(&op), 5), pk_on_done, &done);
+    pk_resolve(&op, &thing);
+    vt_run_ready();
+    ck_assert_int_eq(done.code, 0);
+    ck_assert_ptr_eq(done.result, &thing);
+    pk_assert_alive(&thing);
+}
+END_TEST
+
+/* ---- timeout: too late ---- */
+
+START_TEST(rule_10_timeout_cancels_and_waits)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = pk_start(&op);
+
+    p = vetch_finally(p, pk_note, pk_word("end"));
+    p = vetch_timeout(p, 5);
+    vt_advance(4.999);
+    ck_assert_uint_eq(op.canceled, 0);
+    vt_advance(0.001);
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_expect_pending(p); /* it settles when the work has stopped */
+    pk_expect_trace("");
+    pk_stop(&op);
+    pk_expect_trace("end");
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(rule_10_late_value_is_freed_and_timed_out)
+{
+    struct pk_op op = { .on_cancel = PK_VALUE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    vt_advance(5);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+    pk_assert_freed(&op.late);
+}
+END_TEST
+
+START_TEST(rule_10_error_after_the_timeout_is_told)
+{
+    struct pk_op op = { .on_cancel = PK_ERROR };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    vt_advance(5);
+    pk_expect_error(p, VETCH_EUSER + 9);
+}
+END_TEST
+
+START_TEST(rule_10_catch_sees_a_timeout)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    struct pk_link caught = { 0 };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    p = vetch_catch(p, pk_on_error, &caught);
+    vt_advance(5);
+    pk_expect_value(p, NULL);
+    ck_assert_int_eq(caught.code, VETCH_ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(rule_10_dropped_timeout_still_cancels)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+
+    vetch_promise_unref(vetch_timeout(pk_start(&op), 5));
+    vt_advance(5);
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert_uint_eq(pk_reports(), 1);
+    ck_assert_int_eq(pk_report_code(), VETCH_ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(rule_10_shared_promise_times_out_alone)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *held = pk_start(&op);
+    vetch_promise *p = vetch_timeout(vetch_promise_ref(held), 5);
+
+    vt_advance(5);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+    ck_assert_uint_eq(op.canceled, 0);
+    pk_resolve_number(&op, 3);
+    pk_expect_value(held, 3);
+}
+END_TEST
+
+START_TEST(rule_10_shielded_promise_times_out_alone)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    struct pk_thing thing = { 0 };
+    vetch_promise *p = vetch_timeout(vetch_shield(pk_start(&op)), 5);
+
+    vt_advance(5);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+    ck_assert_uint_eq(op.canceled, 0);
+    pk_resolve(&op, &thing);
+    vt_run_ready();
+    pk_assert_freed(&thing);
+}
+END_TEST
+
+START_TEST(rule_10_timeout_of_nonsense_is_invalid_and_stops_the_work)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+
+    pk_expect_error(vetch_timeout(pk_start(&op), -1), EINVAL);
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_expect_error(vetch_timeout(vetch_resolved(NULL, NULL), NAN), EINVAL);
+}
+END_TEST
+
+/* ---- a timeout converts its own cancel only ----
+ *
+ * cpython #81917 #86296 #114496, PR #28149; twisted #4632 #11886, PR #1001 */
+
+START_TEST(rule_10_cancel_before_the_timeout_stays_a_cancel)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    ck_assert_uint_eq(op.canceled, 1);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+END_TEST
+
+START_TEST(rule_10_cancel_that_takes_longer_than_the_timeout_stays_a_cancel)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    vetch_promise_cancel(p);
+    vt_advance(60);
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_stop(&op);
+    pk_expect_error(p, VETCH_ECANCELED);
+}
+END_TEST
+
+START_TEST(rule_10_cancel_while_the_timeout_waits_stays_a_cancel)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    vt_advance(5);
+    vetch_promise_cancel(p);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_stop(&op);
+    pk_expect_error(p, VETCH_ECANCELED);
+}
+END_TEST
+
+START_TEST(rule_10_cancel_from_inside_stays_a_cancel)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 5);
+
+    pk_stop(&op); /* somebody else cancelled the operation */
+    pk_expect_error(p, VETCH_ECANCELED);
+}
+END_TEST
+
+START_TEST(rule_10_inner_timeout_is_told_through_the_outer_one)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    struct pk_link caught = { 0 };
+    vetch_promise *p = pk_start(&op);
+
+    p = vetch_catch(vetch_timeout(p, 1), pk_on_error, &caught);
+    p = vetch_timeout(p, 2);
+    vt_advance(3);
+    pk_expect_value(p, NULL);
+    ck_assert_int_eq(caught.code, VETCH_ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(rule_10_outer_timeout_is_a_cancel_for_the_inner_one)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    struct pk_link inner = { .same = true };
+    vetch_promise *p = vetch_timeout(pk_start(&op), 2);
+
+    p = vetch_handle(p, pk_never_value, pk_on_error, &inner);
+    p = vetch_timeout(p, 1);
+    vt_advance(5); /* the inner one is due as well by now */
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_stop(&op);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+    ck_assert_int_eq(inner.code, VETCH_ECANCELED);
+}
+END_TEST
+
+START_TEST(rule_10_timeouts_at_the_same_moment_are_one_timeout)
+{
+    struct pk_op op = { .on_cancel = PK_NOTE };
+    vetch_promise *p = vetch_timeout(vetch_timeout(pk_start(&op), 1), 1);
+
+    vt_advance(1);
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_stop(&op);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(rule_10_timeout_over_a_combinator_stops_all_of_it)
+{
+    struct pk_op ops[2] = { { .on_cancel = PK_NOTE },
+                            { .on_cancel = PK_NOTE } };
+    vetch_promise *children[] = { pk_start(&ops[0]), pk_start(&ops[1]) };
+    vetch_promise *p = vetch_timeout(vetch_all(children, 2), 2);
+
+    vt_advance(2);
+    ck_assert_uint_eq(ops[0].canceled, 1);
+    ck_assert_uint_eq(ops[1].canceled, 1);
+    pk_stop(&ops[1]);
+    pk_expect_pending(p);
+    pk_stop(&ops[0]);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(rule_10_timeout_of_a_child_is_an_error_of_the_group)
+{
+    struct pk_op ops[2] = { { .on_cancel = PK_AGREE },
+                            { .on_cancel = PK_AGREE } };
+    vetch_promise *children[] = { vetch_timeout(pk_start(&ops[0]), 1),
+                                  pk_start(&ops[1]) };
+    vetch_promise *p = vetch_all(children, 2);
+
+    vt_advance(1);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+    ck_assert_uint_eq(ops[1].canceled, 1);
+}
+END_TEST
+
+START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    struct pk_op clean_up = { .on_cancel = PK_AGREE };
+    struct pk_link handled = { .answer = pk_start(&clean_up) };
+    vetch_promise *p =
+        vetch_handle(pk_start(&op), pk_never_value, pk_on_error, &handled);
+
+    p = vetch_timeout(p, 1000);
+    vetch_promise_cancel(p);
+    pk_expect_pending(p);
+    ck_assert_uint_eq(clean_up.canceled, 0);
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    ck_assert_uint_eq(clean_up.canceled, 1);
+}
+END_TEST
+
+static void
+add_sleep(Suite *suite)
+{
+    TCase *tc = pk_tcase("sleep");
+
+    tcase_add_test(tc, rule_10_sleep_is_never_early);
+    tcase_add_test(tc, rule_10_sleepers_wake_in_order);
+    tcase_add_test(tc, rule_10_sleep_of_nothing_takes_a_turn);
+    tcase_add_test(tc, rule_10_sleep_of_nonsense_is_invalid);
+    tcase_add_test(tc, rule_10_cancelled_sleep_leaves_no_timer);
+    suite_add_tcase(suite, tc);
+}
+
+static void
+add_timeout(Suite *suite)
+{
+    TCase *tc = pk_tcase("timeout");
+
+    tcase_add_test(tc, rule_10_timeout_passes_a_value);
+    tcase_add_test(tc, rule_10_timeout_passes_an_error);
+    tcase_add_test(tc, rule_10_timeout_passes_settled_outcomes);
+    tcase_add_test(tc, rule_10_value_in_time_can_be_handed_over);
+    tcase_add_test(tc, rule_10_timeout_cancels_and_waits);
+    tcase_add_test(tc, rule_10_late_value_is_freed_and_timed_out);
+    tcase_add_test(tc, rule_10_error_after_the_timeout_is_told);
+    tcase_add_test(tc, rule_10_catch_sees_a_timeout);
+    tcase_add_test(tc, rule_10_dropped_timeout_still_cancels);
+    tcase_add_test(tc, rule_10_shared_promise_times_out_alone);
+    tcase_add_test(tc, rule_10_shielded_promise_times_out_alone);
+    tcase_add_test(tc,
+                   rule_10_timeout_of_nonsense_is_invalid_and_stops_the_work);
+    suite_add_tcase(suite, tc);
+}
+
+static void
+add_own_cancel(Suite *suite)
+{
+    TCase *tc = pk_tcase("whose cancel");
+
+    tcase_add_test(tc, rule_10_cancel_before_the_timeout_stays_a_cancel);
+    tcase_add_test(
+        tc, rule_10_cancel_that_takes_longer_than_the_timeout_stays_a_cancel);
+    tcase_add_test(tc, rule_10_cancel_while_the_timeout_waits_stays_a_cancel);
+    tcase_add_test(tc, rule_10_cancel_from_inside_stays_a_cancel);
+    tcase_add_test(tc, rule_10_inner_timeout_is_told_through_the_outer_one);
+    tcase_add_test(tc, rule_10_outer_timeout_is_a_cancel_for_the_inner_one);
+    tcase_add_test(tc, rule_10_timeouts_at_the_same_moment_are_one_timeout);
+    tcase_add_test(tc, rule_10_timeout_over_a_combinator_stops_all_of_it);
+    tcase_add_test(tc, rule_10_timeout_of_a_child_is_an_error_of_the_group);
+    tcase_add_test(
+        tc, rule_10_second_request_reaches_the_clean_up_through_a_timeout);
+    suite_add_tcase(suite, tc);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("timeout");
+
+    add_sleep(suite);
+    add_timeout(suite);
+    add_own_cancel(suite);
+    return vt_main(suite);
+}

@@ -1,0 +1,199 @@
+/* A libevent loop that somebody else owns, and a reactor on it. */
+
+#include "support/harness.h"
+
+#include <errno.h>
+#include <event2/event.h>
+
+#include "reactor/reactor-private.h"
+
+static int n_run, n_freed;
+
+static void
+reset(void)
+{
+    n_run = n_freed = 0;
+}
+
+static void
+count_freed(void *ctx)
+{
+    (void)ctx;
+    n_freed++;
+}
+
+static void
+stop(void *ctx)
+{
+    (void)ctx;
+    vetch_reactor_stop(vt_reactor);
+}
+
+static struct event_base *base;
+
+static void
+adopt(void)
+{
+    reset();
+    base = event_base_new();
+    ck_assert_ptr_nonnull(base);
+    vt_reactor = vetch_reactor_adopt(base);
+    ck_assert_ptr_nonnull(vt_reactor);
+}
+
+static void
+give_back(void)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_ptr_null(vetch_reactor_current());
+    event_base_free(base);
+}
+
+static void
+break_loop(void *ctx)
+{
+    (void)ctx;
+    event_base_loopbreak(base);
+}
+
+START_TEST(adopted_loop_is_the_one_loop)
+{
+    ck_assert_ptr_eq(vetch_reactor_event_base(vt_reactor), base);
+    errno = 0;
+    ck_assert_ptr_null(vetch_reactor_adopt(base));
+    ck_assert_int_eq(errno, EBUSY);
+}
+END_TEST
+
+START_TEST(adopted_loop_may_be_run_by_its_owner)
+{
+    vetch_call_soon(vt_count, &n_run);
+    vetch_reactor_post(vt_reactor, vt_count, &n_run, NULL);
+    vetch_reactor_post(vt_reactor, break_loop, NULL, NULL);
+    ck_assert_int_eq(event_base_dispatch(base), 0);
+    ck_assert_int_eq(n_run, 2);
+}
+END_TEST
+
+START_TEST(adopted_loop_may_be_run_by_the_reactor)
+{
+    vetch_call_soon(vt_count, &n_run);
+    vetch_call_soon(stop, NULL);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(n_run, 1);
+}
+END_TEST
+
+static void
+call_soon_twice(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    vetch_call_soon(vt_count, &n_run);
+    vetch_call_soon(vt_count, &n_run);
+    ck_assert_int_eq(n_run, 0);
+}
+
+START_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
+{
+    struct event *foreign = event_new(base, -1, 0, call_soon_twice, NULL);
+
+    event_active(foreign, EV_TIMEOUT, 1);
+    event_base_loop(base, EVLOOP_ONCE);
+    ck_assert_int_eq(n_run, 2);
+    event_free(foreign);
+}
+END_TEST
+
+static void
+run_inside(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    errno = 0;
+    *(int *)arg = vetch_reactor_run(vt_reactor) < 0 ? errno : 0;
+}
+
+START_TEST(adopted_loop_is_not_run_inside_itself)
+{
+    int seen = 0;
+    struct event *foreign = event_new(base, -1, 0, run_inside, &seen);
+
+    event_active(foreign, EV_TIMEOUT, 1);
+    event_base_loop(base, EVLOOP_ONCE);
+    ck_assert_int_eq(seen, EDEADLK);
+    event_free(foreign);
+}
+END_TEST
+
+static void
+fire_timer(vetch_timer *t, void *ctx)
+{
+    (void)t;
+    ++*(int *)ctx;
+    event_base_loopbreak(base);
+}
+
+START_TEST(adopted_loop_fires_timers)
+{
+    vetch_timer *t = vetch_timer_new(0.001, fire_timer, &n_run);
+
+    ck_assert_int_eq(event_base_dispatch(base), 0);
+    ck_assert_int_eq(n_run, 1);
+    vetch_timer_unref(t);
+}
+END_TEST
+
+static void
+count_foreign(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    ++*(int *)arg;
+}
+
+static void
+drop_adopted(void *ctx)
+{
+    (void)ctx;
+    vetch_reactor_unref(vt_reactor);
+    vt_reactor = NULL;
+}
+
+/* The end comes while the owner's loop runs, which then goes on. */
+START_TEST(adopted_loop_goes_on_after_the_reactor)
+{
+    struct event *foreign = event_new(base, -1, 0, count_foreign, &n_run);
+
+    vetch_call_soon(drop_adopted, NULL);
+    vetch_timer_unref(
+        vetch_timer_new_owned(1, fire_timer, &n_run, count_freed));
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    ck_assert_ptr_null(vetch_reactor_current());
+    ck_assert_int_eq(n_freed, 1);
+    event_active(foreign, EV_TIMEOUT, 1);
+    event_base_loop(base, EVLOOP_ONCE);
+    ck_assert_int_eq(n_run, 1);
+    event_free(foreign);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("adopted_loop");
+    TCase *tc = vt_tcase("adopted");
+
+    tcase_add_checked_fixture(tc, adopt, give_back);
+    tcase_add_test(tc, adopted_loop_is_the_one_loop);
+    tcase_add_test(tc, adopted_loop_may_be_run_by_its_owner);
+    tcase_add_test(tc, adopted_loop_may_be_run_by_the_reactor);
+    tcase_add_test(
+        tc, adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn);
+    tcase_add_test(tc, adopted_loop_is_not_run_inside_itself);
+    tcase_add_test(tc, adopted_loop_fires_timers);
+    tcase_add_test(tc, adopted_loop_goes_on_after_the_reactor);
+    suite_add_tcase(suite, tc);
+    return vt_main(suite);
+}

@@ -1,0 +1,197 @@
+/* The reactor's clock, and callbacks that hold the loop. */
+
+#include "support/harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "reactor/reactor-private.h"
+
+static void
+stop(void *ctx)
+{
+    (void)ctx;
+    vetch_reactor_stop(vt_reactor);
+}
+
+static uint64_t
+real_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void
+hold_20_ms(void *ctx)
+{
+    uint64_t until = real_ns() + 20000000;
+
+    (void)ctx;
+    while (real_ns() < until)
+        ;
+}
+
+/* ---- the clock ---- */
+
+static void
+check_same_time(void *ctx)
+{
+    double first = vetch_now();
+
+    hold_20_ms(NULL);
+    *(bool *)ctx = vetch_now() == first;
+}
+
+static void
+check_later(vetch_timer *t, void *ctx)
+{
+    *(double *)ctx = vetch_now();
+    vetch_timer_unref(t);
+    vetch_reactor_stop(vt_reactor);
+}
+
+START_TEST(clock_stands_still_during_a_turn_and_moves_between)
+{
+    double before = vetch_now(), after = 0;
+    bool same = false;
+
+    vetch_call_soon(check_same_time, &same);
+    ck_assert_ptr_nonnull(vetch_timer_new(0.03, check_later, &after));
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert(same);
+    ck_assert_double_ge(after - before, 0.029);
+}
+END_TEST
+
+START_TEST(clock_can_be_virtual)
+{
+    double before = vetch_now();
+
+    hold_20_ms(NULL);
+    ck_assert_double_eq(vetch_now(), before);
+    vt_advance(3600);
+    ck_assert_double_eq_tol(vetch_now() - before, 3600, 1e-6);
+}
+END_TEST
+
+START_TEST(clock_runs_without_a_reactor)
+{
+    double before = vetch_now();
+
+    hold_20_ms(NULL);
+    ck_assert_double_ge(vetch_now() - before, 0.0199);
+}
+END_TEST
+
+/* ---- debugging ---- */
+
+static void
+hold_and_stop(vetch_timer *t, void *ctx)
+{
+    hold_20_ms(ctx);
+    vetch_timer_unref(t);
+    stop(ctx);
+}
+
+START_TEST(slow_callback_is_named)
+{
+    const char *logged;
+
+    vetch_reactor_set_debug(vt_reactor, true);
+    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
+    vetch_call_soon(hold_20_ms, NULL);
+    vetch_call_soon(stop, NULL);
+    vetch_reactor_run(vt_reactor);
+    logged = vt_log_take();
+    ck_assert_ptr_nonnull(strstr(logged, "slow callback: "));
+    ck_assert_ptr_nonnull(strstr(logged, "test_clock"));
+    ck_assert_ptr_eq(strchr(logged, '\n'), strrchr(logged, '\n'));
+}
+END_TEST
+
+START_TEST(slow_timer_and_post_are_named)
+{
+    const char *logged;
+
+    vetch_reactor_set_debug(vt_reactor, true);
+    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
+    ck_assert_ptr_nonnull(vetch_timer_new(0.001, hold_and_stop, NULL));
+    vetch_reactor_post(vt_reactor, hold_20_ms, NULL, NULL);
+    vetch_reactor_run(vt_reactor);
+    logged = strstr(vt_log_take(), "slow callback: ");
+    ck_assert_ptr_nonnull(logged);
+    ck_assert_ptr_nonnull(strstr(logged + 1, "slow callback: "));
+}
+END_TEST
+
+START_TEST(slow_callback_is_nobody_s_business_without_debug)
+{
+    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
+    vetch_call_soon(hold_20_ms, NULL);
+    vetch_call_soon(stop, NULL);
+    vetch_reactor_run(vt_reactor);
+    ck_assert_str_eq(vt_log_take(), "");
+}
+END_TEST
+
+/* Read when the reactor is made. */
+START_TEST(slow_callback_is_named_when_the_environment_asks)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    setenv("VETCH_DEBUG", "1", 1);
+    vt_reactor = vetch_reactor_new();
+    unsetenv("VETCH_DEBUG");
+    vetch_reactor_set_slow_limit(vt_reactor, 0.01);
+    vetch_call_soon(hold_20_ms, NULL);
+    vetch_call_soon(stop, NULL);
+    vetch_reactor_run(vt_reactor);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "slow callback: "));
+}
+END_TEST
+
+START_TEST(slow_limit_is_a_tenth_of_a_second)
+{
+    vetch_reactor_set_debug(vt_reactor, true);
+    vetch_call_soon(hold_20_ms, NULL);
+    vetch_call_soon(stop, NULL);
+    vetch_reactor_run(vt_reactor);
+    ck_assert_str_eq(vt_log_take(), "");
+}
+END_TEST
+
+START_TEST(function_names_are_those_of_the_dynamic_linker)
+{
+    char name[VETCH__FUNCTION_NAME];
+
+    vetch__function_name((const void *)(uintptr_t)strtol, name);
+    ck_assert_ptr_nonnull(strstr(name, "strtol"));
+    vetch__function_name((const void *)(uintptr_t)hold_20_ms, name);
+    ck_assert_ptr_nonnull(strstr(name, "test_clock+0x"));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("clock");
+    TCase *tc = vt_reactor_tcase("virtual");
+    TCase *real = vt_real_reactor_tcase("real");
+    TCase *alone = vt_tcase("alone");
+
+    tcase_add_test(tc, clock_can_be_virtual);
+    tcase_add_test(real, clock_stands_still_during_a_turn_and_moves_between);
+    tcase_add_test(real, slow_callback_is_named);
+    tcase_add_test(real, slow_timer_and_post_are_named);
+    tcase_add_test(real, slow_callback_is_nobody_s_business_without_debug);
+    tcase_add_test(real, slow_callback_is_named_when_the_environment_asks);
+    tcase_add_test(real, slow_limit_is_a_tenth_of_a_second);
+    tcase_add_test(real, function_names_are_those_of_the_dynamic_linker);
+    tcase_add_test(alone, clock_runs_without_a_reactor);
+    suite_add_tcase(suite, tc);
+    suite_add_tcase(suite, real);
+    suite_add_tcase(suite, alone);
+    return vt_main(suite);
+}

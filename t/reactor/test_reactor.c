@@ -1,0 +1,497 @@
+/* The reactor: making, running, ending. */
+
+#include "support/harness.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vetch/testing.h>
+
+#include "reactor/reactor-private.h"
+
+static int n_run, n_freed;
+
+static void
+reset(void)
+{
+    n_run = n_freed = 0;
+}
+
+static void
+count_freed(void *ctx)
+{
+    (void)ctx;
+    n_freed++;
+}
+
+static void
+stop(void *ctx)
+{
+    (void)ctx;
+    vetch_reactor_stop(vt_reactor);
+}
+
+/* ---- one per thread ---- */
+
+START_TEST(reactor_belongs_to_its_thread)
+{
+    ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor);
+    errno = 0;
+    ck_assert_ptr_null(vetch_reactor_new());
+    ck_assert_int_eq(errno, EBUSY);
+}
+END_TEST
+
+static void *
+use_own_reactor(void *arg)
+{
+    vetch_reactor *r;
+    int n = 0;
+
+    if (vetch_reactor_current() != NULL)
+        return NULL;
+    r = vetch_reactor_new();
+    if (r == NULL || r == vt_reactor || vetch_reactor_current() != r)
+        return NULL;
+    vetch_testing_virtual_clock();
+    if (vetch_call_soon(vt_count, &n) == 0)
+        vetch_testing_run_ready();
+    vetch_reactor_unref(r);
+    return n == 1 && vetch_reactor_current() == NULL ? arg : NULL;
+}
+
+START_TEST(reactor_of_another_thread_is_another)
+{
+    pthread_t thread;
+    void *result = NULL;
+
+    pthread_create(&thread, NULL, use_own_reactor, &n_run);
+    pthread_join(thread, &result);
+    ck_assert_ptr_eq(result, &n_run);
+}
+END_TEST
+
+static void *
+use_foreign_reactor(void *arg)
+{
+    errno = 0;
+    *(int *)arg = vetch_reactor_run(vt_reactor) < 0 ? errno : 0;
+    return NULL;
+}
+
+/* Threads libuv #1595 #4907, help #117; libwebsockets #2510 #2549; mongoose
+ * #2532 #3253; libhv #679: said at once, not by a crash far away. (LESSONS 14)
+ */
+START_TEST(reactor_use_on_a_wrong_thread_is_refused_and_named)
+{
+    pthread_t thread;
+    int seen = 0;
+
+    pthread_create(&thread, NULL, use_foreign_reactor, &seen);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(seen, EPERM);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "not its own"));
+    vetch_reactor_set_debug(vt_reactor, true);
+    pthread_create(&thread, NULL, use_foreign_reactor, &seen);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(seen, EPERM);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "not its own"));
+}
+END_TEST
+
+START_TEST(reactor_references_keep_it)
+{
+    ck_assert_ptr_eq(vetch_reactor_ref(vt_reactor), vt_reactor);
+    ck_assert_ptr_null(vetch_reactor_unref(vt_reactor));
+    ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor);
+    ck_assert_ptr_null(vetch_reactor_ref(NULL));
+    ck_assert_ptr_null(vetch_reactor_unref(NULL));
+}
+END_TEST
+
+START_TEST(reactor_can_be_made_again)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_ptr_null(vetch_reactor_current());
+    vt_reactor = vetch_reactor_new();
+    ck_assert_ptr_nonnull(vt_reactor);
+    ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor);
+}
+END_TEST
+
+/* ---- SIGPIPE ---- */
+
+static volatile sig_atomic_t n_sigpipe;
+
+static void
+on_sigpipe(int signum)
+{
+    (void)signum;
+    n_sigpipe++;
+}
+
+static int
+write_to_nobody(void)
+{
+    int fds[2], result;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    close(fds[0]);
+    errno = 0;
+    result = write(fds[1], "x", 1) < 0 ? errno : 0;
+    close(fds[1]);
+    return result;
+}
+
+/* Threads libuv #45 #1013 #3044, joyent/libuv #1244 #1535: a broken pipe is an
+ * error, not death. (LESSONS 11) */
+START_TEST(reactor_ignores_sigpipe)
+{
+    vetch_reactor *r;
+
+    signal(SIGPIPE, SIG_DFL);
+    r = vetch_reactor_new();
+    ck_assert_int_eq(write_to_nobody(), EPIPE);
+    vetch_reactor_unref(r);
+    ck_assert_int_eq(write_to_nobody(), EPIPE);
+}
+END_TEST
+
+START_TEST(reactor_leaves_a_sigpipe_handler_alone)
+{
+    vetch_reactor *r;
+
+    signal(SIGPIPE, on_sigpipe);
+    r = vetch_reactor_new();
+    ck_assert_int_eq(write_to_nobody(), EPIPE);
+    ck_assert_int_eq(n_sigpipe, 1);
+    vetch_reactor_unref(r);
+    signal(SIGPIPE, SIG_DFL);
+}
+END_TEST
+
+/* ---- running ---- */
+
+START_TEST(reactor_runs_until_stopped)
+{
+    ck_assert_int_eq(vetch_call_soon(vt_count, &n_run), 0);
+    ck_assert_int_eq(vetch_call_soon(stop, NULL), 0);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(n_run, 1);
+}
+END_TEST
+
+START_TEST(reactor_stopped_before_it_runs_does_not_run)
+{
+    vetch_call_soon(vt_count, &n_run);
+    vetch_reactor_stop(vt_reactor);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(n_run, 0);
+    vetch_call_soon(stop, NULL);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0); /* one run only */
+    ck_assert_int_eq(n_run, 1);
+}
+END_TEST
+
+static void
+run_nested(void *ctx)
+{
+    errno = 0;
+    *(int *)ctx = vetch_reactor_run(vt_reactor) < 0 ? errno : 0;
+    vetch_reactor_stop(vt_reactor);
+}
+
+START_TEST(reactor_run_inside_a_callback_is_refused)
+{
+    int seen = 0;
+
+    vetch_call_soon(run_nested, &seen);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
+    ck_assert_int_eq(seen, EDEADLK);
+}
+END_TEST
+
+static void
+raise_flag(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+START_TEST(reactor_run_until_a_flag_is_up)
+{
+    bool flag = false;
+
+    vetch_call_soon(raise_flag, &flag);
+    ck_assert_int_eq(vetch__reactor_run_until(vt_reactor, &flag), 0);
+    ck_assert(flag);
+    ck_assert_int_eq(vetch__reactor_run_until(vt_reactor, &flag), 0);
+}
+END_TEST
+
+START_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
+{
+    bool flag = false;
+
+    vetch_call_soon(stop, NULL);
+    vetch_reactor_post(vt_reactor, vt_count, &n_run, NULL);
+    vetch_reactor_post(vt_reactor, raise_flag, &flag, NULL);
+    ck_assert_int_eq(vetch__reactor_run_until(vt_reactor, &flag), 0);
+    ck_assert(flag);
+    ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0); /* that is stopped */
+}
+END_TEST
+
+/* ---- fork ---- */
+
+static void
+watch_and_count(vetch_descriptor *d, unsigned events, void *ctx)
+{
+    char c;
+    int *n = ctx;
+
+    (void)d;
+    (void)events;
+    *n += read(n[1], &c, 1) == 1;
+}
+
+/* In the child nothing may touch the loop, which the parent shares. */
+static int
+misuse_in_child(void)
+{
+    vt_log_take();
+    vetch_reactor_set_debug(vt_reactor, true);
+    if (vetch_reactor_run(vt_reactor) != -1 || errno != EPERM)
+        return 1;
+    if (strstr(vt_log_take(), "forked") == NULL)
+        return 2;
+    vt_log_from(VETCH_LOG_DEBUG);
+    vetch_reactor_unref(vt_reactor);
+    if (strstr(vt_log_take(), "left alone") == NULL)
+        return 3;
+    return vetch_reactor_current() == NULL ? 0 : 4;
+}
+
+/* Threads libuv #3185 #3483, PR #846; libevent #307 #319: a reactor stays with
+ * the process that made it; its use in the child is said, and hurts nobody.
+ * (LESSONS 12) */
+START_TEST(reactor_in_a_forked_child_is_refused)
+{
+    int n[2] = { 0 }, fds[2], results[2], result = -1;
+    vetch_descriptor *d;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    ck_assert_int_eq(pipe(results), 0);
+    n[1] = fds[0];
+    d = vetch_descriptor_new(fds[0], VETCH_READABLE, watch_and_count, n);
+    pid = fork();
+    if (pid == 0) {
+        result = misuse_in_child();
+        if (write(results[1], &result, sizeof(result)) < 0)
+            abort();
+        kill(getpid(), SIGKILL); /* a leak checker would find what it left */
+    }
+    close(results[1]);
+    ck_assert_int_eq((int)read(results[0], &result, sizeof(result)),
+                     (int)sizeof(result));
+    close(results[0]);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_int_eq(result, 0);
+    ck_assert_int_eq((int)write(fds[1], "x", 1), 1);
+    vt_run_ready();
+    ck_assert_int_eq(n[0], 1); /* the parent's watch is as it was */
+    vetch_descriptor_cancel(d);
+    vetch_descriptor_unref(d);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+START_TEST(end_drains_the_ready_queue)
+{
+    vetch_call_soon_owned(vt_count, &n_run, count_freed);
+    vetch_call_soon_owned(vt_count, &n_run, count_freed);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(n_run, 2);
+    ck_assert_int_eq(n_freed, 2);
+}
+END_TEST
+
+START_TEST(end_runs_ten_thousand_callbacks_at_most)
+{
+    int i;
+
+    for (i = 0; i < 25000; i++)
+        vetch_call_soon_owned(vt_count, &n_run, count_freed);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(n_run, 10000);
+    ck_assert_int_eq(n_freed, 25000);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "15000 callbacks"));
+}
+END_TEST
+
+static int end_errno;
+
+static void
+try_call_soon(void *ctx)
+{
+    (void)ctx;
+    errno = 0;
+    if (vetch_call_soon(vt_count, &n_run) < 0)
+        end_errno = errno;
+}
+
+START_TEST(end_refuses_new_operations)
+{
+    end_errno = 0;
+    vetch_call_soon(try_call_soon, NULL);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(end_errno, ECANCELED);
+    ck_assert_int_eq(n_run, 0);
+}
+END_TEST
+
+static void
+drop_reactor(void *ctx)
+{
+    (void)ctx;
+    vetch_reactor_unref(vt_reactor);
+    ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor); /* not yet */
+}
+
+START_TEST(end_inside_a_callback_waits_for_its_return)
+{
+    vetch_reactor *r = vt_reactor;
+
+    vetch_call_soon(drop_reactor, NULL);
+    vetch_call_soon_owned(vt_count, &n_run, count_freed);
+    ck_assert_int_eq(vetch_reactor_run(r), 0);
+    ck_assert_ptr_null(vetch_reactor_current());
+    ck_assert_int_eq(n_run, 1);
+    ck_assert_int_eq(n_freed, 1);
+    vt_reactor = NULL;
+}
+END_TEST
+
+struct member {
+    struct vetch__member member;
+    int ended;
+    bool stays;
+};
+
+static void
+end_member(struct vetch__member *self)
+{
+    struct member *m = vetch__container(self, struct member, member);
+
+    m->ended++;
+    if (!m->stays)
+        vetch__member_remove(vetch__reactor, self);
+}
+
+/* Threads libuv #2544, #3266: what survives its loop is named. (LESSONS 1) */
+START_TEST(end_ends_members_and_names_those_that_stay)
+{
+    struct member one = { .stays = false }, two = { .stays = true };
+    struct member gone = { .stays = false };
+    vetch_reactor *r = vt_reactor;
+
+    vetch__member_add(r, &one.member, "listener", end_member);
+    vetch__member_add(r, &two.member, "client", end_member);
+    vetch__member_add(r, &gone.member, "server", end_member);
+    ck_assert_uint_eq(vt_live_objects(), 3);
+    vetch__member_remove(r, &gone.member);
+    ck_assert_uint_eq(vt_live_objects(), 2);
+    vt_log_from(VETCH_LOG_DEBUG);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(one.ended, 1);
+    ck_assert_int_eq(two.ended, 1);
+    ck_assert_int_eq(gone.ended, 0);
+    ck_assert_str_eq(vt_log_take(), "alive after its reactor: client\n");
+    vetch__member_remove(r, &two.member); /* harmless now */
+}
+END_TEST
+
+/* ---- out of memory ---- */
+
+static void
+make_and_use(bool unharmed)
+{
+    vetch_reactor *r = vetch_reactor_new();
+    int accepted = 0;
+
+    reset();
+    if (r == NULL) {
+        ck_assert(!unharmed);
+        ck_assert_int_eq(errno, ENOMEM);
+        ck_assert_ptr_null(vetch_reactor_current());
+        return;
+    }
+    accepted += vetch_call_soon_owned(vt_count, &n_run, count_freed) == 0;
+    accepted += vetch_reactor_post(r, vt_count, &n_run, count_freed) == 0;
+    vt_run_ready();
+    ck_assert_int_eq(n_run, accepted);
+    vetch_reactor_unref(r);
+    ck_assert_int_eq(n_freed, accepted);
+    ck_assert(!unharmed || accepted == 2);
+}
+
+START_TEST(reactor_survives_each_failed_allocation)
+{
+    vt_sweep_allocations(make_and_use);
+}
+END_TEST
+
+static void
+add_virtual(TCase *tc)
+{
+    tcase_add_test(tc, reactor_belongs_to_its_thread);
+    tcase_add_test(tc, reactor_of_another_thread_is_another);
+    vt_add_misuse_test(tc, reactor_use_on_a_wrong_thread_is_refused_and_named);
+    tcase_add_test(tc, reactor_references_keep_it);
+    tcase_add_test(tc, reactor_runs_until_stopped);
+    tcase_add_test(tc, reactor_stopped_before_it_runs_does_not_run);
+    tcase_add_test(tc, reactor_run_inside_a_callback_is_refused);
+    tcase_add_test(tc, reactor_run_until_a_flag_is_up);
+    tcase_add_test(tc, reactor_stop_does_not_end_waiting_for_a_flag);
+    tcase_add_test(tc, reactor_in_a_forked_child_is_refused);
+}
+
+static void
+add_end(TCase *tc)
+{
+    tcase_add_test(tc, reactor_can_be_made_again);
+    tcase_add_test(tc, end_drains_the_ready_queue);
+    tcase_add_test(tc, end_runs_ten_thousand_callbacks_at_most);
+    tcase_add_test(tc, end_refuses_new_operations);
+    tcase_add_test(tc, end_inside_a_callback_waits_for_its_return);
+    tcase_add_test(tc, end_ends_members_and_names_those_that_stay);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("reactor");
+    TCase *basics = vt_reactor_tcase("basics");
+    TCase *end = vt_reactor_tcase("end");
+    TCase *alone = vt_tcase("alone");
+
+    tcase_add_checked_fixture(basics, reset, NULL);
+    tcase_add_checked_fixture(end, reset, NULL);
+    add_virtual(basics);
+    add_end(end);
+    tcase_add_test(alone, reactor_ignores_sigpipe);
+    tcase_add_test(alone, reactor_leaves_a_sigpipe_handler_alone);
+    tcase_add_test(alone, reactor_survives_each_failed_allocation);
+    suite_add_tcase(suite, basics);
+    suite_add_tcase(suite, end);
+    suite_add_tcase(suite, alone);
+    return vt_main(suite);
+}

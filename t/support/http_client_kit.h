@@ -1,0 +1,42 @@
+/* What the tests of the client share: a peer, a client, and requests that end
+ * as expected. */
+#ifndef T_HTTP_CLIENT_KIT_H
+#define T_HTTP_CLIENT_KIT_H
+
+#include "support/http_peer.h"
+
+#define OK(headers, body) "HTTP/1.1 200 OK\r\n" headers "\r\n" body
+
+extern struct peer peer;
+extern vetch_http_client *client;
+
+/* A peer with these answers and a client with these options (NULL: the
+ * defaults); and their end. */
+void hc_begin(const struct peer_answer *answers, size_t n,
+              const vetch_http_client_options *options);
+#define BEGIN(answers)                                                         \
+    hc_begin(answers, sizeof(answers) / sizeof((answers)[0]), NULL)
+#define BEGIN_WITH(answers, options)                                           \
+    hc_begin(answers, sizeof(answers) / sizeof((answers)[0]), options)
+void hc_end(void);
+
+/* Runs until the promise fulfils. */
+vetch_http_response *hc_run(vetch_promise *p);
+vetch_http_response *hc_get(const char *path);
+/* A GET whose response does not matter. */
+void hc_get_ok(const char *path);
+/* A GET that was begun. */
+vetch_promise *hc_start(const char *path);
+/* Runs until the promise is rejected. */
+vetch_error *hc_fail(vetch_promise *p);
+/* Runs until it is rejected with this code; if `text` is not NULL, its message
+ * is "GET BASE/PATH: TEXT". */
+void hc_fails(vetch_promise *p, const char *path, int code, const char *text);
+void hc_body(const vetch_http_response *r, const char *want);
+vetch_http_client_stats hc_stats(void);
+
+/* The port of a listener that completes no connection. */
+unsigned hc_full_listener(void);
+void hc_close_full_listener(void);
+
+#endif

@@ -1,0 +1,264 @@
+/* Connections for the tests of lib/net. */
+#include "support/net_probe.h"
+
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/transport-private.h"
+
+static struct probe *
+probe_of(vetch_protocol *p)
+{
+    return (struct probe *)p;
+}
+
+static void
+note(struct probe *p, char event)
+{
+    if (event == NP_RECEIVED && p->n_trace > 0 &&
+        p->trace[p->n_trace - 1] == event)
+        return;
+    ck_assert_uint_lt(p->n_trace, sizeof(p->trace) - 1);
+    p->trace[p->n_trace++] = event;
+    p->trace[p->n_trace] = '\0';
+}
+
+static void
+happened(struct probe *p, char event)
+{
+    note(p, event);
+    if (p->act != NULL)
+        p->act(p, event);
+}
+
+static void
+on_connected(vetch_protocol *protocol, vetch_transport *t)
+{
+    struct probe *p = probe_of(protocol);
+
+    p->t = t;
+    happened(p, NP_CONNECTED);
+}
+
+static void
+on_received(vetch_protocol *protocol, vetch_buffer *input)
+{
+    struct probe *p = probe_of(protocol);
+    size_t n = vetch_buffer_len(input);
+
+    p->n_calls++;
+    p->n_left = n;
+    if (n > p->keep) {
+        n -= p->keep;
+        p->data = realloc(p->data, p->n_data + n);
+        memcpy(p->data + p->n_data, vetch_buffer_data(input), n);
+        p->n_data += n;
+        vetch_buffer_consume(input, n);
+    }
+    happened(p, NP_RECEIVED);
+}
+
+static bool
+on_ended(vetch_protocol *protocol)
+{
+    struct probe *p = probe_of(protocol);
+
+    happened(p, NP_ENDED);
+    return p->stay_open;
+}
+
+static void
+on_write_paused(vetch_protocol *protocol)
+{
+    happened(probe_of(protocol), NP_PAUSED);
+}
+
+static void
+on_write_resumed(vetch_protocol *protocol)
+{
+    happened(probe_of(protocol), NP_RESUMED);
+}
+
+static void
+on_lost(vetch_protocol *protocol, const vetch_error *reason)
+{
+    struct probe *p = probe_of(protocol);
+
+    p->lost_code = vetch_error_code(reason);
+    snprintf(p->lost_text, sizeof(p->lost_text), "%s",
+             vetch_error_text(reason));
+    happened(p, NP_LOST);
+    p->t = NULL;
+}
+
+static void
+on_free(vetch_protocol *protocol)
+{
+    happened(probe_of(protocol), NP_FREED);
+}
+
+static const vetch_protocol_class probe_class = {
+    .size = sizeof(probe_class),
+    .connected = on_connected,
+    .received = on_received,
+    .ended = on_ended,
+    .write_paused = on_write_paused,
+    .write_resumed = on_write_resumed,
+    .lost = on_lost,
+    .free = on_free,
+};
+
+void
+np_init(struct probe *p)
+{
+    memset(p, 0, sizeof(*p));
+    p->protocol.class_ = &probe_class;
+    p->lost_code = -1;
+}
+
+void
+np_done(struct probe *p)
+{
+    free(p->data);
+    p->data = NULL;
+}
+
+bool
+np_has(const struct probe *p, char event)
+{
+    return strchr(p->trace, event) != NULL;
+}
+
+/* Little room in the kernel, so that a slow reader shows soon. */
+static void
+make_small(int fd)
+{
+    int size = 32768;
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
+void
+np_tcp_fds(int fds[2])
+{
+    struct sockaddr_in in = { .sin_family = AF_INET };
+    socklen_t len = sizeof(in);
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    make_small(listening); /* inherited */
+    ck_assert_int_eq(bind(listening, (struct sockaddr *)&in, sizeof(in)), 0);
+    ck_assert_int_eq(listen(listening, 1), 0);
+    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&in, &len), 0);
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    make_small(fds[0]);
+    ck_assert_int_eq(connect(fds[0], (struct sockaddr *)&in, sizeof(in)), 0);
+    fds[1] = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(fds[1], 0);
+    close(listening);
+    evutil_make_socket_nonblocking(fds[0]);
+    evutil_make_socket_nonblocking(fds[1]);
+}
+
+vetch_transport *
+np_adopt(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    vetch_transport *t;
+
+    memset(&peer, 0, sizeof(peer));
+    ck_assert_int_eq(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
+    t = vetch__socket_transport_new(vt_reactor, fd, (struct sockaddr *)&peer,
+                                    len);
+    if (t == NULL)
+        close(fd);
+    return t;
+}
+
+void
+np_pair(enum np_kind kind, vetch_transport *ends[2])
+{
+    int fds[2];
+
+    ends[0] = ends[1] = NULL;
+    if (kind == NP_MEMORY) {
+        if (vetch_transport_pair(ends) < 0)
+            ends[0] = ends[1] = NULL;
+        return;
+    }
+    if (kind == NP_TCP)
+        np_tcp_fds(fds);
+    else
+        ck_assert_int_eq(socketpair(AF_UNIX,
+                                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                                    0, fds),
+                         0);
+    make_small(fds[0]);
+    make_small(fds[1]);
+    ends[0] = np_adopt(fds[0]);
+    ends[1] = np_adopt(fds[1]);
+}
+
+void
+np_connect(enum np_kind kind, struct probe ends[2])
+{
+    vetch_transport *pair[2];
+
+    np_pair(kind, pair);
+    for (int i = 0; i < 2; i++) {
+        np_init(&ends[i]);
+        ck_assert_int_eq(vetch_transport_attach(pair[i], &ends[i].protocol), 0);
+        vetch_transport_unref(pair[i]);
+    }
+    np_until(ends[0].t != NULL && ends[1].t != NULL);
+}
+
+void
+np_turn(void)
+{
+    event_base_loop(vetch_reactor_event_base(vt_reactor), EVLOOP_ONCE);
+}
+
+char *
+np_pattern(size_t n)
+{
+    char *data = malloc(n);
+
+    for (size_t i = 0; i < n; i++)
+        data[i] = (char)(i * 2654435761u >> 13);
+    return data;
+}
+
+void
+np_finish(struct probe ends[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (ends[i].t != NULL)
+            vetch_transport_close(ends[i].t);
+    }
+    np_until(ends[0].n_trace > 0 && np_has(&ends[0], NP_FREED) &&
+             np_has(&ends[1], NP_FREED));
+    np_done(&ends[0]);
+    np_done(&ends[1]);
+    ck_assert_uint_eq(vt_live_objects(), 0);
+}
+
+void
+np_write_all(vetch_transport *t, const char *text)
+{
+    ck_assert_int_eq(vetch_transport_write(t, text, strlen(text)), 0);
+}
+
+void
+np_assert_data(const struct probe *p, const char *text)
+{
+    ck_assert_uint_eq(p->n_data, strlen(text));
+    ck_assert_int_eq(memcmp(p->data, text, p->n_data), 0);
+}
