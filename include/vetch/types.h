@@ -17,6 +17,9 @@
 
 #include <vetch/export.h>
 
+/* No limit, for sizes and counts; for seconds that is INFINITY of <math.h>. */
+#define VETCH_NO_LIMIT SIZE_MAX
+
 struct event_base;
 
 typedef struct vetch_error vetch_error;
