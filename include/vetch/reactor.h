@@ -84,8 +84,8 @@ VETCH_EXPORT void vetch_reactor_set_rejection_hook(vetch_reactor *r,
                                                    void *ctx);
 
 /* Debugging aids on or off (off by default, on with VETCH_DEBUG=1 in the
- * environment): slow callbacks are named, a call on a wrong thread is refused
- * with a log line. Thread: reactor. */
+ * environment): slow callbacks are named, and promises that another reactor's
+ * thread uses. Thread: reactor. */
 VETCH_EXPORT void vetch_reactor_set_debug(vetch_reactor *r, bool on);
 
 /* How long a callback may hold the loop before it is named in a warning, when

@@ -487,7 +487,7 @@ vetch_listener_stop(vetch_listener *l, double seconds)
         return vetch__failed(EINVAL, "stop");
     if (l->reactor == NULL)
         return vetch_resolved((void *)l->n_cut, NULL);
-    if (!vetch__reactor_check_thread(l->reactor))
+    if (!vetch__check_thread(&l->reactor->owner, "a listener"))
         return vetch__failed(EPERM, "stop");
     p = wait_for_end(l);
     /* Also when nobody can be told: stopping must not fail. */
@@ -581,7 +581,8 @@ void
 vetch_listener_set_limit(vetch_listener *l, size_t limit)
 {
     VETCH_CHECK(l != NULL, EINVAL, );
-    if (l->reactor != NULL && !vetch__reactor_check_thread(l->reactor))
+    if (l->reactor != NULL &&
+        !vetch__check_thread(&l->reactor->owner, "a listener"))
         return;
     l->limit = limit;
     if (l->reactor == NULL)

@@ -131,15 +131,11 @@ vetch__transport_state(const vetch_transport *t)
     return (enum vetch__transport_state)t->object.state;
 }
 
-/* Debugging: calls from a wrong thread are refused. */
 static inline bool
-vetch__transport_right_thread(const vetch_transport *t)
+vetch__transport_check_thread(const vetch_transport *t)
 {
-    if (vetch__likely(t->reactor == NULL || !t->reactor->debug) ||
-        vetch__reactor_check_thread(t->reactor))
-        return true;
-    errno = EPERM;
-    return false;
+    return t->reactor == NULL ||
+           vetch__check_thread(&t->reactor->owner, "a transport");
 }
 
 /* Let the turn look at everything, not only at the output. */

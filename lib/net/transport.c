@@ -323,7 +323,7 @@ void
 vetch_transport_close(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (!vetch__transport_right_thread(t) ||
+    if (!vetch__transport_check_thread(t) ||
         vetch__transport_state(t) >= VETCH__T_CLOSING)
         return;
     if ((t->flags & VETCH__T_ACTIVE) == 0) {
@@ -346,7 +346,7 @@ void
 vetch_transport_abort(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (!vetch__transport_right_thread(t) ||
+    if (!vetch__transport_check_thread(t) ||
         vetch__transport_state(t) >= VETCH__T_OVER)
         return;
     vetch_transport_ref(t);
@@ -360,7 +360,7 @@ int
 vetch_transport_end(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, -1);
-    if (!vetch__transport_right_thread(t))
+    if (!vetch__transport_check_thread(t))
         return -1;
     if (t->out != VETCH__OUT_OPEN) {
         errno = EPIPE;
@@ -541,7 +541,7 @@ vetch_scope *
 vetch_transport_scope(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, NULL);
-    if (!vetch__transport_right_thread(t))
+    if (!vetch__transport_check_thread(t))
         return NULL;
     if (vetch__transport_state(t) >= VETCH__T_OVER) {
         errno = ENOTCONN;
@@ -598,7 +598,7 @@ static int
 attach(vetch_transport *t, vetch_protocol *p)
 {
     VETCH_CHECK(t != NULL && p != NULL && p->class_ != NULL, EINVAL, -1);
-    if (!vetch__transport_right_thread(t))
+    if (!vetch__transport_check_thread(t))
         return -1;
     if (t->protocol != NULL || vetch__transport_state(t) != VETCH__T_NEW) {
         errno = t->protocol != NULL ? EBUSY : ENOTCONN;
@@ -635,7 +635,7 @@ void
 vetch_transport_pause(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (vetch__transport_right_thread(t) &&
+    if (vetch__transport_check_thread(t) &&
         vetch__transport_state(t) <= VETCH__T_OPEN)
         t->flags |= VETCH__T_PAUSED;
 }
@@ -644,7 +644,7 @@ void
 vetch_transport_resume(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, );
-    if (!vetch__transport_right_thread(t) ||
+    if (!vetch__transport_check_thread(t) ||
         vetch__transport_state(t) > VETCH__T_OPEN ||
         (t->flags & VETCH__T_PAUSED) == 0)
         return;

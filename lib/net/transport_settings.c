@@ -57,7 +57,7 @@ vetch_transport_set_write_marks(vetch_transport *t, size_t low_bytes,
         errno = EINVAL;
         return -1;
     }
-    own = vetch__transport_right_thread(t) ? own_limits(t) : NULL;
+    own = vetch__transport_check_thread(t) ? own_limits(t) : NULL;
     if (own == NULL)
         return -1;
     own->low_bytes = low_bytes;
@@ -74,7 +74,7 @@ vetch_transport_set_input_limit(vetch_transport *t, size_t limit_bytes)
     struct vetch__limits *own;
 
     VETCH_CHECK(t != NULL, EINVAL, -1);
-    own = vetch__transport_right_thread(t) ? own_limits(t) : NULL;
+    own = vetch__transport_check_thread(t) ? own_limits(t) : NULL;
     if (own == NULL)
         return -1;
     own->input_bytes = limit_bytes;
@@ -91,7 +91,7 @@ vetch_transport_set_close_timeout(vetch_transport *t, double seconds)
         errno = EINVAL;
         return -1;
     }
-    own = vetch__transport_right_thread(t) ? own_limits(t) : NULL;
+    own = vetch__transport_check_thread(t) ? own_limits(t) : NULL;
     if (own == NULL)
         return -1;
     own->close_ns = vetch__seconds(seconds);

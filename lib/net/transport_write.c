@@ -11,7 +11,7 @@ check_write(const vetch_transport *t, size_t len)
 {
     size_t cap = t->limits->cap_bytes;
 
-    if (!vetch__transport_right_thread(t))
+    if (!vetch__transport_check_thread(t))
         return -1;
     if (t->out != VETCH__OUT_OPEN) {
         errno = EPIPE;

@@ -161,7 +161,7 @@ vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
 void
 vetch_promise_cancel(vetch_promise *p)
 {
-    if (vetch__promise_right_thread(p) && vetch__reactor != NULL)
+    if (vetch__promise_check_thread(p) && vetch__reactor != NULL)
         vetch__promise_cancel_node(vetch__reactor, p);
 }
 
@@ -171,7 +171,7 @@ vetch_shield(vetch_promise *p)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *shield;
 
-    if (!vetch__promise_right_thread(p))
+    if (!vetch__promise_check_thread(p))
         return &vetch__misused;
     if (r == NULL) {
         vetch_promise_unref(p);

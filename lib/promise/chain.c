@@ -93,7 +93,7 @@ attach_watchfully(vetch_promise *p, vetch_value_fn on_value,
     vetch_reactor *r = vetch__reactor;
     vetch_promise *link;
 
-    if (!vetch__promise_right_thread(p))
+    if (!vetch__promise_check_thread(p))
         return &vetch__misused;
     if (r == NULL) {
         vetch__promise_drop(p);
@@ -143,7 +143,7 @@ vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *link;
 
-    if (vetch__unlikely(!vetch__promise_right_thread(p)))
+    if (vetch__unlikely(!vetch__promise_check_thread(p)))
         return &vetch__misused;
     if (vetch__unlikely(r == NULL)) { /* its reactor has ended: all stands */
         vetch__promise_drop(p);

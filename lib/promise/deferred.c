@@ -19,7 +19,7 @@ decided(const vetch_promise *p)
 static bool
 open_here(const vetch_promise *p)
 {
-    return vetch__promise_right_thread(p) && !decided(p);
+    return vetch__promise_check_thread(p) && !decided(p);
 }
 
 vetch_deferred *

@@ -10,7 +10,7 @@
 
 struct vetch_event {
     struct vetch__object object;
-    pthread_t thread;
+    struct vetch__owner owner;
     bool set;
     struct vetch__list waiters;
 };
@@ -23,7 +23,7 @@ vetch_event_new(void)
     if (e == NULL)
         return NULL;
     e->object = (struct vetch__object){ .type = VETCH__EVENT, .refs = 1 };
-    e->thread = pthread_self();
+    e->owner = vetch__owner_here();
     e->set = false;
     vetch__list_init(&e->waiters);
     return e;
@@ -56,7 +56,7 @@ vetch_event_set(vetch_event *e)
 {
     struct vetch__waiter *w;
 
-    if (!vetch__right_thread(e->thread, "an event"))
+    if (!vetch__check_thread(&e->owner, "an event"))
         return;
     e->set = true;
     while ((w = vetch__waiter_pop(&e->waiters)) != NULL)
@@ -66,7 +66,7 @@ vetch_event_set(vetch_event *e)
 void
 vetch_event_clear(vetch_event *e)
 {
-    if (vetch__right_thread(e->thread, "an event"))
+    if (vetch__check_thread(&e->owner, "an event"))
         e->set = false;
 }
 
@@ -82,7 +82,7 @@ vetch_event_wait(vetch_event *e)
     struct vetch__waiter *w;
     vetch_promise *p;
 
-    if (!vetch__right_thread(e->thread, "an event"))
+    if (!vetch__check_thread(&e->owner, "an event"))
         return &vetch__misused;
     if (e->set)
         return vetch_resolved(NULL, NULL);

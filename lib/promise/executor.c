@@ -56,9 +56,10 @@ unsigned vetch__jobs_patience_ms = 5000;
 
 /* An executor whose reactor has ended is nobody's. */
 static bool
-right_thread(const vetch_executor *e)
+executor_check_thread(const vetch_executor *e)
 {
-    return e->reactor == NULL || vetch__reactor_check_thread(e->reactor);
+    return e->reactor == NULL ||
+           vetch__check_thread(&e->reactor->owner, "an executor");
 }
 
 /* ---- the end of one ---- */
@@ -281,7 +282,7 @@ vetch_executor_submit(vetch_executor *e, vetch_job_fn fn, void *arg,
     vetch_reactor *r = vetch__reactor;
 
     VETCH_CHECK(fn != NULL, EINVAL, vetch__failed(EINVAL, "job"));
-    if (r == NULL || (e != NULL && !right_thread(e)))
+    if (r == NULL || (e != NULL && !executor_check_thread(e)))
         return vetch__failed(EPERM, "job");
     if (e == NULL) {
         e = reactor_executor(r);
@@ -492,7 +493,7 @@ vetch_executor_close(vetch_executor *e, double seconds)
 
     VETCH_CHECK(e != NULL && seconds == seconds, EINVAL,
                 vetch__failed(EINVAL, "closing an executor"));
-    if (!right_thread(e))
+    if (!executor_check_thread(e))
         return vetch__failed(EPERM, "closing an executor");
     if (e->reactor == NULL)
         return &vetch__nothing; /* it is closed */

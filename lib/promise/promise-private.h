@@ -122,9 +122,9 @@ extern vetch_promise vetch__misused;
 extern vetch_promise vetch__nothing; /* fulfilled without a value */
 
 /* ---- promise.c ---- */
-/* Whether p may be used on this thread; if not, that is said where debugging is
- * on. A thread that has no reactor looks, too: it is the one that is most often
- * wrong, and it pays nothing. */
+/* Whether p may be used on this thread. To find its owner costs a line of the
+ * cache, so a thread that has a reactor is trusted unless it debugs. One that
+ * has none always looks: it is the one that is most often wrong. */
 bool vetch__promise_look_at_thread(const vetch_promise *p);
 static inline bool
 vetch__thread_is_trusted(void)
@@ -135,16 +135,8 @@ vetch__thread_is_trusted(void)
     return vetch__reactor != NULL && !vetch__reactor->debug;
 #endif
 }
-/* The same for what has no promise to ask, but remembers who made it. */
-bool vetch__look_at_thread(pthread_t owner, const char *what);
 static inline bool
-vetch__right_thread(pthread_t owner, const char *what)
-{
-    return vetch__likely(vetch__thread_is_trusted()) ||
-           vetch__look_at_thread(owner, what);
-}
-static inline bool
-vetch__promise_right_thread(const vetch_promise *p)
+vetch__promise_check_thread(const vetch_promise *p)
 {
     return vetch__likely(vetch__thread_is_trusted()) ||
            vetch__promise_look_at_thread(p);

@@ -46,21 +46,7 @@ vetch__promise_look_at_thread(const vetch_promise *p)
     VETCH_CHECK(p->object.type == VETCH__PROMISE, EINVAL, false);
     if (!vetch__promise_is_immortal(p) && !(p->second.flags & VETCH__EMBEDDED))
         owner = vetch__pool_of(p)->owner;
-    if (owner == NULL || pthread_equal(owner->thread, pthread_self()))
-        return true;
-    vetch__reactor_used_elsewhere(owner, "a promise");
-    errno = EPERM;
-    return false;
-}
-
-bool
-vetch__look_at_thread(pthread_t owner, const char *what)
-{
-    if (pthread_equal(owner, pthread_self()))
-        return true;
-    vetch__reactor_used_elsewhere(vetch__reactor, what);
-    errno = EPERM;
-    return false;
+    return owner == NULL || vetch__check_thread(&owner->owner, "a promise");
 }
 
 /* ---- references ---- */

@@ -26,7 +26,7 @@ struct putter {
 
 struct vetch_queue {
     struct vetch__object object;
-    pthread_t thread;
+    struct vetch__owner owner;
     bool closed;
     size_t capacity;
     size_t first, count;
@@ -71,7 +71,7 @@ vetch_queue_new(size_t capacity)
     if (q == NULL)
         return NULL;
     q->object = (struct vetch__object){ .type = VETCH__QUEUE, .refs = 1 };
-    q->thread = pthread_self();
+    q->owner = vetch__owner_here();
     q->closed = false;
     q->capacity = capacity;
     q->first = q->count = 0;
@@ -132,7 +132,7 @@ vetch_queue_unref(vetch_queue *q)
 void
 vetch_queue_close(vetch_queue *q)
 {
-    if (!vetch__right_thread(q->thread, "a queue"))
+    if (!vetch__check_thread(&q->owner, "a queue"))
         return;
     vetch_queue_ref(q); /* freeing an item may release the queue */
     turn_away(q);
@@ -175,7 +175,7 @@ vetch_queue_put(vetch_queue *q, void *data, vetch_free_fn free_data)
 
     if (data == NULL)
         return vetch__failed(EINVAL, "put nothing into a queue");
-    if (!vetch__right_thread(q->thread, "a queue")) {
+    if (!vetch__check_thread(&q->owner, "a queue")) {
         free_item(&item);
         return &vetch__misused;
     }
@@ -219,7 +219,7 @@ vetch_queue_get(vetch_queue *q)
     struct vetch__waiter *w;
     struct item item;
 
-    if (!vetch__right_thread(q->thread, "a queue"))
+    if (!vetch__check_thread(&q->owner, "a queue"))
         return &vetch__misused;
     if (q->count == 0)
         return q->closed ? vetch_resolved(NULL, NULL) : wait_to_get(q);

@@ -37,9 +37,9 @@ struct vetch_scope {
 };
 
 static bool
-right_thread(const vetch_scope *s)
+scope_check_thread(const vetch_scope *s)
 {
-    return vetch__promise_right_thread(vetch__deferred_node(s->deferred));
+    return vetch__promise_check_thread(vetch__deferred_node(s->deferred));
 }
 
 static bool
@@ -204,7 +204,7 @@ watch_child(vetch_scope *s, vetch_promise *p)
 void
 vetch_scope_add(vetch_scope *s, vetch_promise *p)
 {
-    if (!right_thread(s))
+    if (!scope_check_thread(s))
         return; /* with p, of which not even a reference can be dropped here */
     if (!s->ended && watch_child(s, p) == 0)
         return;
@@ -262,7 +262,7 @@ vetch_scope_cancel(vetch_scope *s)
 {
     bool held;
 
-    if (!right_thread(s) || s->ended)
+    if (!scope_check_thread(s) || s->ended)
         return;
     s->canceled = true;
     held = hold(s);
@@ -273,7 +273,7 @@ vetch_scope_cancel(vetch_scope *s)
 vetch_promise *
 vetch_scope_end(vetch_scope *s)
 {
-    if (!right_thread(s))
+    if (!scope_check_thread(s))
         return &vetch__misused;
     s->ending = true;
     end_if_empty(s);

@@ -15,7 +15,7 @@
 
 struct vetch_semaphore {
     struct vetch__object object;
-    pthread_t thread;
+    struct vetch__owner owner;
     size_t n_free;
     size_t n_waiting;
     struct vetch__list waiters;
@@ -45,7 +45,7 @@ vetch_semaphore_new(size_t slots)
     if (s == NULL)
         return NULL;
     s->object = (struct vetch__object){ .type = VETCH__SEMAPHORE, .refs = 1 };
-    s->thread = pthread_self();
+    s->owner = vetch__owner_here();
     s->n_free = slots;
     s->n_waiting = 0;
     vetch__list_init(&s->waiters);
@@ -155,7 +155,7 @@ vetch_semaphore_acquire(vetch_semaphore *s)
     struct slot *slot;
     vetch_promise *p;
 
-    if (!vetch__right_thread(s->thread, "a semaphore"))
+    if (!vetch__check_thread(&s->owner, "a semaphore"))
         return &vetch__misused;
     slot = slot_new(s);
     if (slot == NULL)

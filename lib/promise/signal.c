@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <vetch/combinators.h>
 #include <vetch/error.h>
@@ -175,7 +174,7 @@ signals_done(vetch_reactor *r)
     atomic_store(&owner, NULL);
     /* On another thread one may still hold the reactor. A forked child has no
      * other threads, only the count. */
-    while (r->pid == getpid() && atomic_load(&n_handling) > 0)
+    while (!vetch__is_inherited(&r->owner) && atomic_load(&n_handling) > 0)
         sched_yield();
 }
 

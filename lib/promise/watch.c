@@ -99,7 +99,7 @@ vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *w;
 
-    if (!vetch__promise_right_thread(p))
+    if (!vetch__promise_check_thread(p))
         return;
     if (r == NULL) {
         vetch__promise_drop(p);

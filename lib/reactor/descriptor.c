@@ -168,7 +168,7 @@ vetch_descriptor_set_events(vetch_descriptor *d, unsigned events)
         errno = d->reactor == NULL ? ECANCELED : EINVAL;
         return -1;
     }
-    if (!vetch__reactor_check_thread(d->reactor)) {
+    if (!vetch__check_thread(&d->reactor->owner, "a descriptor's watch")) {
         errno = EPERM;
         return -1;
     }
@@ -189,7 +189,7 @@ vetch_descriptor_cancel(vetch_descriptor *d)
     unsigned before;
 
     if (d == NULL || d->reactor == NULL ||
-        !vetch__reactor_check_thread(d->reactor))
+        !vetch__check_thread(&d->reactor->owner, "a descriptor's watch"))
         return;
     before = d->events;
     watch(d, 0); /* takes away only, which cannot fail */

@@ -1,11 +1,13 @@
 libvetch_private_la_SOURCES += \
 	lib/reactor/clock.c \
 	lib/reactor/descriptor.c \
+	lib/reactor/owner.c \
 	lib/reactor/post.c \
 	lib/reactor/reactor.c \
 	lib/reactor/ready.c \
 	lib/reactor/testing.c \
 	lib/reactor/timer.c \
 	lib/reactor/timer_object.c \
+	lib/reactor/owner-private.h \
 	lib/reactor/reactor-private.h \
 	lib/reactor/timer-private.h

@@ -9,6 +9,7 @@
 #include "reactor/reactor-private.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -208,6 +209,10 @@ vetch_reactor_post(vetch_reactor *r, vetch_call_fn fn, void *ctx,
     int wrong;
 
     VETCH_CHECK(r != NULL && fn != NULL, EINVAL, -1);
+    if (vetch__is_inherited(&r->owner)) { /* who holds the lock is not here */
+        vetch__refuse_thread(&r->owner, "a reactor");
+        return -1;
+    }
     letter = vetch__malloc(sizeof(*letter));
     if (letter == NULL)
         return -1;

@@ -10,8 +10,6 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <pthread.h>
-#include <sys/types.h>
 
 #include <vetch/reactor.h>
 
@@ -19,6 +17,7 @@
 #include "base/mem-private.h"
 #include "base/object-private.h"
 #include "base/pool-private.h"
+#include "reactor/owner-private.h"
 
 /* Something on the ready queue: the head of a promise's node or of a call. */
 struct vetch__ready {
@@ -73,8 +72,7 @@ struct vetch_reactor {
     bool finishing;  /* and only finally functions run any more */
     bool end_wanted; /* the same in a callback: ends when that has returned */
     bool draining;
-    pthread_t thread;
-    pid_t pid;
+    struct vetch__owner owner;
 
     /* The ready queue. */
     struct vetch__ready *ready_first, *ready_last;
@@ -130,10 +128,6 @@ struct vetch_reactor {
     atomic_bool stop_requested;
 };
 
-/* The calling thread's reactor, or NULL. */
-extern __thread vetch_reactor *vetch__reactor
-    __attribute__((tls_model("initial-exec")));
-
 /* ---- ready.c ---- */
 int vetch__ready_init(vetch_reactor *r);
 void vetch__ready_done(vetch_reactor *r);
@@ -176,17 +170,6 @@ void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
                        const char *name,
                        void (*end)(struct vetch__member *self));
 void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
-/* Something of r's was used on another thread: say so with debugging on or
- * where there is no reactor, and abort in a debug build. */
-void vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what);
-/* With debugging on, log a call from a wrong thread; true if it was right. */
-bool vetch__reactor_look_at_thread(const vetch_reactor *r);
-static inline bool
-vetch__reactor_check_thread(const vetch_reactor *r)
-{
-    return vetch__likely(vetch__reactor == r && !r->debug) ||
-           vetch__reactor_look_at_thread(r);
-}
 
 /* ---- post.c ---- */
 int vetch__mailbox_init(vetch_reactor *r);

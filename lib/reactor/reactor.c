@@ -25,9 +25,6 @@
 #define END_CALLBACKS     ((size_t)10000)
 #define END_CALLBACK_STEP ((size_t)100)
 
-__thread vetch_reactor *vetch__reactor
-    __attribute__((tls_model("initial-exec")));
-
 static void end(vetch_reactor *r);
 
 /* ---- making one ---- */
@@ -68,8 +65,7 @@ set_up(vetch_reactor *r)
     vetch__list_init(&r->members);
     r->slow_limit = SLOW_LIMIT_NS;
     r->debug = debug_wanted();
-    r->thread = pthread_self();
-    r->pid = getpid();
+    r->owner = vetch__owner_here();
     event_assign(&r->end_event, r->base, -1, 0, on_end, r);
     if (vetch__ready_init(r) < 0)
         return -1;
@@ -102,8 +98,10 @@ make(struct event_base *base, bool owns_base)
     vetch_reactor *r = vetch__calloc(1, sizeof(*r));
     int saved;
 
-    if (r == NULL)
+    if (r == NULL || vetch__count_forks() < 0) {
+        vetch__free(r);
         return NULL;
+    }
     r->object = (struct vetch__object){ .type = VETCH__REACTOR, .refs = 1 };
     r->base = base;
     if (set_up(r) < 0) {
@@ -199,34 +197,7 @@ vetch_reactor_set_rejection_hook(vetch_reactor *r, vetch_rejection_fn fn,
     r->on_rejection_ctx = ctx;
 }
 
-/* ---- whose it is ---- */
-
-void
-vetch__reactor_used_elsewhere(const vetch_reactor *r, const char *what)
-{
-    /* Where there is no reactor nothing could have been meant. */
-    if (vetch__reactor == NULL || r->debug)
-        vetch_log(VETCH_LOG_ERROR,
-                  "%s was used on a thread that is not its own", what);
-    VETCH__ABORT_IN_DEBUG_BUILD();
-}
-
-bool
-vetch__reactor_look_at_thread(const vetch_reactor *r)
-{
-    if (vetch__reactor != r) {
-        vetch__reactor_used_elsewhere(r, "a reactor");
-        return false;
-    }
-    if (r->debug && r->pid != getpid()) {
-        vetch_log(VETCH_LOG_ERROR,
-                  "a reactor was used in process %d, but "
-                  "belongs to process %d, which forked it",
-                  (int)getpid(), (int)r->pid);
-        return false;
-    }
-    return true;
-}
+/* ---- its members ---- */
 
 void
 vetch__member_add(vetch_reactor *r, struct vetch__member *m, const char *name,
@@ -260,7 +231,7 @@ vetch_reactor_live_objects(const vetch_reactor *r)
 static int
 check_runnable(const vetch_reactor *r)
 {
-    if (!vetch__reactor_check_thread(r) || r->pid != getpid())
+    if (!vetch__check_thread(&r->owner, "a reactor"))
         return EPERM;
     if (r->running_loop || r->depth > 0)
         return EDEADLK;
@@ -295,6 +266,10 @@ loop(vetch_reactor *r, const bool *flag)
         result = event_base_loop(r->base, flag != NULL ? EVLOOP_ONCE : 0);
         if (flag == NULL)
             break; /* stopped, or somebody else broke the loop */
+    }
+    if (vetch__is_inherited(&r->owner)) { /* a callback has forked */
+        errno = EPERM;
+        return -1;
     }
     return result < 0 ? loop_failed() : 0;
 }
@@ -332,6 +307,10 @@ void
 vetch_reactor_stop(vetch_reactor *r)
 {
     VETCH_CHECK(r != NULL, EINVAL, );
+    if (vetch__is_inherited(&r->owner)) {
+        vetch__refuse_thread(&r->owner, "a reactor");
+        return;
+    }
     atomic_store(&r->stop_requested, true);
     if (vetch__reactor == r && r->running_loop)
         event_base_loopbreak(r->base);
@@ -401,19 +380,16 @@ name_what_is_left(vetch_reactor *r, struct vetch__list *ended)
 
 /* In a child process the loop is shared with the parent: taking it down would
  * take the parent's descriptors out of it. */
-static bool
-forked(vetch_reactor *r)
+static void
+let_go(vetch_reactor *r)
 {
-    if (r->pid == getpid())
-        return false;
     vetch_log(VETCH_LOG_DEBUG,
               "a reactor is left alone in process %d: it "
-              "belongs to process %d",
-              (int)getpid(), (int)r->pid);
+              "belongs to the parent",
+              (int)getpid());
     if (r->signals_done != NULL) /* handlers are the child's own */
         r->signals_done(r);
     vetch__reactor = NULL;
-    return true;
 }
 
 static void
@@ -422,8 +398,6 @@ end(vetch_reactor *r)
     struct vetch__list ended;
     size_t budget = END_CALLBACKS;
 
-    if (forked(r))
-        return;
     vetch__list_init(&ended);
     r->ending = true;
     r->depth++; /* nothing is left to libevent any more */
@@ -469,9 +443,13 @@ vetch_reactor_unref(vetch_reactor *r)
     if (r == NULL)
         return NULL;
     VETCH_CHECK(vetch__reactor == r, EPERM, NULL);
-    if (--r->object.refs > 0 || r->ending)
+    if (--r->object.refs > 0)
         return NULL;
-    if (r->running_loop || r->depth > 0)
+    if (vetch__is_inherited(&r->owner))
+        let_go(r);
+    else if (r->ending)
+        return NULL; /* a callback of the end took a reference */
+    else if (r->running_loop || r->depth > 0)
         end_later(r);
     else
         end(r);

@@ -80,7 +80,7 @@ vetch__timer_cancelled(struct vetch__timer *timer)
 static int
 check_start(const vetch_reactor *r, double seconds)
 {
-    if (r == NULL || !vetch__reactor_check_thread(r))
+    if (r == NULL || !vetch__check_thread(&r->owner, "a timer"))
         return EPERM;
     if (!(seconds >= 0 && seconds <= SECONDS_MAX)) /* false for NaN, too */
         return EINVAL;
@@ -172,7 +172,7 @@ vetch_timer_cancel(vetch_timer *t)
     if (t == NULL || !vetch__timer_active(&t->timer))
         return;
     r = t->timers->reactor;
-    if (!vetch__reactor_check_thread(r))
+    if (!vetch__check_thread(&r->owner, "a timer"))
         return;
     vetch__timer_stop(r, &t->timer);
     vetch_timer_unref(t);

@@ -250,9 +250,8 @@ START_TEST(a_job_from_elsewhere_is_refused)
 {
     vetch_executor *e = vetch_executor_new(NULL);
 
-    vetch_reactor_set_debug(vt_reactor, true);
     on_another_thread(submit_elsewhere, e);
-    assert_named("a reactor was used on a thread that is not its own");
+    assert_named("an executor was used on a thread that is not its own");
     ck_assert_ptr_eq(
         vetch_run(vetch_executor_submit(e, do_nothing, e, NULL), NULL), e);
     vetch_executor_unref(e);
@@ -282,6 +281,7 @@ START_TEST(a_listener_is_not_stopped_from_elsewhere)
     vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", refuse, NULL);
 
     on_another_thread(stop_elsewhere, l);
+    assert_named("a listener was used on a thread that is not its own");
     ck_assert_uint_eq(vt_live_objects(), 1);
     vetch_promise_unref(vetch_listener_stop(l, 0));
     vetch_listener_unref(l);

@@ -601,7 +601,6 @@ START_TEST(timer_use_on_a_wrong_thread_is_refused)
     pthread_t thread;
 
     p.timer = vetch_timer_new(1, count, &p);
-    vetch_reactor_set_debug(vt_reactor, true);
     pthread_create(&thread, NULL, use_on_another_thread, &p);
     pthread_join(thread, NULL);
     ck_assert_int_eq(p.freed, EPERM);
