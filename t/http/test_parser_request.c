@@ -421,6 +421,21 @@ START_TEST(cve_2018_12116_fields_that_may_not_be_set)
 }
 END_TEST
 
+START_TEST(fields_that_are_no_lists_are_single)
+{
+    static const char *const single[] = { "Content-Type", "LOCATION", "etag",
+                                          "User-Agent", "Cookie" };
+    static const char *const many[] = { "Set-Cookie", "Vary",     "Link",
+                                        "X-Y",        "Content-", "" };
+    size_t i;
+
+    for (i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+        ck_assert(vetch__http_is_single_field(single[i], strlen(single[i])));
+    for (i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+        ck_assert(!vetch__http_is_single_field(many[i], strlen(many[i])));
+}
+END_TEST
+
 START_TEST(members_of_lists_are_found)
 {
     static const struct {
@@ -518,6 +533,7 @@ main(void)
     tc = vt_tcase("fields");
     tcase_add_test(tc, fields_that_may_be_set);
     tcase_add_test(tc, cve_2018_12116_fields_that_may_not_be_set);
+    tcase_add_test(tc, fields_that_are_no_lists_are_single);
     tcase_add_test(tc, members_of_lists_are_found);
     tcase_add_test(tc, empty_values_lie_behind_their_names);
     tcase_add_test(tc, fields_are_found_in_any_case_of_letters);

@@ -49,6 +49,10 @@ bool vetch__http_equal(const char *a, size_t a_len, const char *b,
 /* A field that only the library writes: Host, Connection and what frames the
  * message. */
 bool vetch__http_is_own_field(const char *name, size_t len);
+/* A field that a message has at most once. Both sides follow one rule: setting
+ * replaces what was set or added under that name; adding a second one of these
+ * is refused with EEXIST. */
+bool vetch__http_is_single_field(const char *name, size_t len);
 /* A field that must not stand in a trailer section (RFC 9110, section 6.5.1):
  * framing, routing, authentication, content, cookies. */
 bool vetch__http_is_forbidden_trailer(const char *name, size_t len);

@@ -233,6 +233,46 @@ vetch__http_is_own_field(const char *name, size_t len)
     return is_one_of(own, name, len);
 }
 
+/* Fields whose value is no list (RFC 9110; RFC 6265, section 5.4; RFC 6797,
+ * section 6.1; CORS). */
+bool
+vetch__http_is_single_field(const char *name, size_t len)
+{
+    static const char *const single[] = {
+        "access-control-allow-origin",
+        "age",
+        "authorization",
+        "content-disposition",
+        "content-length",
+        "content-location",
+        "content-range",
+        "content-type",
+        "cookie",
+        "date",
+        "etag",
+        "expires",
+        "from",
+        "host",
+        "if-modified-since",
+        "if-range",
+        "if-unmodified-since",
+        "last-modified",
+        "location",
+        "max-forwards",
+        "origin",
+        "proxy-authorization",
+        "range",
+        "referer",
+        "retry-after",
+        "server",
+        "strict-transport-security",
+        "user-agent",
+        NULL,
+    };
+
+    return is_one_of(single, name, len);
+}
+
 bool
 vetch__http_is_forbidden_trailer(const char *name, size_t len)
 {
