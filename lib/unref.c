@@ -72,6 +72,9 @@ vetch_unref(void *object)
     case VETCH__LISTENER:
         vetch_listener_unref(object);
         return;
+    case VETCH__STOP_REPORT:
+        vetch_stop_report_unref(object);
+        return;
     case VETCH__HTTP_SERVER:
         vetch_http_server_unref(object);
         return;

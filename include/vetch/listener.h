@@ -52,12 +52,31 @@ VETCH_EXPORT void vetch_listener_set_error_fn(vetch_listener *l,
  * Errors: NULL and errno: ENOMEM; ECANCELED, the listener has ended. */
 VETCH_EXPORT vetch_scope *vetch_listener_scope(vetch_listener *l);
 
-/* Stop accepting at once, let connections end, abort the rest after `seconds`.
- * Fulfils with the number that was cut, as (intptr_t), when all are gone. A
- * second call gives the same end, with the earlier deadline. Cancelling the
- * promise aborts what is left at once. */
+/* Stop accepting at once, let connections end, abort the rest after `seconds`
+ * (0: now; INFINITY: never). Fulfils with a vetch_stop_report when everything
+ * has ended; operations in scopes that do not end when they are cancelled are
+ * named in the log every 10 s.
+ *
+ * Every call has a promise of its own, and the earliest deadline counts.
+ * Cancelling a promise while others wait ends that waiting only; when the last
+ * one is cancelled, what is left is aborted at once, and the promise waits for
+ * the end of that. Cancelled after the deadline, or once more, it rejects at
+ * once. Errors: EINVAL, negative or NaN; VETCH_ECLOSED, the reactor ended. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_listener_stop(vetch_listener *l, double seconds);
+
+/* What a stop has come to. Of connections, and of an HTTP server's requests,
+ * that ended after the stop was asked for: */
+/* … how many ended in good order, */
+VETCH_EXPORT size_t vetch_stop_report_ended(const vetch_stop_report *r);
+/* … how many operations in the scopes of connections, and handlers, were
+ * cancelled, */
+VETCH_EXPORT size_t vetch_stop_report_canceled(const vetch_stop_report *r);
+/* … and how many connections were aborted, by the deadline or because they
+ * failed, before all was sent and done. */
+VETCH_EXPORT size_t vetch_stop_report_cut(const vetch_stop_report *r);
+VETCH_EXPORT vetch_stop_report *vetch_stop_report_ref(vetch_stop_report *r);
+VETCH_EXPORT vetch_stop_report *vetch_stop_report_unref(vetch_stop_report *r);
 
 VETCH_EXPORT vetch_listener *vetch_listener_ref(vetch_listener *l);
 VETCH_EXPORT vetch_listener *vetch_listener_unref(vetch_listener *l);

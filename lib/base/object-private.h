@@ -28,6 +28,7 @@ enum vetch__type {
     VETCH__TRANSPORT,
     VETCH__CHUNK, /* a piece of a transport's output */
     VETCH__LISTENER,
+    VETCH__STOP_REPORT,
     VETCH__HTTP_CLIENT,
     VETCH__HTTP_RESPONSE,
     VETCH__HTTP_SERVER

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -25,6 +24,8 @@
 #include "base/error-private.h"
 #include "net/endpoint-private.h"
 #include "net/listen-private.h"
+#include "net/own_scope-private.h"
+#include "net/stop-private.h"
 #include "net/transport-private.h"
 #include "promise/promise-private.h"
 
@@ -34,12 +35,6 @@
 #define LOG_INTERVAL  UINT64_C(1000000000)
 
 enum { ACCEPT_BATCH = 64 };
-
-/* Somebody who waits for the listener to end. */
-struct waiter {
-    struct waiter *next;
-    vetch_deferred *deferred;
-};
 
 struct vetch_listener {
     struct vetch__object object;
@@ -57,19 +52,14 @@ struct vetch_listener {
     void *on_error_ctx;
     uint64_t logged; /* when, for one line a second */
 
+    struct vetch__list connections; /* by transport's member */
     size_t n_connections, limit;
     struct vetch__list starved; /* among those without descriptors */
     struct vetch__timer backoff_timer;
     uint64_t backoff; /* ns; 0: none */
 
-    struct waiter *waiters;
-    struct vetch__timer stop_timer;
-    bool late; /* the stop's deadline has passed */
-    intptr_t n_cut;
-
-    vetch_scope *scope;        /* made on first use */
-    vetch_promise scope_watch; /* of its end */
-    bool scope_ending;
+    struct vetch__stop stop;
+    struct vetch__own_scope *scope;
 };
 
 /* ---- watching, and looking away ---- */
@@ -228,7 +218,7 @@ accept_failed(vetch_listener *l, int errnum)
     }
 }
 
-static void cut_all(vetch_listener *l);
+static void one_less(vetch_listener *l);
 
 static void
 serve(vetch_listener *l, vetch_transport *t)
@@ -238,17 +228,19 @@ serve(vetch_listener *l, vetch_transport *t)
     vetch_protocol *p;
 
     l->n_connections++; /* first: `make` may stop the listener */
-    t->listener = l;
     p = l->make(l->ctx);
     VETCH__SLOW_END(r, l->make, started);
     if (p == NULL) {
         vetch__transport_over(t, NULL, false);
-        vetch__listener_lost_one(l, t);
+        one_less(l);
         return;
     }
+    t->listener = l;
+    vetch__list_remove(&t->member.link);
+    vetch__list_append(&l->connections, &t->member.link);
     vetch__transport_attach_now(t, p);
-    if (l->late)
-        cut_all(l);
+    if (l->stop.hurried)
+        vetch__transport_cut(t);
     else if (l->limit != 0 && l->n_connections >= l->limit)
         unwatch(l);
 }
@@ -299,28 +291,12 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 /* ---- the end ---- */
 
 static void
-settle_waiters(vetch_listener *l, const vetch_error *error)
-{
-    struct waiter *w;
-
-    while ((w = l->waiters) != NULL) {
-        l->waiters = w->next;
-        if (error != NULL)
-            vetch_deferred_reject(w->deferred, vetch_error_ref(error));
-        else
-            vetch_deferred_resolve(w->deferred, (void *)l->n_cut, NULL);
-        vetch_deferred_unref(w->deferred);
-        vetch__free(w);
-    }
-}
-
-static void
-end(vetch_listener *l)
+listener_over(vetch_listener *l)
 {
     vetch_free_fn free_ctx = l->free_ctx;
 
-    vetch__timer_stop(l->reactor, &l->stop_timer);
-    settle_waiters(l, NULL);
+    l->scope = vetch__own_scope_free(l->scope);
+    vetch__stop_settle(&l->stop, NULL);
     vetch__member_remove(l->reactor, &l->member);
     l->reactor = NULL;
     l->free_ctx = NULL;
@@ -330,31 +306,28 @@ end(vetch_listener *l)
 }
 
 static void
-scope_ended(void *ctx, size_t index, vetch_promise *p)
+scope_ended(void *listener)
 {
-    vetch_listener *l = ctx;
-
-    (void)index;
-    vetch_promise_unref(p);
-    l->scope = vetch_scope_unref(l->scope);
-    end(l);
+    listener_over(listener);
 }
 
 /* After the last connection, what runs for the listener itself has to stop. */
 static void
 end_if_idle(vetch_listener *l)
 {
-    if (!l->stopping || l->n_connections > 0 || l->reactor == NULL ||
-        l->scope_ending)
+    if (!l->stopping || l->n_connections > 0 || l->reactor == NULL)
         return;
-    if (l->scope == NULL) {
-        end(l);
-        return;
-    }
-    l->scope_ending = true;
-    vetch_scope_cancel(l->scope);
-    vetch__watch_embedded(l->reactor, &l->scope_watch,
-                          vetch_scope_end(l->scope), scope_ended, l);
+    vetch__stop_hurried(&l->stop);
+    if (vetch__own_scope_end(l->scope, l->reactor, scope_ended))
+        listener_over(l);
+}
+
+static void
+one_less(vetch_listener *l)
+{
+    l->n_connections--;
+    watch(l);
+    end_if_idle(l);
 }
 
 /* ---- the scope ---- */
@@ -379,24 +352,64 @@ vetch_listener_scope(vetch_listener *l)
         errno = ECANCELED;
         return NULL;
     }
-    if (l->scope == NULL) {
-        l->scope = vetch_scope_new();
-        if (l->scope != NULL)
-            vetch_scope_keep_errors_apart(l->scope, child_failed, l);
-    }
-    return l->scope;
+    return vetch__own_scope_get(&l->scope, child_failed, l);
 }
 
-/* ---- how it ends ---- */
+/* ---- its connections ---- */
+
+/* The connection behind `place`, which is moved behind it; NULL: that was the
+ * last. `place` is a member of the list without a function, so that whatever
+ * happens to connections meanwhile, the walk does not lose its way. */
+static vetch_transport *
+next_connection(vetch_listener *l, struct vetch__member *place)
+{
+    struct vetch__list *at;
+
+    while ((at = place->link.next) != &l->connections) {
+        struct vetch__member *m =
+            vetch__container(at, struct vetch__member, link);
+
+        vetch__list_remove(&place->link);
+        vetch__list_append(at->next, &place->link);
+        if (m->end != NULL)
+            return vetch__container(m, vetch_transport, member);
+    }
+    vetch__list_remove(&place->link);
+    return NULL;
+}
+
+static void
+first_place(vetch_listener *l, struct vetch__member *place)
+{
+    *place = (struct vetch__member){ .name = "place" };
+    vetch__list_append(l->connections.next, &place->link);
+}
+
+bool
+vetch__listener_is_stopping(const vetch_listener *l)
+{
+    return l->stopping;
+}
+
+void
+vetch__listener_canceled(vetch_listener *l, size_t n)
+{
+    if (l->stopping)
+        l->stop.report->canceled += n;
+}
 
 void
 vetch__listener_lost_one(vetch_listener *l, vetch_transport *t)
 {
     t->listener = NULL;
-    l->n_connections--;
-    watch(l);
-    end_if_idle(l);
+    if (l->stopping && (t->flags & VETCH__T_CUT) != 0)
+        l->stop.report->cut++;
+    else if (l->stopping)
+        l->stop.report->ended++;
+    one_less(l);
 }
+
+/* ---- how it ends ---- */
 
 static void
 stop_accepting(vetch_listener *l)
@@ -414,87 +427,80 @@ static void
 end_with_reactor(struct vetch__member *self)
 {
     vetch_listener *l = vetch__container(self, vetch_listener, member);
+    struct vetch__member place;
+    vetch_transport *t;
 
     vetch_listener_ref(l);
     stop_accepting(l);
-    settle_waiters(l, &vetch__error_closed);
-    end_if_idle(l); /* else with its last connection, which ends as well */
+    vetch__stop_settle(&l->stop, &vetch__error_closed);
+    first_place(l, &place);
+    while ((t = next_connection(l, &place)) != NULL)
+        t->member.end(&t->member);
+    end_if_idle(l);
     vetch_listener_unref(l);
 }
 
 static void
-cut_all(vetch_listener *l)
+cut_connections(struct vetch__stop *stop, bool at_once)
 {
-    l->late = true;
-    if (l->reactor != NULL)
-        l->n_cut += (intptr_t)vetch__transports_cut(l->reactor, l);
+    vetch_listener *l = vetch__container(stop, vetch_listener, stop);
+    struct vetch__member place;
+    vetch_transport *t;
+
+    (void)at_once;
+    first_place(l, &place);
+    while ((t = next_connection(l, &place)) != NULL)
+        vetch__transport_cut(t);
 }
 
 static void
-stop_is_late(struct vetch__timer *timer)
+name_operations(const vetch_listener *l, const char *whose,
+                const struct vetch__own_scope *s)
 {
-    cut_all(vetch__container(timer, vetch_listener, stop_timer));
+    vetch_log(VETCH_LOG_WARNING,
+              "stop of %s: operations of %s have not ended: %zu, such as %s",
+              l->socket.endpoint, whose, vetch__own_scope_count(s),
+              vetch__own_scope_example(s));
 }
 
-/* Whoever does not want to wait wants the end now. */
+/* What runs for connections that are over, and for the listener after its last
+ * one, was asked to end. */
 static void
-cancel_stop(vetch_deferred *d, void *ctx)
+name_left(struct vetch__stop *stop)
 {
-    (void)d;
-    cut_all(ctx);
-}
+    vetch_listener *l = vetch__container(stop, vetch_listener, stop);
+    struct vetch__member place;
+    vetch_transport *t;
 
-static void
-start_stop_timer(vetch_listener *l, double seconds)
-{
-    uint64_t delay = vetch__seconds(seconds);
-    uint64_t now = vetch__clock_fresh(l->reactor);
-
-    if (delay == 0) {
-        cut_all(l);
-        return;
+    first_place(l, &place);
+    while ((t = next_connection(l, &place)) != NULL) {
+        if (vetch__transport_state(t) == VETCH__T_OVER &&
+            vetch__own_scope_count(t->scope) > 0)
+            name_operations(l, vetch_transport_peer(t), t->scope);
     }
-    if (vetch__timer_active(&l->stop_timer) &&
-        l->stop_timer.deadline <= now + delay)
-        return;
-    if (vetch__timer_start(l->reactor, &l->stop_timer, delay, stop_is_late) < 0)
-        cut_all(l); /* better at once than never */
+    if (l->scope != NULL && l->scope->ending)
+        name_operations(l, "the listener", l->scope);
 }
 
-static vetch_promise *
-wait_for_end(vetch_listener *l)
-{
-    struct waiter *w = vetch__malloc(sizeof(*w));
-
-    if (w == NULL)
-        return &vetch__no_memory;
-    w->deferred = vetch_deferred_new(cancel_stop, l);
-    if (w->deferred == NULL) {
-        vetch__free(w);
-        return vetch__failed(errno, "stop");
-    }
-    w->next = l->waiters;
-    l->waiters = w;
-    return vetch_deferred_promise(w->deferred);
-}
+static const struct vetch__stop_class stop_class = {
+    .hurry = cut_connections,
+    .name_left = name_left,
+};
 
 vetch_promise *
 vetch_listener_stop(vetch_listener *l, double seconds)
 {
     vetch_promise *p;
 
-    if (l == NULL || isnan(seconds) || seconds < 0)
+    if (l == NULL || !vetch__stop_is_time(seconds))
         return vetch__failed(EINVAL, "stop");
     if (l->reactor == NULL)
-        return vetch_resolved((void *)l->n_cut, NULL);
+        return vetch__stop_again(&l->stop);
     if (!vetch__check_thread(&l->reactor->owner, "a listener"))
         return vetch__failed(EPERM, "stop");
-    p = wait_for_end(l);
-    /* Also when nobody can be told: stopping must not fail. */
     vetch_listener_ref(l);
     stop_accepting(l);
-    if (l->n_connections > 0)
-        start_stop_timer(l, seconds);
+    p = vetch__stop_ask(&l->stop, seconds);
     end_if_idle(l);
     vetch_listener_unref(l);
     return p;
@@ -538,7 +544,8 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l = vetch__calloc(1, sizeof(*l));
     if (l == NULL)
         return NULL;
-    if (vetch__listen_open(&l->socket, endpoint) < 0)
+    if (vetch__listen_open(&l->socket, endpoint) < 0 ||
+        vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0)
         goto fail;
     event_assign(&l->event, r->base, l->socket.fd, EV_READ | EV_PERSIST,
                  on_acceptable, l);
@@ -553,10 +560,12 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l->free_ctx = free_ctx;
     l->limit = DEFAULT_LIMIT;
     vetch__list_init(&l->starved);
+    vetch__list_init(&l->connections);
     vetch__member_add(r, &l->member, "listener", end_with_reactor);
     return l;
 fail:
     vetch__listen_done(&l->socket);
+    vetch__stop_done(&l->stop);
     vetch__free(l);
     return NULL;
 }
@@ -622,6 +631,7 @@ vetch_listener_unref(vetch_listener *l)
 {
     if (l != NULL && --l->object.refs == 0) {
         vetch__listen_done(&l->socket);
+        vetch__stop_done(&l->stop);
         vetch__free(l);
     }
     return NULL;

@@ -29,6 +29,7 @@
 #include <vetch/transport.h>
 
 #include "net/output-private.h"
+#include "net/own_scope-private.h"
 #include "reactor/reactor-private.h"
 
 enum vetch__transport_state {
@@ -59,9 +60,8 @@ enum vetch__transport_flag {
     VETCH__T_DUE = 64,          /* the turn has more to do than to send */
     VETCH__T_DELIVERING = 128,  /* `received` runs: its buffer must stay */
     VETCH__T_OWN_LIMITS = 256,
-    VETCH__T_READING = 512,       /* the kind's: it watches for input */
-    VETCH__T_SCOPE_ENDING = 1024, /* its scope was cancelled */
-    VETCH__T_SCOPE_ENDED = 2048   /* and is empty */
+    VETCH__T_READING = 512, /* the kind's: it watches for input */
+    VETCH__T_CUT = 1024 /* it was over too early, while its listener stops */
 };
 
 /* Shared by all connections of a server; borrowed. */
@@ -115,11 +115,10 @@ struct vetch_transport {
     vetch_buffer *input; /* what the protocol left, or NULL */
     vetch_error *reason; /* the first thing that went wrong */
     vetch_listener *listener;
-    vetch_scope *scope;         /* made on first use, with */
-    vetch_promise *scope_watch; /* the memory for waiting until it is empty */
+    struct vetch__own_scope *scope; /* made on first use */
     char *peer_name, *local_name;
-    struct vetch__member member;
-    struct vetch__timer timer; /* until closed; before, the protocol's */
+    struct vetch__member member; /* in its listener's list, if it has one */
+    struct vetch__timer timer;   /* until closed; before, the protocol's */
     uint16_t flags;
     uint8_t in, out;
     uint32_t dropped; /* bytes of input since it was closed */
@@ -184,10 +183,16 @@ vetch_transport *vetch__socket_transport_new(vetch_reactor *r, int fd,
 /* As vetch_transport_attach(), but `connected` is called here and now: for a
  * dispatch of one's own. The caller holds a reference to t. */
 int vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p);
-/* listener.c: one of its connections is lost. */
+/* The time that a stop gives its connections is over. */
+void vetch__transport_cut(vetch_transport *t);
+
+/* ---- listener.c ---- */
+/* Whether it counts how its connections end. */
+bool vetch__listener_is_stopping(const vetch_listener *l);
+/* One of its connections has ended, and `n` operations that ran for it were
+ * cancelled; that connection is lost. */
+void vetch__listener_canceled(vetch_listener *l, size_t n);
 void vetch__listener_lost_one(vetch_listener *l, vetch_transport *t);
-/* Abort all connections of a listener; how many had to be. */
-size_t vetch__transports_cut(vetch_reactor *r, const vetch_listener *l);
 
 /* ---- for protocols of the library ---- */
 

@@ -213,6 +213,14 @@ vetch__transport_ended(vetch_transport *t)
 
 /* ---- the end ---- */
 
+/* Whether bytes or operations go down with it. */
+static bool
+loses_something(vetch_transport *t)
+{
+    return vetch__transport_pending(t) > 0 ||
+           vetch__own_scope_count(t->scope) > 0 || t->kind->unsent(t);
+}
+
 void
 vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
 {
@@ -224,6 +232,9 @@ vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
         t->reason = reason;
     else
         vetch_error_unref(reason);
+    if (t->reason != NULL && t->listener != NULL &&
+        vetch__listener_is_stopping(t->listener) && loses_something(t))
+        t->flags |= VETCH__T_CUT;
     t->object.state = VETCH__T_OVER;
     t->in = VETCH__IN_ENDED;
     if (t->out != VETCH__OUT_ENDED)
@@ -273,7 +284,7 @@ tell_lost(vetch_transport *t)
     vetch_reactor *r = t->reactor;
 
     t->object.state = VETCH__T_LOST;
-    t->scope = vetch_scope_unref(t->scope);
+    t->scope = vetch__own_scope_free(t->scope);
     vetch__flush_cancel(r, &t->turn);
     give_input_back(t);
     vetch__member_remove(r, &t->member);
@@ -371,48 +382,19 @@ vetch_transport_end(vetch_transport *t)
     return 0;
 }
 
-static void
-ignore_end(struct vetch__member *self)
+void
+vetch__transport_cut(vetch_transport *t)
 {
-    (void)self;
-}
-
-/* A connection of this listener; false if it has ended by itself. */
-static bool
-cut(vetch_transport *t)
-{
+    if (vetch__transport_state(t) >= VETCH__T_OVER)
+        return;
     if (vetch__transport_state(t) == VETCH__T_LINGERING &&
-        !t->kind->unsent(t)) {
+        !t->kind->unsent(t)) { /* it has ended by itself */
         vetch__transport_over(t, NULL, false);
-        return false;
+        return;
     }
+    t->flags |= VETCH__T_CUT;
     vetch__transport_over(
         t, vetch_error_new(VETCH_ECLOSED, "the listener has stopped"), true);
-    return true;
-}
-
-size_t
-vetch__transports_cut(vetch_reactor *r, const vetch_listener *l)
-{
-    struct vetch__member here = { .end = ignore_end };
-    struct vetch__list *at;
-    size_t n = 0;
-
-    /* A member of our own holds the place: cutting one may remove others. */
-    vetch__list_append(r->members.next, &here.link);
-    while ((at = here.link.next) != &r->members) {
-        struct vetch__member *m =
-            vetch__container(at, struct vetch__member, link);
-        vetch_transport *t = vetch__container(m, vetch_transport, member);
-
-        vetch__list_remove(&here.link);
-        vetch__list_append(at->next, &here.link);
-        if (m->end == end_with_reactor && t->listener == l &&
-            t->protocol != NULL && vetch__transport_state(t) < VETCH__T_OVER)
-            n += cut(t);
-    }
-    vetch__list_remove(&here.link);
-    return n;
 }
 
 /* ---- the turn ---- */
@@ -491,15 +473,10 @@ child_failed(const vetch_error *error, void *ctx)
 }
 
 static void
-scope_ended(void *ctx, size_t index, vetch_promise *end)
+scope_ended(void *transport)
 {
-    vetch_transport *t = ctx;
+    vetch_transport *t = transport;
 
-    (void)index;
-    vetch_promise_unref(end);
-    vetch__free(t->scope_watch);
-    t->scope_watch = NULL;
-    t->flags |= VETCH__T_SCOPE_ENDED;
     vetch__transport_attend_later(t);
     vetch_transport_unref(t);
 }
@@ -509,32 +486,13 @@ scope_ended(void *ctx, size_t index, vetch_promise *end)
 static bool
 scope_is_over(vetch_transport *t)
 {
-    if (t->scope == NULL || t->flags & VETCH__T_SCOPE_ENDED)
-        return true;
-    if (t->flags & VETCH__T_SCOPE_ENDING)
-        return false;
-    t->flags |= VETCH__T_SCOPE_ENDING;
-    vetch_scope_cancel(t->scope);
-    vetch_transport_ref(t);
-    vetch__watch_embedded(t->reactor, t->scope_watch, vetch_scope_end(t->scope),
-                          scope_ended, t);
-    return false;
-}
-
-static vetch_scope *
-make_scope(vetch_transport *t)
-{
-    vetch_scope *scope;
-
-    t->scope_watch = vetch__malloc(sizeof(*t->scope_watch));
-    scope = t->scope_watch != NULL ? vetch_scope_new() : NULL;
-    if (scope == NULL) {
-        vetch__free(t->scope_watch);
-        t->scope_watch = NULL;
-        return NULL;
+    if (t->scope != NULL && !t->scope->ending) {
+        if (t->listener != NULL)
+            vetch__listener_canceled(t->listener,
+                                     vetch__own_scope_count(t->scope));
+        vetch_transport_ref(t); /* until scope_ended() */
     }
-    vetch_scope_keep_errors_apart(scope, child_failed, t);
-    return scope;
+    return vetch__own_scope_end(t->scope, t->reactor, scope_ended);
 }
 
 vetch_scope *
@@ -547,9 +505,7 @@ vetch_transport_scope(vetch_transport *t)
         errno = ENOTCONN;
         return NULL;
     }
-    if (t->scope == NULL)
-        t->scope = make_scope(t);
-    return t->scope;
+    return vetch__own_scope_get(&t->scope, child_failed, t);
 }
 
 /* What is due besides sending. Each step may change the state for the next. */

@@ -316,6 +316,10 @@ vetch_deferred *vetch__timed_of_watch(const vetch_promise *watch);
 vetch_deferred *vetch__scope_of_watch(const vetch_promise *watch);
 vetch_deferred *vetch__task_of_watch(const vetch_promise *watch);
 
+/* ---- scope.c ---- */
+/* What one of its children is, for a report; valid until the next call. */
+const char *vetch__scope_example(const vetch_scope *s);
+
 /* ---- task.c ---- */
 /* Name the tasks that did not end, and unmap all stacks. */
 void vetch__tasks_done(vetch_reactor *r);

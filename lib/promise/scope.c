@@ -309,6 +309,19 @@ vetch_scope_unref(vetch_scope *s)
     return NULL;
 }
 
+const char *
+vetch__scope_example(const vetch_scope *s)
+{
+    vetch_promise *watch;
+
+    if (vetch__list_empty(&s->children))
+        return "nothing";
+    watch = vetch__container(s->children.next, struct child, link)->watch;
+    return vetch__promise_describe(watch->object.flags & VETCH__WAITING
+                                       ? vetch__promise_source(watch)
+                                       : watch);
+}
+
 vetch_deferred *
 vetch__scope_of_watch(const vetch_promise *watch)
 {

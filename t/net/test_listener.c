@@ -321,7 +321,7 @@ serve_once(bool unharmed)
     p = vetch_listener_stop(s.l, 1);
     vt_advance(3);
     if (unharmed)
-        ck_assert_int_eq((intptr_t)vetch_promise_value(p), 1);
+        ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 1);
     ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
     if (vetch_promise_state(p) == VETCH_REJECTED)
         ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)),

@@ -1,5 +1,6 @@
 /* The scope of a listener, which is a server's: what runs for all of it. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "support/http_talk.h"
@@ -188,6 +189,113 @@ START_TEST(the_stop_of_an_http_server_waits_for_its_scope)
 }
 END_TEST
 
+/* ---- what does not end ---- */
+
+static vetch_promise *
+await_the_stop(void *listener)
+{
+    vetch_error *error;
+
+    vetch_stop_report_unref(
+        vetch_await(vetch_listener_stop(listener, 5), &error));
+    return error != NULL ? vetch_rejected(error) : NULL;
+}
+
+static vetch_promise *
+connect_to(vetch_listener *l)
+{
+    vetch_promise *connection = vetch_connect(vetch_listener_endpoint(l));
+
+    np_until(vetch_listener_connections(l) == 1 && probe.t != NULL &&
+             vetch_promise_state(connection) == VETCH_FULFILLED);
+    return connection;
+}
+
+/* The stop waits for the connection, that for its scope, that for its child,
+ * and the child for the stop: no promise waits for itself there. */
+START_TEST(a_child_that_awaits_the_stop_ends_at_the_deadline)
+{
+    vetch_listener *l = serve();
+    vetch_promise *connection = connect_to(l), *p;
+
+    vetch_scope_spawn(vetch_transport_scope(probe.t), await_the_stop, l);
+    vt_run_ready();
+    p = vetch_listener_stop(l, 1000);
+    vt_advance(4.99);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(0.01);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    ck_assert_uint_eq(vetch_stop_report_canceled(vetch_promise_value(p)), 1);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 1);
+    ck_assert_ptr_nonnull(
+        strstr(vt_log_take(), "operations of tcp:127.0.0.1:"));
+    vetch_promise_unref(p);
+    vetch_promise_unref(connection);
+    vetch_listener_unref(l);
+    np_done(&probe);
+}
+END_TEST
+
+START_TEST(a_child_that_alone_awaits_the_stop_ends_as_well)
+{
+    vetch_listener *l = serve();
+    vetch_promise *connection = connect_to(l);
+
+    vetch_scope_spawn(vetch_transport_scope(probe.t), await_the_stop, l);
+    vt_advance(5);
+    ck_assert(np_has(&probe, NP_LOST));
+    ck_assert_ptr_null(vetch_listener_scope(l)); /* it has ended */
+    vt_log_take();
+    vetch_promise_unref(connection);
+    vetch_listener_unref(l);
+    np_done(&probe);
+}
+END_TEST
+
+START_TEST(what_runs_for_the_listener_may_await_the_stop)
+{
+    vetch_listener *l = serve();
+
+    vetch_scope_spawn(vetch_listener_scope(l), await_the_stop, l);
+    vt_run_ready();
+    ck_assert_ptr_null(vetch_listener_scope(l));
+    vetch_listener_unref(l);
+}
+END_TEST
+
+START_TEST(what_does_not_end_is_named_every_ten_seconds)
+{
+    vetch_listener *l = serve();
+    vetch_promise *connection = connect_to(l), *p;
+    struct op of_connection, of_listener;
+
+    vetch_scope_add(vetch_transport_scope(probe.t), begin(&of_connection));
+    vetch_scope_add(vetch_listener_scope(l), begin(&of_listener));
+    vt_run_ready();
+    p = vetch_listener_stop(l, INFINITY);
+    vt_advance(10);
+    ck_assert_str_eq(vt_log_take(), ""); /* nothing was asked to end */
+    vetch_promise_unref(connection);     /* aborts it */
+    np_until(of_connection.asked);
+    vt_advance(10);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "operations of tcp:"));
+    finish(&of_connection);
+    vt_run_ready();
+    vt_advance(10);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "operations of the listener"));
+    vt_advance(10);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "operations of the listener"));
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    finish(&of_listener);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    ck_assert_uint_eq(vetch_stop_report_canceled(vetch_promise_value(p)), 1);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 1);
+    vetch_promise_unref(p);
+    vetch_listener_unref(l);
+    np_done(&probe);
+}
+END_TEST
+
 static void
 scope_and_stop(bool unharmed)
 {
@@ -224,6 +332,10 @@ main(void)
     tcase_add_test(tc, a_released_listener_keeps_its_scope_until_it_ends);
     tcase_add_test(tc, it_ends_with_the_reactor);
     tcase_add_test(tc, the_stop_of_an_http_server_waits_for_its_scope);
+    tcase_add_test(tc, a_child_that_awaits_the_stop_ends_at_the_deadline);
+    tcase_add_test(tc, a_child_that_alone_awaits_the_stop_ends_as_well);
+    tcase_add_test(tc, what_runs_for_the_listener_may_await_the_stop);
+    tcase_add_test(tc, what_does_not_end_is_named_every_ten_seconds);
     tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
     suite_add_tcase(suite, tc);
     return vt_main(suite);

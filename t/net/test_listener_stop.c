@@ -47,7 +47,9 @@ START_TEST(stop_lets_connections_end_and_cuts_the_rest)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vt_advance(0.01);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
-    ck_assert_int_eq((intptr_t)vetch_promise_value(p), 2);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 2);
+    ck_assert_uint_eq(vetch_stop_report_ended(vetch_promise_value(p)), 1);
+    ck_assert_uint_eq(vetch_stop_report_canceled(vetch_promise_value(p)), 0);
     ck_assert_int_eq(s.probes[2].lost_code, VETCH_ECLOSED);
     np_until(lp_is_closed(c[1]) && lp_is_closed(c[2]));
     vetch_promise_unref(p);
@@ -66,7 +68,7 @@ START_TEST(stop_without_connections_ends_at_once)
     lp_serve(&s, "tcp:127.0.0.1:0");
     p = vetch_listener_stop(s.l, 60);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
-    ck_assert_ptr_null(vetch_promise_value(p));
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 0);
     vetch_promise_unref(p);
     c = lp_client(&s);
     np_until(lp_is_closed(c)); /* refused */
@@ -90,9 +92,9 @@ START_TEST(a_second_stop_can_only_be_earlier)
     vt_advance(1.99);
     ck_assert_int_eq(vetch_promise_state(a), VETCH_PENDING);
     vt_advance(0.01);
-    ck_assert_int_eq((intptr_t)vetch_promise_value(a), 1);
-    ck_assert_int_eq((intptr_t)vetch_promise_value(b), 1);
-    ck_assert_int_eq((intptr_t)vetch_promise_value(c), 1);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(a)), 1);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(b)), 1);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(c)), 1);
     vetch_promise_unref(a);
     vetch_promise_unref(b);
     vetch_promise_unref(c);
@@ -119,6 +121,81 @@ START_TEST(cancelling_a_stop_cuts_now)
     vetch_promise_unref(p);
     close(fd);
     lp_stop(&s);
+}
+END_TEST
+
+/* Two who stop one listener do not know of one another. */
+START_TEST(cancelling_one_call_leaves_the_others)
+{
+    struct server s;
+    vetch_promise *a, *b;
+    int fd;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    fd = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    a = vetch_listener_stop(s.l, 60);
+    b = vetch_timeout(vetch_listener_stop(s.l, 60), 1);
+    vt_advance(1);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(b)), VETCH_ETIMEDOUT);
+    vt_advance(10);
+    ck_assert_int_eq(vetch_promise_state(a), VETCH_PENDING);
+    ck_assert_uint_eq(lp_count(&s, NP_LOST), 0);
+    close(fd);
+    np_until(vetch_promise_state(a) != VETCH_PENDING);
+    ck_assert_uint_eq(vetch_stop_report_ended(vetch_promise_value(a)), 1);
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(a)), 0);
+    vetch_promise_unref(a);
+    vetch_promise_unref(b);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(when_every_call_was_cancelled_the_rest_is_cut)
+{
+    struct server s;
+    vetch_promise *a, *b;
+    int fd;
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    fd = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    a = vetch_listener_stop(s.l, 60);
+    b = vetch_listener_stop(s.l, 60);
+    vetch_promise_cancel(a);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(a)), VETCH_ECANCELED);
+    ck_assert_int_eq(vetch_promise_state(b), VETCH_PENDING);
+    vetch_promise_cancel(b);
+    ck_assert_int_eq(vetch_promise_state(b), VETCH_PENDING);
+    vt_run_ready();
+    ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(b)), 1);
+    vetch_promise_unref(a);
+    vetch_promise_unref(b);
+    close(fd);
+    lp_stop(&s);
+}
+END_TEST
+
+START_TEST(a_report_outlives_its_listener)
+{
+    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL);
+    vetch_stop_report *report = vetch_run(vetch_listener_stop(l, 1), NULL);
+
+    vetch_listener_unref(l);
+    ck_assert_ptr_eq(vetch_stop_report_ref(report), report);
+    vetch_unref(report);
+    ck_assert_uint_eq(vetch_stop_report_ended(report), 0);
+    ck_assert_ptr_null(vetch_stop_report_unref(report));
+    ck_assert_ptr_null(vetch_stop_report_unref(vetch_stop_report_ref(NULL)));
+}
+END_TEST
+
+START_TEST(no_report_is_misuse)
+{
+    ck_assert_uint_eq(vetch_stop_report_ended(NULL), 0);
+    ck_assert_uint_eq(vetch_stop_report_canceled(NULL), 0);
+    ck_assert_uint_eq(vetch_stop_report_cut(NULL), 0);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_stop_report_cut"));
 }
 END_TEST
 
@@ -267,6 +344,10 @@ main(void)
     tcase_add_test(tc, stop_without_connections_ends_at_once);
     tcase_add_test(tc, a_second_stop_can_only_be_earlier);
     tcase_add_test(tc, cancelling_a_stop_cuts_now);
+    tcase_add_test(tc, cancelling_one_call_leaves_the_others);
+    tcase_add_test(tc, when_every_call_was_cancelled_the_rest_is_cut);
+    tcase_add_test(tc, a_report_outlives_its_listener);
+    vt_add_misuse_test(tc, no_report_is_misuse);
     tcase_add_test(tc, it_may_be_stopped_from_inside);
     tcase_add_test(tc, a_released_listener_goes_on);
     tcase_add_test(tc, an_owned_ctx_is_freed_once_when_it_has_ended);

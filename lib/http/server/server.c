@@ -245,7 +245,8 @@ listener_is_over(void *ctx, size_t index, vetch_promise *p)
 
     (void)index;
     if (vetch_promise_state(p) == VETCH_FULFILLED)
-        s->report.connections_cut = (size_t)(intptr_t)vetch_promise_value(p);
+        s->report.connections_cut =
+            vetch_stop_report_cut(vetch_promise_value(p));
     else
         error = vetch_promise_error(p);
     s->object.state = VETCH__S_OVER;
