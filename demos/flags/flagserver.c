@@ -175,7 +175,7 @@ add_files(struct settings *set, unsigned which)
 
     if (which != LOCAL)
         return vetch_http_server_route(server, "GET", "/flags/*path",
-                                       handlers[which], set);
+                                       handlers[which], set, NULL);
     if (asprintf(&directory, "%s/flags", set->site) < 0)
         return -1;
     result = vetch_http_server_files(server, "/flags/", directory);
@@ -189,7 +189,7 @@ start_server(struct settings *set, unsigned which)
     char endpoint[64];
 
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%u", set->ports[which]);
-    set->servers[which] = vetch_http_server_new(endpoint);
+    set->servers[which] = vetch_http_server_new(endpoint, NULL);
     if (set->servers[which] == NULL || add_files(set, which) < 0) {
         fprintf(stderr, "flagserver: %s on %s: %s\n", labels[which], endpoint,
                 strerror(errno));

@@ -28,11 +28,11 @@ echo(vetch_http_request *request, void *ctx)
 static vetch_http_server *
 start(const char *endpoint)
 {
-    vetch_http_server *server = vetch_http_server_new(endpoint);
+    vetch_http_server *server = vetch_http_server_new(endpoint, NULL);
 
     if (server == NULL)
         return NULL;
-    if (vetch_http_server_route(server, "*", "/*path", echo, NULL) < 0)
+    if (vetch_http_server_route(server, "*", "/*path", echo, NULL, NULL) < 0)
         return vetch_http_server_unref(server);
     return server;
 }

@@ -14,39 +14,49 @@
 typedef vetch_promise *(*vetch_http_handler_fn)(vetch_http_request *request,
                                                 void *ctx);
 
-/* Sizes in bytes, times in seconds (0: no limit). */
+/* Sizes in bytes, times in seconds. No limit is VETCH_NO_LIMIT and INFINITY;
+ * 0 means zero where a comment says so, and is EINVAL elsewhere. */
 typedef struct vetch_http_server_options {
     size_t size; /* set by VETCH_HTTP_SERVER_OPTIONS_INIT */
     size_t max_connections;
     size_t max_request_line;     /* 414 */
     size_t max_head_bytes;       /* 431 */
     size_t max_fields;           /* 431 */
-    size_t max_body_bytes;       /* 413, unless a route says otherwise */
+    size_t max_body_bytes;       /* 413, unless a route says otherwise;
+                                    0: no bodies */
     size_t max_pipelined;        /* held before reading pauses */
     size_t max_requests;         /* per connection, then it closes */
     double head_seconds;         /* a whole head, from its first byte: 408 */
     double idle_seconds;         /* between requests */
-    double rate_grace_seconds;   /* between two looks at the rate; 0: none */
-    double min_bytes_per_second; /* bodies in and answers out; 0: no minimum */
-    double linger_seconds;       /* reading on after an early answer; 0: not */
-    size_t linger_bytes;
+    double rate_grace_seconds;   /* between two looks at the rate */
+    double min_bytes_per_second; /* of both bodies; 0: no minimum */
+    double linger_seconds; /* reading on after an early response; 0: not */
+    size_t linger_bytes;   /* the same; 0: not */
 } vetch_http_server_options;
 #define VETCH_HTTP_SERVER_OPTIONS_INIT                                         \
     {                                                                          \
-        sizeof(vetch_http_server_options), 10000, 8192, 16384, 100, 1048576,   \
-            8, 1000, 10.0, 75.0, 5.0, 240.0, 2.0, 262144                       \
+        .size = sizeof(vetch_http_server_options), .max_connections = 10000,   \
+        .max_request_line = 8192, .max_head_bytes = 16384, .max_fields = 100,  \
+        .max_body_bytes = 1048576, .max_pipelined = 8, .max_requests = 1000,   \
+        .head_seconds = 10.0, .idle_seconds = 75.0, .rate_grace_seconds = 5.0, \
+        .min_bytes_per_second = 240.0, .linger_seconds = 2.0,                  \
+        .linger_bytes = 262144,                                                \
     }
 
-/* How a route treats the body. */
+/* For a route: the limit that the server has. */
+#define VETCH_HTTP_SERVER_LIMIT (VETCH_NO_LIMIT - 1)
+
+/* How a route treats requests. */
 typedef struct vetch_http_route_options {
     size_t size;           /* set by VETCH_HTTP_ROUTE_OPTIONS_INIT */
-    size_t max_body_bytes; /* 0: the server's */
+    size_t max_body_bytes; /* 0: no bodies */
     bool stream;           /* call the handler at the end of the head; it reads
                               the body, without limit on its size */
 } vetch_http_route_options;
 #define VETCH_HTTP_ROUTE_OPTIONS_INIT                                          \
     {                                                                          \
-        sizeof(vetch_http_route_options), 0, false                             \
+        .size = sizeof(vetch_http_route_options),                              \
+        .max_body_bytes = VETCH_HTTP_SERVER_LIMIT, .stream = false,            \
     }
 
 /* What vetch_http_server_stop() cut. */
@@ -59,13 +69,12 @@ typedef struct vetch_http_server_report {
 VETCH_BEGIN_DECLS
 
 /* Serve on an endpoint (see vetch_listener(3)). NULL options: the defaults.
+ *
  * Ownership: returns a new reference; the reactor keeps one until stopped.
  * Errors:    NULL and errno, as vetch_listener_new(). */
 VETCH_EXPORT VETCH_NODISCARD vetch_http_server *
-vetch_http_server_new(const char *endpoint);
-VETCH_EXPORT VETCH_NODISCARD vetch_http_server *
-vetch_http_server_new_with(const char *endpoint,
-                           const vetch_http_server_options *options);
+vetch_http_server_new(const char *endpoint,
+                      const vetch_http_server_options *options);
 VETCH_EXPORT const char *vetch_http_server_endpoint(const vetch_http_server *s);
 VETCH_EXPORT unsigned vetch_http_server_port(const vetch_http_server *s);
 
@@ -73,21 +82,21 @@ VETCH_EXPORT unsigned vetch_http_server_port(const vetch_http_server *s);
  * `:name` matches one segment, and `*name` at the end matches the rest; both
  * are read with vetch_http_request_param(). Literal segments win over `:name`,
  * that over `*name`. HEAD falls back to GET's route, without body. No route:
- * 404; none for the method: 405 with Allow.
+ * 404; none for the method: 405 with Allow. NULL options: the defaults.
  *
- * Ownership: copies strings; borrows `ctx` until the server is gone; `_with`
- *            takes options and hands `ctx` over to `free_ctx` (both may be
- *            NULL).
+ * Ownership: copies strings and options; borrows `ctx` until the server is
+ *            gone. `_owned` takes it: `free_ctx` (NULL: nothing) gets it once,
+ *            after its last use.
  * Errors:    -1 and errno: EINVAL, malformed; EEXIST; ENOMEM. */
-VETCH_EXPORT int vetch_http_server_route(vetch_http_server *s,
-                                         const char *method, const char *path,
-                                         vetch_http_handler_fn handler,
-                                         void *ctx);
 VETCH_EXPORT int
-vetch_http_server_route_with(vetch_http_server *s, const char *method,
-                             const char *path, vetch_http_handler_fn handler,
-                             void *ctx, vetch_free_fn free_ctx,
-                             const vetch_http_route_options *options);
+vetch_http_server_route(vetch_http_server *s, const char *method,
+                        const char *path, vetch_http_handler_fn handler,
+                        void *ctx, const vetch_http_route_options *options);
+VETCH_EXPORT int
+vetch_http_server_route_owned(vetch_http_server *s, const char *method,
+                              const char *path, vetch_http_handler_fn handler,
+                              void *ctx, vetch_free_fn free_ctx,
+                              const vetch_http_route_options *options);
 
 /* Serve the regular files below `directory` under `prefix` ("/flags/"), with
  * sendfile, types by suffix, Last-Modified; no listing, no dot files, nothing

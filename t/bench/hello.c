@@ -45,13 +45,12 @@ main(int argc, char **argv)
     }
     raise_limit();
     options.max_connections = 20000;
-    options.max_requests = 0;
+    options.max_requests = VETCH_NO_LIMIT;
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%s", argv[1]);
     reactor = vetch_reactor_new();
-    server =
-        reactor != NULL ? vetch_http_server_new_with(endpoint, &options) : NULL;
+    server = reactor != NULL ? vetch_http_server_new(endpoint, &options) : NULL;
     if (server == NULL ||
-        vetch_http_server_route(server, "GET", "/", hello, NULL) < 0) {
+        vetch_http_server_route(server, "GET", "/", hello, NULL, NULL) < 0) {
         perror(endpoint);
         return 1;
     }

@@ -117,11 +117,12 @@ add_routes(void)
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
 
     o.stream = true;
-    return vetch_http_server_route(ht_server, "GET", "/now", now, NULL) == 0 &&
-           vetch_http_server_route(ht_server, "*", "/later", later, NULL) ==
+    return vetch_http_server_route(ht_server, "GET", "/now", now, NULL, NULL) ==
                0 &&
-           vetch_http_server_route_with(ht_server, "POST", "/copy", copy, NULL,
-                                        NULL, &o) == 0 &&
+           vetch_http_server_route(ht_server, "*", "/later", later, NULL,
+                                   NULL) == 0 &&
+           vetch_http_server_route(ht_server, "POST", "/copy", copy, NULL,
+                                   &o) == 0 &&
            vetch_http_server_files(ht_server, "/etc/", "/etc") == 0;
 }
 
@@ -288,7 +289,7 @@ serve_one(bool unharmed)
     char endpoint[64];
 
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:0");
-    ht_server = vetch_http_server_new(endpoint);
+    ht_server = vetch_http_server_new(endpoint, NULL);
     if (ht_server == NULL) {
         ck_assert(!unharmed);
         return;

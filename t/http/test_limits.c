@@ -1,6 +1,7 @@
 /* The limits of the server: each is crossed here, and just not crossed. Time
  * is virtual. */
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +89,7 @@ START_TEST(a_header_block_of_16_kib_is_431)
     ck_assert_uint_eq(status_of(GET "A: ", "v", 84, "\r\n\r\n"), 200);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 85, "\r\n\r\n"), 431);
     ht_end();
-    o.max_head_bytes = 0;
+    o.max_head_bytes = VETCH_NO_LIMIT;
     start(&o);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 1000000, "\r\n\r\n"), 200);
     ht_end();
@@ -103,7 +104,7 @@ START_TEST(more_than_100_fields_are_431)
     ck_assert_uint_eq(status_of(GET, "A: b\r\n", 99, "\r\n"), 200);
     ck_assert_uint_eq(status_of(GET, "A: b\r\n", 100, "\r\n"), 431);
     ht_end();
-    o.max_fields = 0;
+    o.max_fields = VETCH_NO_LIMIT;
     start(&o);
     ck_assert_uint_eq(status_of(GET, "A:\r\n", 4000, "\r\n"), 200);
     ht_end();
@@ -129,7 +130,7 @@ START_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
                                 "", 0, ""),
                       413);
     ht_end();
-    o.max_body_bytes = 0;
+    o.max_body_bytes = VETCH_NO_LIMIT;
     start(&o);
     ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
                                 "Content-Length: 3000000\r\n\r\n",
@@ -165,9 +166,9 @@ START_TEST(a_route_may_have_a_limit_of_its_own)
 
     start(NULL);
     o.max_body_bytes = 10;
-    ck_assert_int_eq(vetch_http_server_route_with(ht_server, "POST", "/small",
-                                                  hello, NULL, NULL, &o),
-                     0);
+    ck_assert_int_eq(
+        vetch_http_server_route(ht_server, "POST", "/small", hello, NULL, &o),
+        0);
     ck_assert_uint_eq(status_of("POST /small HTTP/1.1\r\nHost: a\r\n"
                                 "Content-Length: 10\r\n\r\n",
                                 "b", 10, ""),
@@ -332,12 +333,40 @@ START_TEST(deadlines_of_one_phase_do_not_outlive_it)
 }
 END_TEST
 
+/* The opposite of no limit. */
+START_TEST(a_limit_of_zero_bytes_refuses_every_body)
+{
+    vetch_http_server_options server = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    vetch_http_route_options route = VETCH_HTTP_ROUTE_OPTIONS_INIT;
+
+    server.max_body_bytes = 0;
+    start(&server);
+    route.max_body_bytes = VETCH_NO_LIMIT;
+    ck_assert_int_eq(
+        vetch_http_server_route(ht_server, "POST", "/any", hello, NULL, &route),
+        0);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 1\r\n\r\n",
+                                "", 0, ""),
+                      413);
+    ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 0\r\n\r\n",
+                                "", 0, ""),
+                      200);
+    ck_assert_uint_eq(status_of("POST /any HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 3000000\r\n\r\n",
+                                "b", 3000000, ""),
+                      200);
+    ht_end();
+}
+END_TEST
+
 START_TEST(limits_of_time_can_be_switched_off)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct talk t;
 
-    o.head_seconds = o.idle_seconds = o.min_bytes_per_second = 0;
+    o.head_seconds = o.idle_seconds = o.rate_grace_seconds = INFINITY;
     start(&o);
     ht_connect(&t);
     vt_advance(100000);
@@ -621,6 +650,7 @@ main(void)
     tcase_add_test(tc, cve_2025_69228_bodies_of_more_than_1_mib_are_413);
     tcase_add_test(tc, a_chunked_body_is_counted_as_it_comes);
     tcase_add_test(tc, a_route_may_have_a_limit_of_its_own);
+    tcase_add_test(tc, a_limit_of_zero_bytes_refuses_every_body);
     tcase_add_test(tc, extensions_and_trailers_are_bounded);
     tcase_add_test(tc, a_connection_serves_so_many_requests);
     tcase_add_test(tc, a_connection_serves_a_thousand_requests_by_default);

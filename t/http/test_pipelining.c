@@ -282,7 +282,7 @@ START_TEST(a_client_that_does_not_listen_is_not_served_on)
     struct talk t;
     size_t sent = 0;
 
-    o.max_requests = 0;
+    o.max_requests = VETCH_NO_LIMIT;
     start(&o);
     ht_connect(&t);
     for (;;) {

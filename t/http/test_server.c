@@ -1,6 +1,7 @@
 /* The server: routes, what a handler learns, what it may answer. */
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -658,11 +659,11 @@ START_TEST(the_context_of_a_route_is_freed_with_the_server)
     int freed = 0;
 
     ht_start(NULL);
-    ck_assert_int_eq(vetch_http_server_route_with(ht_server, "GET", "/", hello,
-                                                  &freed, count_free, NULL),
+    ck_assert_int_eq(vetch_http_server_route_owned(ht_server, "GET", "/", hello,
+                                                   &freed, count_free, NULL),
                      0);
-    ck_assert_int_eq(vetch_http_server_route_with(ht_server, "GET", "/", hello,
-                                                  &freed, count_free, NULL),
+    ck_assert_int_eq(vetch_http_server_route_owned(ht_server, "GET", "/", hello,
+                                                   &freed, count_free, NULL),
                      -1);
     ck_assert_int_eq(errno, EEXIST);
     ck_assert_int_eq(freed, 0);
@@ -690,19 +691,50 @@ START_TEST(a_server_that_was_released_serves_on)
 }
 END_TEST
 
+/* Options with one member changed. */
+#define BUT(...)                                                               \
+    {                                                                          \
+        .size = sizeof(vetch_http_server_options), .max_connections = 1,       \
+        .max_request_line = 1, .max_head_bytes = 1, .max_fields = 1,           \
+        .max_pipelined = 1, .max_requests = 1, .head_seconds = 1,              \
+        .idle_seconds = 1, .rate_grace_seconds = 1, __VA_ARGS__                \
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const vetch_http_server_options bad[] = {
+    BUT(.max_connections = 0),
+    BUT(.max_request_line = 0),
+    BUT(.max_head_bytes = 0),
+    BUT(.max_fields = 0),
+    BUT(.max_pipelined = 0),
+    BUT(.max_requests = 0),
+    BUT(.head_seconds = 0),
+    BUT(.idle_seconds = 0),
+    BUT(.rate_grace_seconds = 0),
+    BUT(.rate_grace_seconds = NAN),
+    BUT(.min_bytes_per_second = INFINITY),
+    BUT(.linger_seconds = -1),
+};
+#pragma GCC diagnostic pop
+
 START_TEST(bad_options_and_endpoints_are_refused)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
 
-    ck_assert_ptr_null(vetch_http_server_new("tcp:nowhere"));
+    ck_assert_ptr_null(vetch_http_server_new("tcp:nowhere", NULL));
     ck_assert_int_eq(errno, EINVAL);
     vt_log_from(VETCH_LOG_ERROR);
     o.idle_seconds = -1;
-    ck_assert_ptr_null(vetch_http_server_new_with("tcp:127.0.0.1:0", &o));
+    ck_assert_ptr_null(vetch_http_server_new("tcp:127.0.0.1:0", &o));
     ck_assert_int_eq(errno, EINVAL);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        errno = 0;
+        ck_assert_ptr_null(vetch_http_server_new("tcp:127.0.0.1:0", &bad[i]));
+        ck_assert_int_eq(errno, EINVAL);
+    }
     memset(&o, 0, sizeof(o)); /* without _INIT it says nothing of itself */
     errno = 0;
-    ck_assert_ptr_null(vetch_http_server_new_with("tcp:127.0.0.1:0", &o));
+    ck_assert_ptr_null(vetch_http_server_new("tcp:127.0.0.1:0", &o));
     ck_assert_int_eq(errno, EINVAL);
     vt_log_take();
 }

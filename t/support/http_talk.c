@@ -21,7 +21,7 @@ vetch_http_server *ht_server;
 static void
 start(const char *endpoint, const vetch_http_server_options *options)
 {
-    ht_server = vetch_http_server_new_with(endpoint, options);
+    ht_server = vetch_http_server_new(endpoint, options);
     ck_assert_msg(ht_server != NULL, "%s: %s", endpoint, strerror(errno));
 }
 
@@ -64,7 +64,8 @@ ht_route(const char *method, const char *path, vetch_http_handler_fn handler,
          void *ctx)
 {
     ck_assert_int_eq(
-        vetch_http_server_route(ht_server, method, path, handler, ctx), 0);
+        vetch_http_server_route(ht_server, method, path, handler, ctx, NULL),
+        0);
 }
 
 void
@@ -74,9 +75,8 @@ ht_stream_route(const char *method, const char *path,
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
 
     o.stream = true;
-    ck_assert_int_eq(vetch_http_server_route_with(ht_server, method, path,
-                                                  handler, ctx, NULL, &o),
-                     0);
+    ck_assert_int_eq(
+        vetch_http_server_route(ht_server, method, path, handler, ctx, &o), 0);
 }
 
 /* ---- sockets ---- */

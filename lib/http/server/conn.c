@@ -617,8 +617,7 @@ vetch__http_conn_new(void *server)
     vetch__list_init(&c->requests);
     vetch__list_append(&s->connections, &c->link);
     s->n_connections++;
-    if (s->max_connections > 0 &&
-        s->n_connections + s->max_connections / 64 >= s->max_connections)
+    if (s->n_connections + s->max_connections / 64 >= s->max_connections)
         vetch__http_evict(s);
     return &c->protocol;
 }

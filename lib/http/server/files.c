@@ -296,8 +296,8 @@ vetch_http_server_files(vetch_http_server *s, const char *prefix,
     if (pattern != NULL) {
         memcpy(pattern, prefix, len);
         memcpy(pattern + len, "*path", sizeof("*path"));
-        result = vetch_http_server_route_with(s, "GET", pattern, serve_file, d,
-                                              directory_free, NULL);
+        result = vetch_http_server_route_owned(s, "GET", pattern, serve_file, d,
+                                               directory_free, NULL);
         vetch__free(pattern);
     }
     if (result < 0) {

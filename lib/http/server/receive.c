@@ -82,8 +82,9 @@ malformed(vetch_http_request *r)
 static size_t
 limit_of(const vetch_http_request *r)
 {
-    return r->route->max_body_bytes > 0 ? r->route->max_body_bytes
-                                        : r->server->max_body_bytes;
+    return r->route->max_body_bytes == VETCH_HTTP_SERVER_LIMIT
+               ? r->server->max_body_bytes
+               : r->route->max_body_bytes;
 }
 
 static void
@@ -104,7 +105,7 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
                                         vetch__buffer_len(input), &piece);
         if (verdict != VETCH__HTTP_PIECE)
             break;
-        if (limit_of(r) > 0 && r->body.payload > limit_of(r)) {
+        if (r->body.payload > limit_of(r)) {
             too_large(r);
             return true;
         }
@@ -224,7 +225,7 @@ is_at_hand(const vetch_http_request *r, const vetch_buffer *input)
 static void
 begin_whole(vetch_http_request *r, vetch_buffer *input)
 {
-    if (r->head.framing == VETCH__HTTP_LENGTH && limit_of(r) > 0 &&
+    if (r->head.framing == VETCH__HTTP_LENGTH &&
         r->head.content_length > limit_of(r)) {
         too_large(r);
         return;

@@ -17,7 +17,7 @@ struct vetch__route {
     vetch_http_handler_fn handler;
     void *ctx;
     vetch_free_fn free_ctx;
-    size_t max_body_bytes; /* 0: the server's */
+    size_t max_body_bytes; /* or VETCH_HTTP_SERVER_LIMIT */
     bool stream;
     uint8_t method; /* or VETCH__ROUTE_ANY_METHOD */
     uint8_t n_params;

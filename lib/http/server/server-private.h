@@ -43,7 +43,7 @@ struct vetch_http_server {
     struct vetch__http_limits head_limits;
     size_t max_connections, max_body_bytes, max_requests;
     unsigned max_fields, max_pipelined;
-    uint64_t head_ns, idle_ns, grace_ns;
+    uint64_t head_ns, idle_ns, grace_ns; /* 0: no limit */
     double min_bytes_per_second;
     char keep_alive[48]; /* the field that announces idle_ns, or "" */
     size_t keep_alive_len;

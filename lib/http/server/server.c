@@ -32,6 +32,7 @@ struct vetch__server_waiter {
 
 /* ---- options ---- */
 
+/* Whether a time may be that; some may not be zero. */
 static bool
 is_time(double seconds)
 {
@@ -39,39 +40,56 @@ is_time(double seconds)
 }
 
 static bool
+is_some_time(double seconds)
+{
+    return !isnan(seconds) && seconds > 0;
+}
+
+static bool
 check_options(const vetch_http_server_options *o)
 {
-    return is_time(o->head_seconds) && is_time(o->idle_seconds) &&
-           is_time(o->rate_grace_seconds) && is_time(o->min_bytes_per_second) &&
-           is_time(o->linger_seconds);
+    return o->max_connections > 0 && o->max_request_line > 0 &&
+           o->max_head_bytes > 0 && o->max_fields > 0 && o->max_pipelined > 0 &&
+           o->max_requests > 0 && is_some_time(o->head_seconds) &&
+           is_some_time(o->idle_seconds) &&
+           is_some_time(o->rate_grace_seconds) &&
+           is_time(o->min_bytes_per_second) &&
+           !isinf(o->min_bytes_per_second) && is_time(o->linger_seconds);
 }
 
 static size_t
-or_max(size_t n, size_t max)
+at_most(size_t n, size_t max)
 {
-    return n > 0 && n < max ? n : max;
+    return n < max ? n : max;
 }
 
 static void
 set_head_limits(vetch_http_server *s, const vetch_http_server_options *o)
 {
-    size_t head = or_max(o->max_head_bytes, VETCH__HTTP_HEAD_MAX);
-    size_t line = or_max(o->max_request_line, VETCH__HTTP_HEAD_MAX);
+    size_t head = at_most(o->max_head_bytes, VETCH__HTTP_HEAD_MAX);
+    size_t line = at_most(o->max_request_line, VETCH__HTTP_HEAD_MAX);
 
     s->head_limits.head_bytes = head;
     s->head_limits.line_bytes = line;
     /* A field takes four bytes at least: `a:` and its line end. */
     s->max_fields =
-        (unsigned)or_max(o->max_fields, or_max(head / 4 + 1, UINT16_MAX));
+        (unsigned)at_most(o->max_fields, at_most(head / 4 + 1, UINT16_MAX));
     /* What may be left in the buffer: less than a head, and all of one read
      * behind it. */
     s->limits.input_bytes = line + head + 2 * VETCH__INPUT_SIZE;
 }
 
+/* In nanoseconds; 0 stands for no limit. */
+static uint64_t
+or_never(double seconds)
+{
+    return isinf(seconds) ? 0 : vetch__seconds(seconds);
+}
+
 static void
 announce_keep_alive(vetch_http_server *s, double seconds)
 {
-    if (seconds >= 1)
+    if (seconds >= 1 && !isinf(seconds))
         s->keep_alive_len = (size_t)snprintf(
             s->keep_alive, sizeof(s->keep_alive), "Keep-Alive: timeout=%u\r\n",
             seconds < 1e6 ? (unsigned)seconds : 1000000);
@@ -82,15 +100,15 @@ set_options(vetch_http_server *s, const vetch_http_server_options *o)
 {
     s->limits = vetch__default_limits;
     s->limits.linger_ns = vetch__seconds(o->linger_seconds);
-    s->limits.linger_bytes = (uint32_t)or_max(o->linger_bytes, UINT32_MAX);
+    s->limits.linger_bytes = (uint32_t)at_most(o->linger_bytes, UINT32_MAX);
     set_head_limits(s, o);
     s->max_connections = o->max_connections;
     s->max_body_bytes = o->max_body_bytes;
     s->max_requests = o->max_requests;
-    s->max_pipelined = (unsigned)or_max(o->max_pipelined, UINT32_MAX);
-    s->head_ns = vetch__seconds(o->head_seconds);
-    s->idle_ns = vetch__seconds(o->idle_seconds);
-    s->grace_ns = vetch__seconds(o->rate_grace_seconds);
+    s->max_pipelined = (unsigned)at_most(o->max_pipelined, UINT32_MAX);
+    s->head_ns = or_never(o->head_seconds);
+    s->idle_ns = or_never(o->idle_seconds);
+    s->grace_ns = or_never(o->rate_grace_seconds);
     s->min_bytes_per_second = o->min_bytes_per_second;
     announce_keep_alive(s, o->idle_seconds);
 }
@@ -128,8 +146,8 @@ server_new(const vetch_http_server_options *options)
 }
 
 vetch_http_server *
-vetch_http_server_new_with(const char *endpoint,
-                           const vetch_http_server_options *options)
+vetch_http_server_new(const char *endpoint,
+                      const vetch_http_server_options *options)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     vetch_http_server *s;
@@ -154,12 +172,6 @@ vetch_http_server_new_with(const char *endpoint,
     return vetch_http_server_ref(s); /* the other reference is the reactor's */
 }
 
-vetch_http_server *
-vetch_http_server_new(const char *endpoint)
-{
-    return vetch_http_server_new_with(endpoint, NULL);
-}
-
 const char *
 vetch_http_server_endpoint(const vetch_http_server *s)
 {
@@ -177,10 +189,10 @@ vetch_http_server_port(const vetch_http_server *s)
 /* ---- routes ---- */
 
 int
-vetch_http_server_route_with(vetch_http_server *s, const char *method,
-                             const char *path, vetch_http_handler_fn handler,
-                             void *ctx, vetch_free_fn free_ctx,
-                             const vetch_http_route_options *options)
+vetch_http_server_route_owned(vetch_http_server *s, const char *method,
+                              const char *path, vetch_http_handler_fn handler,
+                              void *ctx, vetch_free_fn free_ctx,
+                              const vetch_http_route_options *options)
 {
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
     struct vetch__route route;
@@ -201,10 +213,10 @@ vetch_http_server_route_with(vetch_http_server *s, const char *method,
 int
 vetch_http_server_route(vetch_http_server *s, const char *method,
                         const char *path, vetch_http_handler_fn handler,
-                        void *ctx)
+                        void *ctx, const vetch_http_route_options *options)
 {
-    return vetch_http_server_route_with(s, method, path, handler, ctx, NULL,
-                                        NULL);
+    return vetch_http_server_route_owned(s, method, path, handler, ctx, NULL,
+                                         options);
 }
 
 /* ---- stopping ---- */
