@@ -32,6 +32,12 @@ typedef void (*vetch_done_fn)(const vetch_error *error, void *result,
  * it no longer uses what it was given; normally with VETCH_ECANCELED. */
 typedef void (*vetch_cancel_fn)(vetch_deferred *d, void *ctx);
 
+/* Puts an offered value that nobody got back to where it came from; see
+ * vetch_deferred_offer(). It must not fail, and runs inside whatever call
+ * dropped the value: it may settle deferreds, but should call nothing that is
+ * not the producer's. */
+typedef void (*vetch_take_back_fn)(void *value, void *ctx);
+
 VETCH_BEGIN_DECLS
 
 /* ---- the producer's end ---- */
@@ -60,6 +66,29 @@ VETCH_EXPORT bool vetch_deferred_resolve(vetch_deferred *d, void *value,
 VETCH_EXPORT bool vetch_deferred_reject(vetch_deferred *d, vetch_error *error);
 VETCH_EXPORT bool vetch_deferred_follow(vetch_deferred *d, vetch_promise *p);
 
+/* Fulfil with a value that cannot be made again. If it is dropped before a
+ * handler began with it, an await or run returned it, a callback got it or
+ * somebody looked at it (a cancel, a timeout, a lost race, a released promise,
+ * the end of the reactor), it goes to `take_back` instead of `free_value`.
+ * Links, adoption and combinators pass an offer on; that is not getting it.
+ * False if it was settled already: then it has been taken back.
+ *
+ * Ownership: takes over `value` (not NULL) until it is taken back. `ctx` is
+ * borrowed until the value was got or taken back; `_owned` gives it to
+ * `free_ctx` then, exactly once. Errors:    false and EINVAL without `value` or
+ * `take_back`: nothing was done. */
+VETCH_EXPORT bool vetch_deferred_offer(vetch_deferred *d, void *value,
+                                       vetch_free_fn free_value,
+                                       vetch_take_back_fn take_back, void *ctx);
+VETCH_EXPORT bool vetch_deferred_offer_owned(vetch_deferred *d, void *value,
+                                             vetch_free_fn free_value,
+                                             vetch_take_back_fn take_back,
+                                             void *ctx, vetch_free_fn free_ctx);
+
+/* Reject with VETCH_ECANCELED, as a canceller does once its operation has
+ * stopped. Needs no memory. False if it was settled already. */
+VETCH_EXPORT bool vetch_deferred_cancel(vetch_deferred *d);
+
 /* Whether somebody asked for it to be cancelled. */
 VETCH_EXPORT bool vetch_deferred_is_canceled(const vetch_deferred *d);
 
@@ -74,6 +103,9 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_resolved(void *value, vetch_free_fn free_value);
 /* A rejected promise. Consumes `error`; NULL means VETCH_ENOMEM. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_rejected(vetch_error *error);
+/* How a task or a handler ends that has an error or none: NULL for NULL, else
+ * vetch_rejected(). Consumes `error`. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_finish(vetch_error *error);
 /* In a handler: the outcome that it was given (look and pass on; rethrow).
  * Elsewhere a promise rejected with VETCH_EMISUSE. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_same(void);
@@ -118,8 +150,8 @@ VETCH_EXPORT void *vetch_run(vetch_promise *p, vetch_error **ret_error);
 
 VETCH_EXPORT vetch_state vetch_promise_state(const vetch_promise *p);
 /* The value, borrowed from the promise; NULL and errno EINVAL if it is not
- * fulfilled. */
-VETCH_EXPORT void *vetch_promise_value(const vetch_promise *p);
+ * fulfilled. Who looks at an offered value has got it. */
+VETCH_EXPORT void *vetch_promise_value(vetch_promise *p);
 /* The error, borrowed; this observes the rejection. NULL and errno EINVAL if
  * it is not rejected. */
 VETCH_EXPORT const vetch_error *vetch_promise_error(vetch_promise *p);

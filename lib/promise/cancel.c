@@ -122,6 +122,20 @@ hears_of_cancel(const vetch_promise *p)
            p->second.state == VETCH__K_WATCH;
 }
 
+/* The outcome is on its way to `p`, whose handler has not begun. An offer goes
+ * back now, before somebody else gets what came after it; for all else the mark
+ * is enough. */
+static void
+refuse_offer(vetch_promise *p)
+{
+    vetch_promise *source = p->prev;
+
+    if (!vetch__promise_is_offered(vetch__outcome(source)))
+        return;
+    p->prev = &vetch__canceled;
+    vetch__promise_drop(source);
+}
+
 /* Let go of a source that others want, or that is shielded. */
 static void
 leave_source(vetch_reactor *r, vetch_promise *p)
@@ -146,8 +160,11 @@ vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
             ask_producer(r, p);
             return;
         }
-        if (!(p->object.flags & VETCH__WAITING))
-            return; /* queued or running: the mark is enough */
+        if (!(p->object.flags & VETCH__WAITING)) {
+            if (p->object.flags & VETCH__QUEUED)
+                refuse_offer(p);
+            return;
+        }
         source = vetch__promise_source(p);
         if (p->second.state == VETCH__K_SHIELD ||
             !vetch__promise_sole(p, source)) {

@@ -81,7 +81,7 @@ settle(struct group *g)
     vetch_deferred *d = g->deferred;
 
     if (g->canceled) {
-        vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+        vetch_deferred_cancel(d);
     } else if (g->error != NULL) {
         vetch_deferred_reject(d, vetch_error_ref(g->error));
     } else if (g->winner != NULL) {
@@ -92,7 +92,7 @@ settle(struct group *g)
     } else if (g->kind == ANY) {
         vetch_deferred_reject(d, aggregate(g));
     } else {
-        vetch_deferred_resolve(d, g->results, vetch_unref);
+        vetch__results_give(g->results, d);
         g->results = NULL;
     }
 }

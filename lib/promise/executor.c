@@ -133,7 +133,7 @@ reject_canceled(struct vetch__job *job)
 {
     vetch_deferred *d = forget(job);
 
-    vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+    vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
 }
 

@@ -14,6 +14,11 @@
  * waiter, whose `next` is the first, tagged; the first's `prev` is the source,
  * tagged. So every waiter can be taken out in constant time.
  *
+ * An offered value (rule 14) is fulfilled with vetch__offer_mark as its free
+ * function. How to take it back then lies where the waiters and the ready queue
+ * had their links, so that an offer needs no memory of its own. Delivering it
+ * makes it a plain value.
+ *
  * References: object.refs counts the outside references, plus one while the
  * waiter list is not empty, plus one for each queued waiter once settled. A
  * node that waits, is queued or runs stays alive without a reference: dropping
@@ -68,13 +73,31 @@ enum {
  * `source`; the watch is gone already. */
 typedef void (*vetch__watch_fn)(void *ctx, size_t index, vetch_promise *source);
 
+/* What vetch_deferred_offer_owned() is given. */
+struct vetch__offer {
+    void *value;
+    vetch_free_fn free_value;
+    vetch_take_back_fn take_back;
+    void *ctx;
+    vetch_free_fn free_ctx; /* may be NULL */
+};
+
 struct vetch_promise {
     struct vetch__object object; /* state: vetch_state */
     struct vetch__object second; /* state: vetch__kind; refs: see above, or how
                                     deep a link's adoptions are stacked */
-    vetch_promise *next;
-    vetch_promise *prev;
-    vetch_promise *tail;
+    union {
+        vetch_promise *next;
+        vetch_free_fn free_ctx; /* these three: once settled with an offer */
+    };
+    union {
+        vetch_promise *prev;
+        vetch_take_back_fn take_back;
+    };
+    union {
+        vetch_promise *tail;
+        void *take_back_ctx;
+    };
     union {
         struct {
             vetch_value_fn on_value;
@@ -99,10 +122,15 @@ struct vetch_promise {
         } producer;
         struct {
             void *data;
-            vetch_free_fn free;
+            vetch_free_fn free;         /* or vetch__offer_mark */
+            vetch_free_fn free_offered; /* of an offer: once it is delivered */
         } value;
         vetch_error *error;
         vetch_promise *forward;
+        struct {
+            void *outcome[2];
+            vetch_promise *next; /* among those that are about to be freed */
+        } dead;
     } u;
 };
 
@@ -122,6 +150,12 @@ extern vetch_promise vetch__misused;
 extern vetch_promise vetch__nothing; /* fulfilled without a value */
 
 /* ---- promise.c ---- */
+/* The node that holds the outcome of a settled promise. */
+static inline vetch_promise *
+vetch__outcome(vetch_promise *p)
+{
+    return p->object.flags & VETCH__FORWARD ? p->u.forward : p;
+}
 /* Whether p may be used on this thread. To find its owner costs a line of the
  * cache, so a thread that has a reactor is trusted unless it debugs. One that
  * has none always looks: it is the one that is most often wrong. */
@@ -163,12 +197,6 @@ vetch__promise_new(vetch_reactor *r, enum vetch__kind kind)
         vetch__promise_init(p, kind, 0);
     return p;
 }
-/* The node that holds the outcome of a settled promise. */
-static inline vetch_promise *
-vetch__outcome(vetch_promise *p)
-{
-    return p->object.flags & VETCH__FORWARD ? p->u.forward : p;
-}
 static inline bool
 vetch__settled(const vetch_promise *p)
 {
@@ -190,6 +218,38 @@ void vetch__promise_fulfil(vetch_reactor *r, vetch_promise *p, void *value,
                            vetch_free_fn free_value);
 void vetch__promise_reject(vetch_reactor *r, vetch_promise *p,
                            vetch_error *error);
+/* The same with a value that goes back if nobody gets it. */
+void vetch__promise_offer(vetch_reactor *r, vetch_promise *p,
+                          const struct vetch__offer *offer);
+/* Whether the outcome that stands in this node is an offer. */
+void vetch__offer_mark(void *value); /* never called */
+static inline bool
+vetch__promise_is_offered(const vetch_promise *from)
+{
+    return from->u.value.free == vetch__offer_mark &&
+           from->object.state == VETCH_FULFILLED;
+}
+/* Somebody gets the offer that stands in this node: from now on it belongs to
+ * its promise like any other value. Takes memory from nobody, but calls the
+ * producer's free_ctx. */
+void vetch__promise_deliver(vetch_promise *from);
+/* The same, if `p` is fulfilled with an offer. */
+static inline void
+vetch__promise_get_offer(vetch_promise *p)
+{
+    vetch_promise *from = vetch__outcome(p);
+
+    if (vetch__unlikely(vetch__promise_is_offered(from)))
+        vetch__promise_deliver(from);
+}
+/* Nothing can hold the value: it goes back. */
+static inline void
+vetch__offer_refuse(const struct vetch__offer *offer)
+{
+    offer->take_back(offer->value, offer->ctx);
+    if (offer->free_ctx != NULL)
+        offer->free_ctx(offer->ctx);
+}
 /* Let a pending node that waits for nothing take the outcome of `q`, which it
  * consumes; a cycle rejects. */
 void vetch__promise_adopt(vetch_reactor *r, vetch_promise *p, vetch_promise *q,
@@ -346,5 +406,8 @@ vetch_deferred *vetch__deferred_start(vetch_cancel_fn cancel, void *ctx);
 /* What a call that could not start returns: by errno, one of the immortals or a
  * rejection with that errno. */
 vetch_promise *vetch__failed(int errnum, const char *what);
+/* A promise fulfilled with an offer; without memory the value goes back at
+ * once. */
+vetch_promise *vetch__offered(const struct vetch__offer *offer);
 
 #endif

@@ -9,6 +9,7 @@
 #include "promise/promise-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <vetch/error.h>
 #include <vetch/log.h>
@@ -109,6 +110,32 @@ vetch__promise_report(vetch_promise *p)
                   vetch__promise_origin(p), vetch_error_text(error));
 }
 
+/* Never called: its address marks an offer. */
+void
+vetch__offer_mark(void *value)
+{
+    (void)value;
+    abort();
+}
+
+static void
+offer_returns(const vetch_promise *from)
+{
+    from->take_back(from->u.value.data, from->take_back_ctx);
+    if (from->free_ctx != NULL)
+        from->free_ctx(from->take_back_ctx);
+}
+
+void
+vetch__promise_deliver(vetch_promise *from)
+{
+    vetch_free_fn free_ctx = from->free_ctx;
+
+    from->u.value.free = from->u.value.free_offered;
+    if (free_ctx != NULL)
+        free_ctx(from->take_back_ctx);
+}
+
 static void
 destroy(vetch_promise *p)
 {
@@ -123,6 +150,8 @@ destroy(vetch_promise *p)
         vetch__promise_drop(old.u.forward);
     else if (old.object.state == VETCH_REJECTED)
         vetch_error_unref(old.u.error);
+    else if (vetch__promise_is_offered(&old))
+        offer_returns(&old);
     else if (old.object.state == VETCH_FULFILLED && old.u.value.free != NULL)
         old.u.value.free(old.u.value.data);
 }
@@ -135,13 +164,13 @@ vetch__promise_dispose(vetch_promise *p)
     static __thread vetch_promise *first;
     static __thread bool busy;
 
-    p->next = first;
+    p->u.dead.next = first;
     first = p;
     if (busy)
         return;
     busy = true;
     while ((p = first) != NULL) {
-        first = p->next;
+        first = p->u.dead.next;
         destroy(p);
     }
     busy = false;
@@ -262,11 +291,10 @@ vetch__promise_detach(vetch_promise *waiter)
 }
 
 static void
-wake_waiters(vetch_reactor *r, vetch_promise *p)
+wake_all(vetch_reactor *r, vetch_promise *p, const vetch_promise *last)
 {
-    vetch_promise *next = untag(p->tail->next), *w;
+    vetch_promise *next = untag(last->next), *w;
 
-    p->tail = NULL;
     p->object.refs--; /* the list's; each waiter owns one from here on */
     do {
         w = next;
@@ -279,22 +307,28 @@ wake_waiters(vetch_reactor *r, vetch_promise *p)
 
 /* ---- settling ---- */
 
-/* The outcome stands in `p`. The common case is one waiter, which takes over
- * the reference of the list. */
+/* The outcome stands in `p`, for which those up to `last` have waited. The
+ * common case is one waiter, which takes over the reference of the list. */
+static inline void
+wake_waiters(vetch_reactor *r, vetch_promise *p, vetch_promise *last)
+{
+    if (last == NULL) {
+        vetch__promise_unwanted(p);
+    } else if (vetch__likely(untag(last->next) == last)) {
+        last->object.flags ^= VETCH__WAITING;
+        queue(r, last, p);
+    } else {
+        wake_all(r, p, last);
+    }
+}
+
 static inline void
 settled(vetch_reactor *r, vetch_promise *p)
 {
-    vetch_promise *w = p->tail;
+    vetch_promise *last = p->tail;
 
-    if (w == NULL) {
-        vetch__promise_unwanted(p);
-    } else if (vetch__likely(untag(w->next) == w)) {
-        p->tail = NULL;
-        w->object.flags ^= VETCH__WAITING;
-        queue(r, w, p);
-    } else {
-        wake_waiters(r, p);
-    }
+    p->tail = NULL;
+    wake_waiters(r, p, last);
 }
 
 void
@@ -325,6 +359,49 @@ vetch__promise_fulfil(vetch_reactor *r, vetch_promise *p, void *value,
     settled(r, p);
 }
 
+static vetch_promise *
+put_offer(vetch_promise *p, const struct vetch__offer *offer)
+{
+    vetch_promise *last = p->tail;
+
+    p->object.state = VETCH_FULFILLED;
+    p->u.value.data = offer->value;
+    p->u.value.free = vetch__offer_mark;
+    p->u.value.free_offered = offer->free_value;
+    p->take_back = offer->take_back;
+    p->take_back_ctx = offer->ctx;
+    p->free_ctx = offer->free_ctx;
+    return last;
+}
+
+void
+vetch__promise_offer(vetch_reactor *r, vetch_promise *p,
+                     const struct vetch__offer *offer)
+{
+    if (vetch__unlikely(p->object.flags & VETCH__NO_MEMORY)) {
+        vetch__promise_reject(r, p, NULL);
+        vetch__offer_refuse(offer);
+        return;
+    }
+    wake_waiters(r, p, put_offer(p, offer));
+}
+
+/* Apart, since hardly any outcome that is passed on is an offer. */
+static void __attribute__((noinline))
+move_offer(vetch_reactor *r, vetch_promise *p, vetch_promise *from)
+{
+    vetch_promise *last = p->tail;
+
+    p->object.state = VETCH_FULFILLED;
+    p->u = from->u;
+    p->take_back = from->take_back;
+    p->take_back_ctx = from->take_back_ctx;
+    p->free_ctx = from->free_ctx;
+    from->u.value.free = NULL;
+    vetch__promise_drop(from);
+    wake_waiters(r, p, last);
+}
+
 /* Take over the outcome of `source`, whose reference is consumed: by moving it
  * if nobody else can see it, else by leading to it. */
 static void
@@ -341,13 +418,18 @@ pass(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
         vetch__promise_reject(r, p, NULL);
         return;
     }
-    p->object.state = from->object.state;
     if (vetch__promise_is_ours(from)) {
+        if (vetch__unlikely(vetch__promise_is_offered(from))) {
+            move_offer(r, p, from);
+            return;
+        }
+        p->object.state = from->object.state;
         p->u = from->u;
         from->object.state = VETCH_FULFILLED;
         from->u.value.free = NULL;
         vetch__promise_drop(from);
     } else {
+        p->object.state = from->object.state;
         p->object.flags |= VETCH__FORWARD;
         p->u.forward = from;
     }
@@ -520,6 +602,7 @@ run_link(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
     /* A cancel that was asked for before counts no more. */
     p->object.flags =
         (uint8_t)((p->object.flags & ~VETCH__CANCELING) | VETCH__RUNNING);
+    vetch__promise_get_offer(from);
     q = call_handler(r, p, source, from);
     p->object.flags &= (uint8_t)~VETCH__RUNNING;
     if (vetch__likely(q == NULL)) {
@@ -617,15 +700,14 @@ vetch_promise_state(const vetch_promise *p)
 }
 
 void *
-vetch_promise_value(const vetch_promise *p)
+vetch_promise_value(vetch_promise *p)
 {
     if (p->object.state != VETCH_FULFILLED) {
         errno = EINVAL;
         return NULL;
     }
-    if (p->object.flags & VETCH__FORWARD)
-        p = p->u.forward;
-    return p->u.value.data;
+    vetch__promise_get_offer(p);
+    return vetch__outcome(p)->u.value.data;
 }
 
 const vetch_error *
@@ -675,6 +757,27 @@ vetch_rejected(vetch_error *error)
     }
     p->object.state = VETCH_REJECTED;
     p->u.error = error;
+    return p;
+}
+
+vetch_promise *
+vetch_finish(vetch_error *error)
+{
+    return error == NULL ? NULL : vetch_rejected(error);
+}
+
+vetch_promise *
+vetch__offered(const struct vetch__offer *offer)
+{
+    vetch_reactor *r = vetch__reactor;
+    vetch_promise *p;
+
+    p = r == NULL ? NULL : vetch__promise_new(r, VETCH__K_PRODUCED);
+    if (p == NULL) {
+        vetch__offer_refuse(offer);
+        return r == NULL ? &vetch__closed : &vetch__no_memory;
+    }
+    put_offer(p, offer);
     return p;
 }
 

@@ -15,5 +15,8 @@ struct vetch_results {
 
 /* Results of n promises that are yet to come, or NULL. */
 vetch_results *vetch__results_new(size_t n);
+/* Fulfil `d` with results, whose reference is consumed. If there are offers
+ * among them, the results are one, too. */
+void vetch__results_give(vetch_results *r, vetch_deferred *d);
 
 #endif

@@ -42,6 +42,57 @@ vetch_results_unref(vetch_results *r)
     return NULL;
 }
 
+/* ---- results as a value ---- */
+
+static bool
+has_offers(const vetch_results *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->promises[i] != NULL &&
+            vetch__promise_is_offered(vetch__outcome(r->promises[i])))
+            return true;
+    return false;
+}
+
+/* Nobody got the results, so each value goes back; the memory stays for
+ * results_settled(). */
+static void
+results_go_back(void *value, void *ctx)
+{
+    vetch_results *r = value;
+
+    (void)ctx;
+    while (r->n > 0)
+        vetch_promise_unref(r->promises[--r->n]);
+}
+
+/* They were got, and so were the values in them; or they went back. */
+static void
+results_settled(void *ctx)
+{
+    vetch_results *r = ctx;
+
+    if (r->n == 0) {
+        vetch__free(r);
+        return;
+    }
+    for (size_t i = 0; i < r->n; i++)
+        if (r->promises[i] != NULL)
+            vetch__promise_get_offer(r->promises[i]);
+}
+
+void
+vetch__results_give(vetch_results *r, vetch_deferred *d)
+{
+    if (has_offers(r))
+        vetch_deferred_offer_owned(d, r, vetch_unref, results_go_back, r,
+                                   results_settled);
+    else
+        vetch_deferred_resolve(d, r, vetch_unref);
+}
+
+/* ---- looking ---- */
+
 size_t
 vetch_results_count(const vetch_results *r)
 {

@@ -62,7 +62,7 @@ static void
 cancel_waiter(vetch_deferred *d, void *ctx)
 {
     leave(ctx);
-    vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+    vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
 }
 

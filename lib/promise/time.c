@@ -35,7 +35,7 @@ cancel_sleep(vetch_deferred *d, void *ctx)
     struct sleeper *s = ctx;
 
     vetch__timer_stop(vetch__reactor, &s->timer);
-    vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+    vetch_deferred_cancel(d);
     sleeper_end(s);
 }
 
@@ -208,7 +208,7 @@ step_settled(void *ctx, size_t index, vetch_promise *p)
 
     (void)index;
     if (vetch_promise_state(p) == VETCH_REJECTED ||
-        vetch_promise_value(p) != NULL)
+        vetch__outcome(p)->u.value.data != NULL)
         repeat_end(rep, p);
     else if (vetch__reactor->finishing ||
              vetch_deferred_is_canceled(rep->deferred))

@@ -210,7 +210,7 @@ cancel_next(vetch_deferred *d, void *ctx)
     vetch_completions *c = ctx;
 
     c->waiting = NULL;
-    vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
+    vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
 }
 

@@ -53,29 +53,42 @@ vetch__watch_forget(vetch_promise *watch)
     }
 }
 
+/* The value of a fulfilled promise, taken out of it; false: others hold what
+ * must be freed once. */
+static bool
+take_value(vetch_promise *p, vetch_promise *from, void **ret_value)
+{
+    bool ours = vetch__promise_is_ours(p) &&
+                (from == p || vetch__promise_is_ours(from));
+
+    if (vetch__unlikely(vetch__promise_is_offered(from)) &&
+        (ours || from->u.value.free_offered == NULL))
+        vetch__promise_deliver(from);
+    if (from->u.value.free != NULL) {
+        if (!ours)
+            return false;
+        from->u.value.free = NULL;
+    }
+    *ret_value = from->u.value.data;
+    return true;
+}
+
 bool
 vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
 {
     vetch_promise *from = vetch__outcome(p);
-    bool ours = true;
+    bool taken = true;
 
     *ret_value = NULL;
     *ret_error = NULL;
     if (!vetch__promise_is_immortal(p))
         p->object.flags |= VETCH__OBSERVED;
-    if (p->object.state == VETCH_REJECTED) {
+    if (p->object.state == VETCH_REJECTED)
         *ret_error = vetch_error_ref(from->u.error);
-    } else if (from->u.value.free == NULL) {
-        *ret_value = from->u.value.data;
-    } else if (vetch__promise_is_ours(p) &&
-               (from == p || vetch__promise_is_ours(from))) {
-        *ret_value = from->u.value.data;
-        from->u.value.free = NULL;
-    } else {
-        ours = false;
-    }
+    else
+        taken = take_value(p, from, ret_value);
     vetch__promise_drop(p);
-    return ours;
+    return taken;
 }
 
 /* ---- the ends of a chain ---- */

@@ -202,7 +202,7 @@ static void
 cancel_stream(vetch_deferred *d, void *ctx)
 {
     (void)ctx;
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 static vetch_promise *

@@ -428,7 +428,7 @@ static void
 note_cancel(vetch_deferred *d, void *ctx)
 {
     ((struct stream *)ctx)->canceled++;
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 static vetch_promise *

@@ -54,7 +54,7 @@ on_cancel(vetch_deferred *d, void *ctx)
     canceled++;
     if (random_below(2) == 0)
         return; /* it ends later, by itself */
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
     end_handler(h);
 }
 

@@ -456,7 +456,7 @@ not_in_a_call(vetch_deferred *d, void *ctx)
 
     ck_assert(!c->in_call);
     c->n++;
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 static vetch_promise *

@@ -73,7 +73,7 @@ count_cancel(vetch_deferred *d, void *ctx)
     struct pending *p = ctx;
 
     p->canceled++;
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 static vetch_promise *

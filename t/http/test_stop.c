@@ -24,7 +24,7 @@ on_cancel(vetch_deferred *d, void *ctx)
 
     h->canceled++;
     if (!h->stubborn)
-        vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "stopped"));
+        vetch_deferred_cancel(d);
 }
 
 static vetch_promise *

@@ -49,8 +49,7 @@ begin(struct op *op)
 static void
 finish(struct op *op)
 {
-    vetch_deferred_reject(op->deferred,
-                          vetch_error_new(VETCH_ECANCELED, "stopped"));
+    vetch_deferred_cancel(op->deferred);
     op->deferred = vetch_deferred_unref(op->deferred);
     vt_run_ready();
 }

@@ -11,6 +11,7 @@ unit_tests += \
 	t/promise/test_handler \
 	t/promise/test_map \
 	t/promise/test_million \
+	t/promise/test_offer \
 	t/promise/test_out_of_memory \
 	t/promise/test_ownership \
 	t/promise/test_promise \

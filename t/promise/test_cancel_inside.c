@@ -89,7 +89,7 @@ cancel_again(vetch_deferred *d, void *ctx)
     inside->ran++;
     vetch_promise_cancel(inside->target);
     inside->op_promise = vetch_promise_unref(inside->op_promise);
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
     vetch_promise_cancel(inside->target);
 }
 
@@ -144,7 +144,7 @@ cancel_next(vetch_deferred *d, void *ctx)
 
     chain->ran++;
     vetch_promise_cancel(chain->next);
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 START_TEST(rule_09_canceller_may_cancel_other_promises)
@@ -177,7 +177,7 @@ cancel_and_divert(vetch_deferred *d, void *ctx)
     vetch_promise_cancel(detour->other); /* is told when we have returned */
     ck_assert(vetch_deferred_follow(detour->deferred, pk_start(&detour->op)));
     detour->deferred = vetch_deferred_unref(detour->deferred);
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 static void
@@ -230,7 +230,7 @@ ask_and_divert(vetch_deferred *d, void *ctx)
     ck_assert(vetch_deferred_follow(asked->deferred, pk_start(&asked->detour)));
     asked->deferred = vetch_deferred_unref(asked->deferred);
     vetch_promise_cancel(asked->promises[N_ASKED - 1]);
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 /* Whichever it is of those that wait to be told: the others still are. */
@@ -269,7 +269,7 @@ cancel_and_settle(vetch_deferred *d, void *ctx)
 
     vetch_promise_cancel(meanwhile->other); /* is told when we have returned */
     ck_assert(vetch_deferred_resolve(meanwhile->deferred, pk_int(4), NULL));
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 START_TEST(rule_09_operation_that_settles_before_it_is_told_is_not_told)

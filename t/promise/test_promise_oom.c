@@ -112,7 +112,7 @@ end_work(struct work *w)
     w->running = false;
     w->deferred = NULL;
     if (w->asked) {
-        vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "stopped"));
+        vetch_deferred_cancel(d);
     } else {
         w->has_value = true;
         vetch_deferred_resolve(d, &w->value, pk_free);

@@ -306,7 +306,7 @@ release_and_agree(vetch_deferred *d, void *ctx)
 {
     (void)ctx;
     scope = vetch_scope_unref(scope);
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */

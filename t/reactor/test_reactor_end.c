@@ -722,7 +722,7 @@ end_in_canceller(vetch_deferred *d, void *ctx)
 {
     (void)ctx;
     pk_end_reactor();
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "canceled"));
+    vetch_deferred_cancel(d);
 }
 
 START_TEST(reactor_may_end_inside_a_canceller)

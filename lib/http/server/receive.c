@@ -274,7 +274,7 @@ cancel_read(vetch_deferred *d, void *ctx)
     vetch_http_request *r = ctx;
 
     r->reader = NULL;
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "read"));
+    vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
     if (r->conn != NULL)
         vetch__http_conn_settle(r->conn);

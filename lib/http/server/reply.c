@@ -587,7 +587,7 @@ cancel_drain(vetch_deferred *d, void *ctx)
     vetch_http_request *r = ctx;
 
     r->drainer = NULL;
-    vetch_deferred_reject(d, vetch_error_new(VETCH_ECANCELED, "drain"));
+    vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
 }
 

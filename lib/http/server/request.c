@@ -16,6 +16,7 @@
 #include <vetch/error.h>
 
 #include "base/check-private.h"
+#include "base/error-private.h"
 #include "base/mem-private.h"
 
 /* What is recycled: so many requests, with so much memory each. */
@@ -118,8 +119,7 @@ vetch__http_request_give(vetch_http_request *r)
 
     /* What a handler began to wait for, and then forgot. */
     if (vetch__unlikely(r->reader != NULL))
-        vetch__http_body_fail(
-            r, vetch_error_new(VETCH_ECANCELED, "the request has ended"));
+        vetch__http_body_fail(r, vetch_error_ref(&vetch__error_canceled));
     if (vetch__unlikely(r->drainer != NULL))
         vetch__http_reply_drained(r);
     if (vetch__unlikely(r->held_fd >= 0))
