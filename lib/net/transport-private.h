@@ -215,6 +215,32 @@ vetch__transport_reserve(vetch_transport *t, size_t len)
         return c->at.data + c->len;
     return vetch__transport_reserve_slowly(t, len);
 }
+/* Whether it was neither closed nor lost. */
+static inline bool
+vetch__transport_is_open(const vetch_transport *t)
+{
+    return t->object.state == VETCH__T_OPEN;
+}
+/* The same, and neither side has ended its direction. */
+static inline bool
+vetch__transport_is_whole(const vetch_transport *t)
+{
+    return vetch__transport_is_open(t) && t->in == VETCH__IN_OPEN &&
+           t->out == VETCH__OUT_OPEN;
+}
+/* The timer of the connection, which is its protocol's until it is closed; and
+ * the protocol for the function of that timer. */
+static inline struct vetch__timer *
+vetch__transport_timer(vetch_transport *t)
+{
+    return &t->timer;
+}
+static inline vetch_protocol *
+vetch__transport_protocol_of(struct vetch__timer *timer)
+{
+    return vetch__container(timer, vetch_transport, timer)->protocol;
+}
+
 /* Bytes that wait to be written, those of files too. */
 static inline uint64_t
 vetch__transport_pending(const vetch_transport *t)
@@ -231,6 +257,20 @@ vetch__transport_underway(vetch_transport *t)
     if (t->kind->underway != NULL && t->object.state < VETCH__T_OVER)
         kernel = t->kind->underway(t);
     return vetch__transport_pending(t) + kernel;
+}
+/* Whether more waits than the high mark allows. */
+static inline bool
+vetch__transport_is_high(const vetch_transport *t)
+{
+    return vetch__transport_pending(t) > t->limits->high_bytes;
+}
+/* Whether a writer should wait: the peer takes less than it is sent. */
+static inline bool
+vetch__transport_is_full(const vetch_transport *t)
+{
+    return (t->flags & VETCH__T_WRITE_PAUSED) != 0 ||
+           ((t->flags & VETCH__T_BLOCKED) != 0 &&
+            t->output.buffered > t->limits->high_bytes);
 }
 /* Send now what can be sent. If more than the high mark stays behind, the
  * protocol will be told, and told again at the low mark. */

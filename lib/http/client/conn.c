@@ -69,10 +69,7 @@ vetch__client_conn_timer_start(struct vetch__client_conn *c, uint64_t ns)
 bool
 vetch__client_conn_is_open(const struct vetch__client_conn *c)
 {
-    const vetch_transport *t = c->transport;
-
-    return t->object.state == VETCH__T_OPEN && t->in == VETCH__IN_OPEN &&
-           t->out == VETCH__OUT_OPEN;
+    return vetch__transport_is_whole(c->transport);
 }
 
 /* ---- breaking off ---- */

@@ -448,10 +448,10 @@ check_output(struct vetch__http_conn *c)
 {
     vetch_transport *t = c->transport;
 
-    if (vetch__likely(vetch__transport_pending(t) <= t->limits->high_bytes))
+    if (vetch__likely(!vetch__transport_is_high(t)))
         return;
     vetch__transport_sent_much(t);
-    if (vetch__transport_pending(t) > t->limits->high_bytes)
+    if (vetch__transport_is_high(t))
         c->full = true;
 }
 

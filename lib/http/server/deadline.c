@@ -18,7 +18,7 @@ static void check(struct vetch__timer *timer);
 static struct vetch__timer *
 timer_of(struct vetch__http_conn *c)
 {
-    return &c->transport->timer;
+    return vetch__transport_timer(c->transport);
 }
 
 static enum vetch__conn_phase
@@ -93,7 +93,7 @@ vetch__http_deadline_update(struct vetch__http_conn *c)
 
     /* IDLE and still IDLE: answers on the spot have set `since`. Closing has a
      * deadline of its own. */
-    if (phase != c->phase && c->transport->object.state == VETCH__T_OPEN)
+    if (phase != c->phase && vetch__transport_is_open(c->transport))
         enter(c, phase, vetch__clock_now(c->server->reactor));
 }
 
@@ -105,7 +105,7 @@ keep_watch(struct vetch__http_conn *c)
     uint64_t delay =
         s->idle_ns > 0 ? s->idle_ns : limit_of(s, VETCH__C_SENDING);
 
-    if (delay > 0 && c->transport->object.state == VETCH__T_OPEN &&
+    if (delay > 0 && vetch__transport_is_open(c->transport) &&
         !vetch__timer_active(timer_of(c)))
         start_timer(c, delay);
 }
@@ -162,9 +162,8 @@ expire(struct vetch__http_conn *c, uint64_t now, uint64_t elapsed)
 static void
 check(struct vetch__timer *timer)
 {
-    vetch_transport *t = vetch__container(timer, vetch_transport, timer);
-    struct vetch__http_conn *c =
-        vetch__container(t->protocol, struct vetch__http_conn, protocol);
+    struct vetch__http_conn *c = vetch__container(
+        vetch__transport_protocol_of(timer), struct vetch__http_conn, protocol);
     uint64_t now = vetch__clock_now(c->server->reactor);
     uint64_t limit = limit_of(c->server, c->phase);
     uint64_t elapsed = now - c->since;
@@ -173,7 +172,7 @@ check(struct vetch__timer *timer)
         start_timer(c, limit - elapsed);
     else if (limit > 0)
         expire(c, now, elapsed);
-    else if (vetch__transport_pending(t) > 0)
+    else if (vetch__transport_pending(c->transport) > 0)
         enter(c, VETCH__C_SENDING, now); /* too little to have been full */
     keep_watch(c);
 }

@@ -561,13 +561,9 @@ vetch_http_reply_abort(vetch_http_request *r)
 static bool
 is_full(const vetch_http_request *r)
 {
-    const vetch_transport *t = r->conn->transport;
-
     if (!is_writer(r))
-        return vetch__buffer_len(&r->held) > t->limits->high_bytes;
-    return (t->flags & VETCH__T_WRITE_PAUSED) != 0 ||
-           ((t->flags & VETCH__T_BLOCKED) != 0 &&
-            t->output.buffered > t->limits->high_bytes);
+        return vetch__buffer_len(&r->held) > r->server->limits.high_bytes;
+    return vetch__transport_is_full(r->conn->transport);
 }
 
 void
