@@ -10,15 +10,16 @@ typedef void (*vetch_timer_fn)(vetch_timer *timer, void *ctx);
 VETCH_BEGIN_DECLS
 
 /* Start a one-shot timer on this thread's reactor; it expires no earlier than
- * `seconds` from now, whatever the loop is doing.
+ * `seconds` from now, whatever the loop is doing, and never if that is
+ * INFINITY.
  *
  * Ownership: returns a new reference. References keep memory, not activity: a
  *            released timer still fires; vetch_timer_cancel() stops it. Borrows
  *            `ctx` until expiry or cancel; `_owned` hands it to `free_ctx`
  *            exactly once, when the timer can no longer fire and its last
  *            reference is gone.
- * Errors:    NULL and errno: ENOMEM; EINVAL, `seconds` is negative, NaN or
- *            above 1e9; EPERM, no reactor; ECANCELED, the reactor is ending.
+ * Errors:    NULL and errno: ENOMEM; EINVAL, `seconds` is negative or NaN;
+ *            EPERM, no reactor; ECANCELED, the reactor is ending.
  * Thread:    reactor. */
 VETCH_EXPORT VETCH_NODISCARD vetch_timer *
 vetch_timer_new(double seconds, vetch_timer_fn fn, void *ctx);

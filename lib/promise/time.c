@@ -42,7 +42,7 @@ cancel_sleep(vetch_deferred *d, void *ctx)
 static bool
 valid_seconds(double seconds)
 {
-    return seconds >= 0 && seconds <= 1e9; /* false for NaN */
+    return seconds >= 0; /* false for NaN */
 }
 
 vetch_promise *

@@ -1,5 +1,9 @@
-/* Time: one monotonic clock, read once per turn of the loop unless a timer
- * needs to know exactly, and moved by hand in tests. */
+/* Time: one precise monotonic clock, moved by hand in tests.
+ *
+ * It is read when somebody first asks in a turn, and then known until the next
+ * turn; where a timer needs to know exactly, it is read anew. A loop that
+ * we run counts its own turns. One that somebody else runs does not tell when
+ * it polls: there each dispatch into vetch counts as one. */
 
 #include "reactor/reactor-private.h"
 
@@ -30,21 +34,14 @@ vetch__clock_fresh(vetch_reactor *r)
     return vetch__unlikely(r->virtual_clock) ? r->now : read_clock();
 }
 
-/* libevent reads its own clock once per turn; while that reading is the same,
- * so is ours. Outside the loop it reads each time. */
 uint64_t
 vetch__clock_now(vetch_reactor *r)
 {
-    struct timeval stamp;
-
-    if (vetch__unlikely(r->virtual_clock))
+    if (r->now_is_known || vetch__unlikely(r->virtual_clock))
         return r->now;
-    event_base_gettimeofday_cached(r->base, &stamp);
-    if (stamp.tv_usec != r->turn_stamp.tv_usec ||
-        stamp.tv_sec != r->turn_stamp.tv_sec) {
-        r->turn_stamp = stamp;
-        r->now = read_clock();
-    }
+    r->now = read_clock();
+    /* Outside of any loop there are no turns. */
+    r->now_is_known = r->depth > 0 || r->running_loop;
     return r->now;
 }
 

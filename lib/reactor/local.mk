@@ -7,7 +7,9 @@ libvetch_private_la_SOURCES += \
 	lib/reactor/ready.c \
 	lib/reactor/testing.c \
 	lib/reactor/timer.c \
-	lib/reactor/timer_object.c \
+	lib/reactor/timer_heap.c \
+	lib/reactor/timer_lanes.c \
+	lib/reactor/timer_queue.c \
 	lib/reactor/owner-private.h \
 	lib/reactor/reactor-private.h \
 	lib/reactor/timer-private.h

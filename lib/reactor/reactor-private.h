@@ -56,7 +56,7 @@ struct vetch__timer {
     } u;
 };
 
-struct vetch__timers;  /* private to timer.c */
+struct vetch__timers;  /* see timer-private.h */
 struct vetch__mailbox; /* private to post.c */
 struct vetch__tasks;   /* private to task.c */
 struct vetch__sites;   /* private to debug.c */
@@ -86,8 +86,8 @@ struct vetch_reactor {
     const void *running; /* the function that holds the loop, or NULL */
 
     /* Time. */
-    uint64_t now; /* ns, valid in the turn that turn_stamp names */
-    struct timeval turn_stamp;
+    uint64_t now;        /* ns */
+    bool now_is_known;   /* in this turn; see clock.c */
     bool virtual_clock;  /* now is moved by tests alone */
     uint64_t slow_limit; /* ns */
     struct vetch__timers *timers;
@@ -181,6 +181,12 @@ void vetch__mailbox_wake(vetch_reactor *r); /* Thread: any */
 /* ---- clock.c ---- */
 uint64_t vetch__clock_fresh(vetch_reactor *r); /* ns, read now */
 uint64_t vetch__clock_now(vetch_reactor *r);   /* ns, once per turn */
+/* A turn begins: what was known of the time is old. */
+static inline void
+vetch__clock_turn(vetch_reactor *r)
+{
+    r->now_is_known = false;
+}
 /* Name fn in a warning if it held the loop too long since `started`. */
 void vetch__slow_check(vetch_reactor *r, const void *fn, uint64_t started);
 /* The same in two steps, around a call; nothing with debugging off. */
@@ -201,7 +207,7 @@ vetch__slow_end(vetch_reactor *r, const void *fn, uint64_t started)
 #define VETCH__FUNCTION_NAME 160
 const char *vetch__function_name(const void *fn, char *to);
 
-/* ---- timer.c ---- */
+/* ---- timer_queue.c ---- */
 int vetch__timers_init(vetch_reactor *r);
 /* Stop all timers; public ones release what they hold. */
 void vetch__timers_cancel_all(vetch_reactor *r);
@@ -226,6 +232,9 @@ vetch__timer_active(const struct vetch__timer *t)
 {
     return t->lane != NULL;
 }
+/* A delay of 285 years, which is what INFINITY comes to, never ends. */
+#define VETCH__FOREVER     UINT64_C(9000000000000000000)
+#define VETCH__NO_DEADLINE ((uint64_t)INT64_MAX)
 /* Seconds to ns, saturating, rounded up, because a timer must not be early;
  * what is negative or NaN is the caller's to refuse. */
 static inline uint64_t
@@ -235,9 +244,16 @@ vetch__seconds(double seconds)
     int64_t whole;
 
     if (ns >= 9e18)
-        return UINT64_C(9000000000000000000);
+        return VETCH__FOREVER;
     whole = (int64_t)ns;
     return (uint64_t)whole + ((double)whole < ns);
+}
+/* The point in time `delay` after `now`; one that never comes if that is for
+ * ever. */
+static inline uint64_t
+vetch__deadline(uint64_t now, uint64_t delay)
+{
+    return delay < VETCH__FOREVER ? now + delay : VETCH__NO_DEADLINE;
 }
 
 #endif

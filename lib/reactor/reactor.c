@@ -246,6 +246,13 @@ may_go_on(vetch_reactor *r, const bool *flag)
     return flag != NULL ? !*flag : !atomic_load(&r->stop_requested);
 }
 
+/* By somebody who has the loop of libevent. */
+static bool
+was_broken(struct event_base *base)
+{
+    return event_base_got_break(base) || event_base_got_exit(base);
+}
+
 /* libevent gives no errno when its own loop runs already. */
 static int
 loop_failed(void)
@@ -260,12 +267,14 @@ loop(vetch_reactor *r, const bool *flag)
 {
     int result = 0;
 
-    /* One turn at a time, because what sets a flag does not break the loop. */
+    /* One turn at a time, because what sets a flag does not break the loop, and
+     * because each turn has a time of its own. */
     while (result >= 0 && may_go_on(r, flag)) {
+        vetch__clock_turn(r);
         errno = 0;
-        result = event_base_loop(r->base, flag != NULL ? EVLOOP_ONCE : 0);
-        if (flag == NULL)
-            break; /* stopped, or somebody else broke the loop */
+        result = event_base_loop(r->base, EVLOOP_ONCE);
+        if (flag == NULL && was_broken(r->base))
+            break;
     }
     if (vetch__is_inherited(&r->owner)) { /* a callback has forked */
         errno = EPERM;
@@ -287,6 +296,7 @@ vetch__reactor_run_until(vetch_reactor *r, const bool *flag)
     r->running_loop = true;
     result = loop(r, flag);
     r->running_loop = false;
+    vetch__clock_turn(r);
     saved = errno;
     if (flag == NULL)
         atomic_store(&r->stop_requested, false);

@@ -188,7 +188,8 @@ vetch__ready_settle(vetch_reactor *r, size_t limit)
 void
 vetch__reactor_enter(vetch_reactor *r)
 {
-    r->depth++;
+    if (r->depth++ == 0 && !r->running_loop)
+        vetch__clock_turn(r);
     r->n_entries++;
 }
 
@@ -201,7 +202,8 @@ vetch__reactor_leave(vetch_reactor *r)
         else if (!idle(r))
             drain(r);
     }
-    r->depth--;
+    if (--r->depth == 0 && !r->running_loop)
+        vetch__clock_turn(r);
 }
 
 static void

@@ -71,7 +71,9 @@ vetch_testing_advance(double seconds)
 
     VETCH_CHECK(r != NULL && r->depth == 0 && !r->running_loop, EPERM, );
     VETCH_CHECK(r->virtual_clock && seconds >= 0, EINVAL, );
-    target = r->now + vetch__seconds(seconds);
+    target = vetch__deadline(r->now, vetch__seconds(seconds));
+    if (target >= VETCH__NO_DEADLINE)
+        target = VETCH__NO_DEADLINE - 1;
     vetch_testing_run_ready();
     while ((next = vetch__timers_next(r)) <= target) {
         set_time(r, next);

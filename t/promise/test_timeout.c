@@ -47,7 +47,19 @@ START_TEST(rule_10_sleep_of_nonsense_is_invalid)
 {
     pk_expect_error(vetch_sleep(-1), EINVAL);
     pk_expect_error(vetch_sleep(NAN), EINVAL);
-    pk_expect_error(vetch_sleep(INFINITY), EINVAL);
+    pk_expect_error(vetch_sleep(-INFINITY), EINVAL);
+}
+END_TEST
+
+START_TEST(rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only)
+{
+    vetch_promise *p = vetch_sleep(INFINITY);
+
+    vt_advance(1e9);
+    vt_advance(INFINITY);
+    pk_assert_pending(p);
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
 }
 END_TEST
 
@@ -376,6 +388,7 @@ add_sleep(Suite *suite)
     tcase_add_test(tc, rule_10_sleepers_wake_in_order);
     tcase_add_test(tc, rule_10_sleep_of_nothing_takes_a_turn);
     tcase_add_test(tc, rule_10_sleep_of_nonsense_is_invalid);
+    tcase_add_test(tc, rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only);
     tcase_add_test(tc, rule_10_cancelled_sleep_leaves_no_timer);
     suite_add_tcase(suite, tc);
 }

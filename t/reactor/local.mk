@@ -3,6 +3,7 @@ unit_tests += \
 	t/reactor/test_clock \
 	t/reactor/test_descriptor \
 	t/reactor/test_post \
+	t/reactor/test_precision \
 	t/reactor/test_reactor \
 	t/reactor/test_reactor_end \
 	t/reactor/test_ready \

@@ -138,7 +138,7 @@ END_TEST
 
 START_TEST(timer_delay_must_make_sense)
 {
-    static const double wrong[] = { -1e-9, -1, NAN, INFINITY, 1.1e9 };
+    static const double wrong[] = { -1e-9, -1, NAN, -INFINITY };
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
     size_t i;
@@ -169,6 +169,27 @@ START_TEST(timer_may_be_thirty_years_away)
     vt_advance(1);
     ck_assert_int_eq(p.fired, 1);
     vetch_timer_unref(t);
+}
+END_TEST
+
+/* A deadline that is never there, as those who set none write it. */
+START_TEST(timer_of_infinite_seconds_never_fires)
+{
+    struct probe p = { 0 };
+    vetch_timer *once = vetch_timer_new(INFINITY, count, &p);
+    vetch_timer *periodic = vetch_timer_new_periodic(INFINITY, count, &p);
+
+    ck_assert_ptr_nonnull(once);
+    ck_assert_ptr_nonnull(periodic);
+    vt_advance(1e9);
+    vt_advance(INFINITY);
+    ck_assert_int_eq(p.fired, 0);
+    ck_assert(vetch_timer_is_active(once));
+    ck_assert_int_eq(vetch_timer_restart(once, INFINITY), 0);
+    vetch_timer_cancel(once);
+    vetch_timer_cancel(periodic);
+    vetch_timer_unref(once);
+    vetch_timer_unref(periodic);
 }
 END_TEST
 
@@ -543,11 +564,13 @@ END_TEST
 static uint64_t
 rival(uint64_t delay)
 {
-    uint64_t set = delay * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TABLE_BITS);
+    uint64_t set =
+        delay * UINT64_C(0x9e3779b97f4a7c15) >> (64 - VETCH__LANE_BITS);
 
     do
         delay++;
-    while (delay * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TABLE_BITS) != set);
+    while (delay * UINT64_C(0x9e3779b97f4a7c15) >> (64 - VETCH__LANE_BITS) !=
+           set);
     return delay;
 }
 
@@ -659,6 +682,7 @@ add_basics(TCase *tc)
     tcase_add_test(tc, timer_of_no_delay_fires_when_the_loop_runs);
     tcase_add_test(tc, timer_delay_must_make_sense);
     tcase_add_test(tc, timer_may_be_thirty_years_away);
+    tcase_add_test(tc, timer_of_infinite_seconds_never_fires);
     tcase_add_test(tc, timer_restart_puts_off_a_running_one);
     tcase_add_test(tc, timer_restart_revives_what_expired_or_was_cancelled);
     tcase_add_test(tc, timer_restart_in_its_own_callback);
