@@ -1,5 +1,5 @@
 /* A connection of the server: a protocol that turns input into requests and
- * keeps their answers in order.
+ * keeps their responses in order.
  *
  * A request begins only when that is safe: beside others if all of them are
  * safe methods without a body (RFC 9112, section 9.3.2), up to a number;
@@ -12,12 +12,6 @@
  * nothing is taken for granted, and lists are emptied from the front. */
 
 #include "http/server/server-private.h"
-
-#include <assert.h>
-#include <stdio.h>
-
-#include <vetch/error.h>
-#include <vetch/log.h>
 
 #include "base/mem-private.h"
 
@@ -39,98 +33,22 @@ vetch__http_writer(const struct vetch__http_conn *c)
     struct vetch__list *link;
 
     for (link = c->requests.next; link != &c->requests; link = link->next)
-        if (request_of(link)->answer != VETCH__A_SENT)
+        if (request_of(link)->response != VETCH__RESPONSE_SENT)
             return request_of(link);
     return NULL;
 }
 
-/* ---- the end of requests ---- */
+/* ---- closing ---- */
 
-void
-vetch__http_request_cancel(vetch_http_request *r)
-{
-    if (r->watching)
-        vetch_promise_cancel(&r->watch);
-}
-
-static bool
-is_over(const vetch_http_request *r)
-{
-    return r->called && !r->running && !r->watching;
-}
-
-static void
-unlink_request(vetch_http_request *r)
-{
-    struct vetch__http_conn *c = r->conn;
-
-    assert(c != NULL); /* it is unlinked once */
-    vetch__list_remove(&r->link);
-    c->n_in_flight--;
-    if (c->reading == r)
-        c->reading = NULL;
-    r->conn = NULL;
-}
-
-/* Handlers are cancelled at the end of the dispatch, because the client may
- * have gone in the middle of a call of the user's. */
-void
-vetch__http_cancel_orphans(struct vetch__flush *f)
-{
-    vetch_http_server *s = vetch__container(f, vetch_http_server, orphan_flush);
-
-    vetch_http_server_ref(s);
-    while (!vetch__list_empty(&s->orphans)) {
-        vetch_http_request *r = request_of(s->orphans.next);
-
-        vetch__list_remove(&r->link);
-        vetch__http_request_cancel(r);
-    }
-    vetch_http_server_unref(s);
-}
-
-/* The client has gone, or its connection is closing: nothing that r answers
- * can reach it. */
-static void
-orphan(vetch_http_request *r, const vetch_error *reason)
-{
-    unlink_request(r);
-    if (r->reader != NULL)
-        vetch__http_body_fail(
-            r, reason != NULL
-                   ? vetch_error_wrap(reason, "read the body of a request")
-                   : vetch_error_new(VETCH_ETRUNCATED,
-                                     "the client ended the connection"));
-    vetch__http_reply_drained(r);
-    if (r->watching) {
-        vetch__list_append(&r->server->orphans, &r->link);
-        vetch__flush_later(r->server->reactor, &r->server->orphan_flush);
-    } else if (!r->running) {
-        vetch__http_request_give(r);
-    }
-}
-
-/* Those whose answer was sent keep the connection, until it is lost. */
+/* Those whose response was sent keep the connection, until it is lost. */
 static void
 orphan_unanswered(struct vetch__http_conn *c)
 {
     vetch_http_request *r;
 
     while ((r = vetch__http_writer(c)) != NULL)
-        orphan(r, NULL);
+        vetch__http_request_orphan(r, NULL);
 }
-
-static void
-retire(vetch_http_request *r)
-{
-    if (r->conn != NULL)
-        unlink_request(r);
-    else
-        vetch__list_remove(&r->link); /* perhaps of an orphan */
-    vetch__http_request_give(r);
-}
-
-/* ---- closing ---- */
 
 static void
 read_no_more(struct vetch__http_conn *c)
@@ -155,10 +73,10 @@ vetch__http_conn_abort(struct vetch__http_conn *c)
     orphan_unanswered(c);
 }
 
-/* ---- answers in order ---- */
+/* ---- responses in order ---- */
 
 static void
-count_answer(struct vetch__http_conn *c)
+count_response(struct vetch__http_conn *c)
 {
     if (c->server->object.state != VETCH__S_RUNNING)
         c->server->report.requests_ended++;
@@ -174,109 +92,32 @@ send_due(struct vetch__http_conn *c)
     while ((w = vetch__http_writer(c)) != NULL) {
         if (vetch__http_reply_flush(w) < 0)
             return false;
-        if (w->answer != VETCH__A_ENDED)
+        if (w->response != VETCH__RESPONSE_ENDED)
             break;
-        w->answer = VETCH__A_SENT;
-        count_answer(c);
+        w->response = VETCH__RESPONSE_SENT;
+        count_response(c);
         if (w->close) {
             vetch__http_conn_close(c);
             return false;
         }
-        if (is_over(w))
-            retire(w);
+        if (w->life == VETCH__R_OVER)
+            vetch__http_request_retire(w);
     }
     return true;
 }
 
 void
-vetch__http_answer_ended(vetch_http_request *r)
+vetch__http_response_ended(vetch_http_request *r)
 {
     struct vetch__http_conn *c = r->conn;
 
-    r->answer = VETCH__A_ENDED;
+    r->response = VETCH__RESPONSE_ENDED;
     if (c == NULL)
         return;
     if (!r->body_done && c->reading == r)
         c->reading = NULL; /* the rest is dropped with the connection */
     if (vetch__http_writer(c) == r && send_due(c))
         vetch__http_conn_settle(c);
-}
-
-/* ---- handlers ---- */
-
-/* The handler is over. What it has not answered is answered for it. */
-static void
-handler_is_over(vetch_http_request *r, const vetch_error *error)
-{
-    /* Without a client a handler fails as it should. */
-    if (error != NULL && !vetch_error_is(error, VETCH_ECANCELED))
-        vetch_log(r->conn != NULL ? VETCH_LOG_WARNING : VETCH_LOG_DEBUG,
-                  "%s %.*s: %s", vetch__http_method_name(r->head.method),
-                  (int)(r->path_len < 512 ? r->path_len : 512), r->path,
-                  vetch_error_text(error));
-    vetch__http_reply_forget_fields(r);
-    if (r->conn != NULL && r->answer == VETCH__A_NONE)
-        vetch__http_reply_error(r, 500, NULL);
-    else if (r->conn != NULL && r->answer == VETCH__A_BEGUN)
-        vetch__http_conn_abort(r->conn); /* cut off, and recognisably so */
-}
-
-/* Once `called` is set and the handler has ended; r may be gone afterwards. */
-static void
-end_request(vetch_http_request *r)
-{
-    struct vetch__http_conn *c = r->conn;
-
-    if (c != NULL && r->answer != VETCH__A_SENT)
-        return; /* its answer is held; send_due() retires it */
-    retire(r);
-    if (c != NULL)
-        vetch__http_conn_settle(c);
-}
-
-static void
-promise_settled(void *ctx, size_t index, vetch_promise *p)
-{
-    vetch_http_request *r = ctx;
-    const vetch_error *error = NULL;
-
-    (void)index;
-    r->watching = false;
-    r->running = true; /* nobody else ends it meanwhile */
-    if (vetch_promise_state(p) == VETCH_REJECTED)
-        error = vetch_promise_error(p);
-    handler_is_over(r, error);
-    vetch_promise_unref(p);
-    r->running = false;
-    end_request(r);
-}
-
-void
-vetch__http_call_handler(vetch_http_request *r)
-{
-    vetch_promise *p;
-
-    r->called = true;
-    r->running = true;
-    p = r->route->handler(r, r->route->ctx);
-    if (vetch__likely(p == NULL)) {
-        if (vetch__unlikely(r->answer < VETCH__A_ENDED))
-            handler_is_over(r, NULL);
-        r->running = false;
-        end_request(r);
-        return;
-    }
-    /* Also if the client has gone: its handler may still ask. */
-    if (vetch__http_request_keep(r) < 0) {
-        vetch_promise_cancel(p);
-        if (r->conn != NULL)
-            vetch__http_conn_abort(r->conn);
-    }
-    r->running = false;
-    r->watching = true;
-    vetch__watch_embedded(vetch__reactor, &r->watch, p, promise_settled, r);
-    if (r->conn == NULL) /* it went while its handler ran */
-        vetch__http_request_cancel(r);
 }
 
 /* ---- input ---- */
@@ -300,88 +141,22 @@ is_safe(const struct vetch__http_head *h)
             h->method == VETCH__HTTP_OPTIONS || h->method == VETCH__HTTP_TRACE);
 }
 
-static void
-enlist(struct vetch__http_conn *c, vetch_http_request *r)
-{
-    r->conn = c;
-    vetch__list_append(&c->requests, &r->link);
-    c->n_in_flight++;
-    c->n_begun++;
-    c->waiting = false;
-    vetch__http_deadline_reset(c);
-}
-
-/* r has not been enlisted yet. */
-static void
-refuse(struct vetch__http_conn *c, vetch_http_request *r, unsigned status,
-       const char *why)
-{
-    c->last = true;
-    enlist(c, r);
-    r->called = true; /* there is no handler to wait for */
-    r->close = true;
-    r->body_done = true;
-    vetch__http_reply_error(r, status, why);
-}
-
-void
-vetch__http_conn_refuse(struct vetch__http_conn *c, unsigned status,
-                        const char *why)
-{
-    vetch_http_request *r = vetch__http_request_take(c->server);
-
-    if (r != NULL)
-        refuse(c, r, status, why);
-    else
-        vetch__http_conn_abort(c);
-}
-
-static void
-allow(vetch_http_request *r)
-{
-    char value[512];
-    size_t n = 0;
-    unsigned i;
-
-    for (i = 0; i < VETCH__HTTP_METHODS; i++) {
-        const char *name = vetch__http_method_name((uint8_t)i);
-
-        if ((r->match.allowed >> i & 1) != 0)
-            n += (size_t)snprintf(value + n, sizeof(value) - n, "%s%s",
-                                  n > 0 ? ", " : "", name);
-    }
-    vetch_http_reply_set_header(r, "Allow", value);
-}
-
-/* No handler will answer this one. */
-static void
-answer_by_ourselves(vetch_http_request *r, unsigned status)
-{
-    r->called = true;
-    r->body_done = r->head.framing == VETCH__HTTP_NO_BODY;
-    if (status == 400) /* a path that means nothing: trust it no further */
-        r->close = true;
-    if (status == 405)
-        allow(r);
-    vetch__http_reply_error(r, status, NULL);
-}
-
 /* The head was parsed and consumed; its bytes are still there. */
 static void
-begin(struct vetch__http_conn *c, vetch_http_request *r, const char *data,
-      size_t len, vetch_buffer *input)
+begin_request(struct vetch__http_conn *c, vetch_http_request *r,
+              const char *data, size_t len, vetch_buffer *input)
 {
     vetch_http_server *s = c->server;
     unsigned status = vetch__http_request_locate(r, data, len);
 
-    enlist(c, r);
+    vetch__http_request_enlist(c, r);
     if (!r->head.keep_alive || c->n_begun == s->max_requests ||
         s->object.state != VETCH__S_RUNNING) {
         r->close = true;
         c->last = true;
     }
     if (vetch__unlikely(status != 0)) {
-        answer_by_ourselves(r, status);
+        vetch__http_fall_back(r, status);
         return;
     }
     vetch__http_body_begin(r, input);
@@ -408,7 +183,8 @@ take_head(struct vetch__http_conn *c, vetch_buffer *input, size_t len)
         return false;
     }
     if (vetch__http_parse_request(&r->head, data, len) == VETCH__HTTP_REFUSED) {
-        refuse(c, r, r->head.refusal.status, r->head.refusal.why);
+        vetch__http_refuse_request(c, r, r->head.refusal.status,
+                                   r->head.refusal.why);
         return false;
     }
     r->safe = is_safe(&r->head);
@@ -417,7 +193,7 @@ take_head(struct vetch__http_conn *c, vetch_buffer *input, size_t len)
         return false;
     }
     vetch_buffer_consume(input, len);
-    begin(c, r, data, len, input);
+    begin_request(c, r, data, len, input);
     return true;
 }
 
@@ -438,7 +214,7 @@ take_request(struct vetch__http_conn *c, vetch_buffer *input)
     if (vetch__likely(verdict == VETCH__HTTP_DONE))
         return take_head(c, input, len);
     if (verdict == VETCH__HTTP_REFUSED)
-        vetch__http_conn_refuse(c, refusal.status, refusal.why);
+        vetch__http_refuse(c, refusal.status, refusal.why);
     return false;
 }
 
@@ -456,7 +232,7 @@ check_output(struct vetch__http_conn *c)
 }
 
 static void
-consume(struct vetch__http_conn *c, vetch_buffer *input)
+consume_input(struct vetch__http_conn *c, vetch_buffer *input)
 {
     while (vetch__buffer_len(input) > 0) {
         if (c->reading != NULL) {
@@ -505,7 +281,7 @@ received(vetch_protocol *p, vetch_buffer *input)
     struct vetch__http_conn *c = conn_of(p);
 
     c->receiving = true;
-    consume(c, input);
+    consume_input(c, input);
     c->receiving = false;
     c->left = vetch__buffer_len(input);
     if (vetch__unlikely(c->left > 0 || c->full || c->paused))
@@ -573,11 +349,10 @@ lost(vetch_protocol *p, const vetch_error *reason)
     while (!vetch__list_empty(&c->requests)) {
         vetch_http_request *r = request_of(c->requests.next);
 
-        /* One that was answered may run on, to its own end. */
-        if (r->answer == VETCH__A_SENT && !is_over(r))
-            unlink_request(r);
+        if (r->response == VETCH__RESPONSE_SENT && r->life != VETCH__R_OVER)
+            vetch__http_request_run_on(r);
         else
-            orphan(r, reason);
+            vetch__http_request_orphan(r, reason);
     }
 }
 

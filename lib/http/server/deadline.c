@@ -6,14 +6,14 @@
  *   IDLE     the idle time, then a close without a word
  *   HEAD     the head's time, counted from its first byte, then 408
  *   BODY     a minimum of bytes in each interval of grace, then 408
- *   SENDING  the same, then a reset: nobody reads an answer there
+ *   SENDING  the same, then a reset: nobody reads a response there
  *   BUSY     none: handlers take their time */
 
 #include "http/server/server-private.h"
 
 enum { EVICT_TRIES = 4 };
 
-static void check(struct vetch__timer *timer);
+static void check_deadline(struct vetch__timer *timer);
 
 static struct vetch__timer *
 timer_of(struct vetch__http_conn *c)
@@ -35,7 +35,7 @@ phase_of(const struct vetch__http_conn *c)
 
 /* How long the phase may last, or until it has to be looked at; 0: for ever. */
 static uint64_t
-limit_of(const vetch_http_server *s, uint8_t phase)
+phase_limit(const vetch_http_server *s, uint8_t phase)
 {
     switch (phase) {
     case VETCH__C_IDLE:
@@ -64,26 +64,26 @@ progress_of(const struct vetch__http_conn *c, uint8_t phase)
 }
 
 static void
-start_timer(struct vetch__http_conn *c, uint64_t delay)
+start_deadline(struct vetch__http_conn *c, uint64_t delay)
 {
     vetch_reactor *r = c->server->reactor;
 
     /* Without the timer there would be no deadline at all. */
-    if (vetch__timer_start_coarse(r, timer_of(c), delay, check) < 0)
+    if (vetch__timer_start_coarse(r, timer_of(c), delay, check_deadline) < 0)
         vetch__http_conn_abort(c);
 }
 
 static void
-enter(struct vetch__http_conn *c, uint8_t phase, uint64_t now)
+enter_phase(struct vetch__http_conn *c, uint8_t phase, uint64_t now)
 {
-    uint64_t limit = limit_of(c->server, phase);
+    uint64_t limit = phase_limit(c->server, phase);
 
     c->phase = phase;
     c->since = now;
     c->mark = progress_of(c, phase);
     if (limit > 0 && (!vetch__timer_active(timer_of(c)) ||
                       timer_of(c)->deadline > now + limit))
-        start_timer(c, limit);
+        start_deadline(c, limit);
 }
 
 void
@@ -91,10 +91,10 @@ vetch__http_deadline_update(struct vetch__http_conn *c)
 {
     enum vetch__conn_phase phase = phase_of(c);
 
-    /* IDLE and still IDLE: answers on the spot have set `since`. Closing has a
-     * deadline of its own. */
+    /* IDLE and still IDLE: responses on the spot have set `since`. Closing has
+     * a deadline of its own. */
     if (phase != c->phase && vetch__transport_is_open(c->transport))
-        enter(c, phase, vetch__clock_now(c->server->reactor));
+        enter_phase(c, phase, vetch__clock_now(c->server->reactor));
 }
 
 /* Go on looking from time to time, if there is anything to look for. */
@@ -103,11 +103,11 @@ keep_watch(struct vetch__http_conn *c)
 {
     const vetch_http_server *s = c->server;
     uint64_t delay =
-        s->idle_ns > 0 ? s->idle_ns : limit_of(s, VETCH__C_SENDING);
+        s->idle_ns > 0 ? s->idle_ns : phase_limit(s, VETCH__C_SENDING);
 
     if (delay > 0 && vetch__transport_is_open(c->transport) &&
         !vetch__timer_active(timer_of(c)))
-        start_timer(c, delay);
+        start_deadline(c, delay);
 }
 
 void
@@ -130,50 +130,50 @@ is_too_slow(struct vetch__http_conn *c, uint64_t elapsed)
 
 /* The phase's time is over. */
 static void
-expire(struct vetch__http_conn *c, uint64_t now, uint64_t elapsed)
+expire_phase(struct vetch__http_conn *c, uint64_t now, uint64_t elapsed)
 {
     switch (c->phase) {
     case VETCH__C_IDLE:
         if (vetch__transport_pending(c->transport) > 0)
-            enter(c, VETCH__C_SENDING, now);
+            enter_phase(c, VETCH__C_SENDING, now);
         else
             vetch__http_conn_close(c);
         return;
     case VETCH__C_HEAD:
-        vetch__http_conn_refuse(c, 408, NULL);
+        vetch__http_refuse(c, 408, NULL);
         return;
     case VETCH__C_BODY:
         if (is_too_slow(c, elapsed))
             vetch__http_body_too_slow(c->reading);
         else
-            enter(c, VETCH__C_BODY, now);
+            enter_phase(c, VETCH__C_BODY, now);
         return;
     default:
         if (is_too_slow(c, elapsed))
             vetch__http_conn_abort(c);
         else if (vetch__transport_pending(c->transport) > 0)
-            enter(c, VETCH__C_SENDING, now);
+            enter_phase(c, VETCH__C_SENDING, now);
         else
-            enter(c, phase_of(c), now);
+            enter_phase(c, phase_of(c), now);
         return;
     }
 }
 
 static void
-check(struct vetch__timer *timer)
+check_deadline(struct vetch__timer *timer)
 {
     struct vetch__http_conn *c = vetch__container(
         vetch__transport_protocol_of(timer), struct vetch__http_conn, protocol);
     uint64_t now = vetch__clock_now(c->server->reactor);
-    uint64_t limit = limit_of(c->server, c->phase);
+    uint64_t limit = phase_limit(c->server, c->phase);
     uint64_t elapsed = now - c->since;
 
     if (limit > 0 && elapsed < limit)
-        start_timer(c, limit - elapsed);
+        start_deadline(c, limit - elapsed);
     else if (limit > 0)
-        expire(c, now, elapsed);
-    else if (vetch__transport_pending(c->transport) > 0)
-        enter(c, VETCH__C_SENDING, now); /* too little to have been full */
+        expire_phase(c, now, elapsed);
+    else if (vetch__transport_pending(c->transport) > 0) /* though not much */
+        enter_phase(c, VETCH__C_SENDING, now);
     keep_watch(c);
 }
 

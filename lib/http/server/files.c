@@ -239,7 +239,7 @@ serve_file(vetch_http_request *r, void *ctx)
         fd = open_file(d->fd, path);
     if (fd >= 0 && send_open_file(r, path, fd) == 0)
         return NULL;
-    if (r->conn != NULL && r->answer == VETCH__A_NONE) {
+    if (r->conn != NULL && r->response == VETCH__RESPONSE_NONE) {
         unsigned status = status_of(errno);
 
         vetch__http_reply_forget_fields(r);

@@ -17,7 +17,7 @@
 /* ---- ends ---- */
 
 static void
-finished(vetch_http_request *r)
+body_finished(vetch_http_request *r)
 {
     r->body_done = true;
     if (r->conn != NULL && r->conn->reading == r)
@@ -39,8 +39,8 @@ vetch__http_body_fail(vetch_http_request *r, vetch_error *error)
 
 /* Nothing good comes from this client any more. */
 static void
-refuse(vetch_http_request *r, unsigned status, const char *why,
-       vetch_error *error)
+refuse_body(vetch_http_request *r, unsigned status, const char *why,
+            vetch_error *error)
 {
     struct vetch__http_conn *c = r->conn;
 
@@ -48,39 +48,40 @@ refuse(vetch_http_request *r, unsigned status, const char *why,
     c->reading = NULL;
     r->close = true;
     vetch__http_body_fail(r, error);
-    if (r->answer == VETCH__A_BEGUN) {
+    if (r->response == VETCH__RESPONSE_BEGUN) {
         vetch__http_conn_abort(c);
         return;
     }
-    if (!r->called)
-        r->called = true; /* it never will be */
+    if (r->life == VETCH__R_HEARD)
+        r->life = VETCH__R_OVER; /* there will be no handler */
     else
         vetch__http_request_cancel(r);
     vetch__http_reply_forget_fields(r);
-    if (r->conn != NULL && r->answer == VETCH__A_NONE)
+    if (r->conn != NULL && r->response == VETCH__RESPONSE_NONE)
         vetch__http_reply_error(r, status, why);
 }
 
 void
 vetch__http_body_too_slow(vetch_http_request *r)
 {
-    refuse(r, 408, NULL,
-           vetch_error_new(VETCH_ETIMEDOUT, "the client sends too slowly"));
+    refuse_body(
+        r, 408, NULL,
+        vetch_error_new(VETCH_ETIMEDOUT, "the client sends too slowly"));
 }
 
 static void
-malformed(vetch_http_request *r)
+body_malformed(vetch_http_request *r)
 {
     const struct vetch__http_refusal *refusal = &r->body.refusal;
 
-    refuse(r, refusal->status, refusal->why,
-           vetch_error_new(VETCH_EPROTO_HTTP, "body: %s", refusal->why));
+    refuse_body(r, refusal->status, refusal->why,
+                vetch_error_new(VETCH_EPROTO_HTTP, "body: %s", refusal->why));
 }
 
 /* ---- whole bodies ---- */
 
 static size_t
-limit_of(const vetch_http_request *r)
+body_limit(const vetch_http_request *r)
 {
     return r->route->max_body_bytes == VETCH_HTTP_SERVER_LIMIT
                ? r->server->max_body_bytes
@@ -88,9 +89,10 @@ limit_of(const vetch_http_request *r)
 }
 
 static void
-too_large(vetch_http_request *r)
+body_too_large(vetch_http_request *r)
 {
-    refuse(r, 413, NULL, vetch_error_new(VETCH_ETOOLARGE, "body too large"));
+    refuse_body(r, 413, NULL,
+                vetch_error_new(VETCH_ETOOLARGE, "body too large"));
 }
 
 static bool
@@ -105,8 +107,8 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
                                         vetch__buffer_len(input), &piece);
         if (verdict != VETCH__HTTP_PIECE)
             break;
-        if (r->body.payload > limit_of(r)) {
-            too_large(r);
+        if (r->body.payload > body_limit(r)) {
+            body_too_large(r);
             return true;
         }
         if (vetch_buffer_append(&r->content, piece.data, piece.len) < 0) {
@@ -117,12 +119,12 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
     }
     vetch_buffer_consume(input, piece.used);
     if (verdict == VETCH__HTTP_REFUSED) {
-        malformed(r);
+        body_malformed(r);
         return true;
     }
     if (verdict == VETCH__HTTP_MORE)
         return false;
-    finished(r);
+    body_finished(r);
     vetch__http_call_handler(r);
     return true;
 }
@@ -130,7 +132,7 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
 /* ---- streams ---- */
 
 static void
-give(vetch_http_request *r, vetch_bytes *bytes)
+give_piece(vetch_http_request *r, vetch_bytes *bytes)
 {
     vetch_deferred *d = r->reader;
 
@@ -142,7 +144,7 @@ give(vetch_http_request *r, vetch_bytes *bytes)
 /* Collect what there is, up to PIECE_MAX, so that tiny chunks do not cost a
  * promise each. */
 static enum vetch__http_verdict
-collect(vetch_http_request *r, vetch_buffer *input)
+collect_piece(vetch_http_request *r, vetch_buffer *input)
 {
     enum vetch__http_verdict verdict;
     struct vetch__http_piece piece;
@@ -175,7 +177,7 @@ feed_stream(vetch_http_request *r, vetch_buffer *input)
 
     if (r->reader == NULL)
         return false;
-    verdict = collect(r, input);
+    verdict = collect_piece(r, input);
     if (r->conn == NULL) /* aborted */
         return true;
     if (vetch__buffer_len(&r->content) > 0) {
@@ -186,16 +188,16 @@ feed_stream(vetch_http_request *r, vetch_buffer *input)
             vetch__http_conn_abort(c);
             return true;
         }
-        give(r, bytes);
+        give_piece(r, bytes);
     }
     if (verdict == VETCH__HTTP_REFUSED && r->reader != NULL)
-        malformed(r); /* else the next read meets it again */
+        body_malformed(r); /* else the next read meets it again */
     if (verdict == VETCH__HTTP_MORE)
         return false;
     if (verdict == VETCH__HTTP_DONE) {
-        finished(r);
+        body_finished(r);
         if (r->reader != NULL)
-            give(r, NULL);
+            give_piece(r, NULL);
     }
     return true;
 }
@@ -226,8 +228,8 @@ static void
 begin_whole(vetch_http_request *r, vetch_buffer *input)
 {
     if (r->head.framing == VETCH__HTTP_LENGTH &&
-        r->head.content_length > limit_of(r)) {
-        too_large(r);
+        r->head.content_length > body_limit(r)) {
+        body_too_large(r);
         return;
     }
     if (is_at_hand(r, input)) {
@@ -281,7 +283,7 @@ cancel_read(vetch_deferred *d, void *ctx)
 }
 
 static vetch_promise *
-refused(int code, const char *why)
+read_refused(int code, const char *why)
 {
     return vetch_rejected(vetch_error_new(code, "read the body: %s", why));
 }
@@ -292,13 +294,13 @@ vetch_http_request_read(vetch_http_request *r)
     vetch_promise *p;
 
     if (r == NULL || r->route == NULL || !r->route->stream)
-        return refused(VETCH_EMISUSE, "not a streaming route");
+        return read_refused(VETCH_EMISUSE, "not a streaming route");
     if (r->reader != NULL)
-        return refused(VETCH_EMISUSE, "another read is pending");
+        return read_refused(VETCH_EMISUSE, "another read is pending");
     if (r->body_done)
         return vetch_resolved(NULL, NULL);
     if (r->conn == NULL || r->conn->reading != r)
-        return refused(VETCH_ETRUNCATED, "the connection has ended");
+        return read_refused(VETCH_ETRUNCATED, "the connection has ended");
     r->reader = vetch_deferred_new(cancel_read, r);
     if (r->reader == NULL)
         return vetch__failed(errno, "read the body");

@@ -26,13 +26,14 @@
 /* ---- recycling ---- */
 
 static void
-init(vetch_http_request *r)
+init_request(vetch_http_request *r)
 {
     vetch__list_init(&r->link);
-    r->answer = VETCH__A_NONE;
-    r->watching = r->running = r->called = r->safe = r->close = false;
-    r->chunked = r->bodiless = r->own_date = r->body_done = false;
-    r->continued = r->kept = r->canceled = false;
+    r->life = VETCH__R_HEARD;
+    r->response = VETCH__RESPONSE_NONE;
+    r->safe = r->close = r->chunked = r->bodiless = false;
+    r->own_date = r->body_done = r->continued = r->kept = false;
+    r->canceled = false;
     r->conn = NULL;
     r->transport = NULL;
     r->route = NULL;
@@ -76,7 +77,7 @@ vetch__http_request_take(vetch_http_server *s)
         if (r == NULL)
             return NULL;
     }
-    init(r);
+    init_request(r);
     r->server = vetch_http_server_ref(s);
     return r;
 }
@@ -214,7 +215,7 @@ keep_body(vetch_http_request *r)
 
 /* What could not be copied is going away: have nothing that points there. */
 static void
-forget(vetch_http_request *r)
+forget_head(vetch_http_request *r)
 {
     r->slice = NULL;
     if (r->kept)
@@ -230,7 +231,7 @@ int
 vetch__http_request_keep(vetch_http_request *r)
 {
     if (keep_head(r) < 0 || keep_body(r) < 0) {
-        forget(r);
+        forget_head(r);
         return -1;
     }
     if (r->transport == NULL && r->conn != NULL)
@@ -282,7 +283,7 @@ vetch__http_request_locate(vetch_http_request *r, const char *data, size_t len)
 
 /* Accessors are const for their callers: the copy is our own affair. */
 static vetch_http_request *
-own(const vetch_http_request *r)
+own_copy(const vetch_http_request *r)
 {
     vetch_http_request *mine = (vetch_http_request *)(uintptr_t)r;
 
@@ -307,7 +308,7 @@ const char *
 vetch_http_request_path(const vetch_http_request *r)
 {
     VETCH_CHECK(r != NULL, EINVAL, "");
-    return own(r) != NULL ? r->path : "";
+    return own_copy(r) != NULL ? r->path : "";
 }
 
 const char *
@@ -318,7 +319,7 @@ vetch_http_request_query(const vetch_http_request *r)
     VETCH_CHECK(r != NULL, EINVAL, "");
     if (r->head.query.len == 0)
         return "";
-    mine = own(r);
+    mine = own_copy(r);
     return mine != NULL ? text_of(mine, r->head.query) : "";
 }
 
@@ -330,7 +331,7 @@ vetch_http_request_param(const vetch_http_request *r, const char *name)
 
     VETCH_CHECK(r != NULL && name != NULL, EINVAL, NULL);
     i = vetch__route_param(r->route, name);
-    if (i < 0 || own(r) == NULL || i >= r->match.n_params)
+    if (i < 0 || own_copy(r) == NULL || i >= r->match.n_params)
         return NULL;
     for (text = r->param_text; i > 0; i--)
         text += strlen(text) + 1;
@@ -345,7 +346,7 @@ vetch_http_request_header(const vetch_http_request *r, const char *name)
 
     VETCH_CHECK(r != NULL && name != NULL, EINVAL, NULL);
     i = vetch__http_field_find(&r->head.fields, r->base, name, 0);
-    mine = i >= 0 ? own(r) : NULL;
+    mine = i >= 0 ? own_copy(r) : NULL;
     return mine != NULL ? text_of(mine, r->table[i].value) : NULL;
 }
 
@@ -357,7 +358,7 @@ vetch_http_request_header_at(const vetch_http_request *r, size_t i,
 
     VETCH_CHECK(r != NULL && ret_name != NULL && ret_value != NULL, EINVAL,
                 false);
-    mine = i < r->head.fields.n ? own(r) : NULL;
+    mine = i < r->head.fields.n ? own_copy(r) : NULL;
     if (mine == NULL)
         return false;
     *ret_name = text_of(mine, r->table[i].name);

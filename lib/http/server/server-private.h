@@ -1,13 +1,29 @@
 /* The inside of the HTTP server.
  *
  * A connection reads heads from the transport's buffer and starts a request
- * for each. Requests stand in the connection's list in the order received;
- * the first whose answer has not been sent is the *writer*: what it answers
- * goes to the transport, while the others' answers are held in memory.
+ * for each. Requests stand in the connection's list in the order received; the
+ * first whose response has not been sent is the *writer*: its response goes to
+ * the transport, while those of the others are held in memory.
  *
- * A request leaves the list when its answer was sent (SENT) and its handler is
- * over, or when the connection ends; in the latter case it lives on, without
- * connection, until its handler's promise has settled.
+ * The life of a request is what runs for it:
+ *
+ *   HEARD     its head has come; perhaps its body has not
+ *     |  \
+ *     |   `--> OVER      the server answers it without a handler
+ *     v
+ *   RUNNING   its handler is on the stack (or, once more, what follows the
+ *     |  \     end of its promise)
+ *     |   `--> OVER      the handler returned NULL
+ *     v
+ *   PENDING   the handler has returned a promise
+ *     |
+ *     `--(RUNNING)--> OVER   that has settled
+ *
+ * and, beside that, its response goes NONE, BEGUN, ENDED (complete, but perhaps
+ * held), SENT (given to the transport). A request is given back when it is OVER
+ * and either SENT or without a connection. One that loses its connection before
+ * it is OVER is an *orphan* of the server: its handler is cancelled, unless it
+ * was SENT, and it stays in a list of the server until it is OVER.
  *
  * References: the reactor holds the server until it was stopped, and every
  * connection and every request in use holds it too. */
@@ -50,8 +66,9 @@ struct vetch_http_server {
 
     struct vetch__list connections;
     size_t n_connections;
-    struct vetch__list orphans; /* requests whose handlers will be cancelled */
-    struct vetch__flush orphan_flush;
+    struct vetch__list orphans; /* requests PENDING without a connection */
+    struct vetch__list leaving; /* those among them that will be cancelled */
+    struct vetch__flush leaving_flush;
     vetch_http_request *spare; /* recycled, linked by `next_spare` */
     unsigned n_spare;
 
@@ -94,11 +111,18 @@ struct vetch__http_conn {
     bool paused;    /* reading */
 };
 
-enum vetch__answer {
-    VETCH__A_NONE,
-    VETCH__A_BEGUN,
-    VETCH__A_ENDED, /* complete, but perhaps held */
-    VETCH__A_SENT   /* complete, and given to the transport */
+enum vetch__request_life {
+    VETCH__R_HEARD,
+    VETCH__R_RUNNING,
+    VETCH__R_PENDING,
+    VETCH__R_OVER
+};
+
+enum vetch__response_state {
+    VETCH__RESPONSE_NONE,
+    VETCH__RESPONSE_BEGUN,
+    VETCH__RESPONSE_ENDED,
+    VETCH__RESPONSE_SENT
 };
 
 struct vetch_http_request {
@@ -110,19 +134,17 @@ struct vetch_http_request {
     const struct vetch__route *route;
     vetch_promise watch; /* on the handler's promise */
 
-    uint8_t answer; /* enum vetch__answer */
-    bool watching;  /* the handler's promise is pending */
-    bool running;   /* the handler has not returned yet */
-    bool called;    /* the handler was called */
-    bool safe;      /* it may run beside others */
-    bool close;     /* the connection ends with this answer */
-    bool chunked;   /* how the answer is framed */
-    bool bodiless;  /* the answer has no body: HEAD, 204, 304 */
-    bool own_date;  /* the user set Date */
-    bool body_done; /* the whole body was received */
-    bool continued; /* 100 Continue was sent, or is not due */
-    bool kept;      /* `base` is our own copy */
-    bool canceled;  /* counted as cut by a stop */
+    uint8_t life;     /* enum vetch__request_life */
+    uint8_t response; /* enum vetch__response_state */
+    bool safe;        /* it may run beside others */
+    bool close;       /* the connection ends with this response */
+    bool chunked;     /* how the response is framed */
+    bool bodiless;    /* the response has no body: HEAD, 204, 304 */
+    bool own_date;    /* the user set Date */
+    bool body_done;   /* the whole body was received */
+    bool continued;   /* 100 Continue was sent, or is not due */
+    bool kept;        /* `base` is our own copy */
+    bool canceled;    /* a stop has cancelled it */
 
     const char *base; /* where the head's slices point */
     size_t head_len;
@@ -138,8 +160,8 @@ struct vetch_http_request {
     size_t slice_len;
     vetch_deferred *reader;
 
-    vetch_buffer fields; /* of the answer, formatted */
-    vetch_buffer held;   /* bytes of the answer that wait for their turn */
+    vetch_buffer fields; /* of the response, formatted */
+    vetch_buffer held;   /* bytes of the response that wait for their turn */
     int held_fd;         /* then part of a file, or -1 */
     uint64_t held_len;
     vetch_deferred *drainer;
@@ -149,26 +171,48 @@ struct vetch_http_request {
     struct vetch__http_field table[];
 };
 
-/* ---- connection.c ---- */
+/* ---- conn.c ---- */
 vetch_protocol *vetch__http_conn_new(void *server);
 /* Something has changed outside of `received`: read on if that helps, and look
  * which deadline counts. */
 void vetch__http_conn_settle(struct vetch__http_conn *c);
-/* All of r's answer was given: let the next one write, or close. */
-void vetch__http_answer_ended(vetch_http_request *r);
+/* All of r's response was given: let the next one write, or close. */
+void vetch__http_response_ended(vetch_http_request *r);
 /* Flush, then close; requests that were not answered will be cancelled. */
 void vetch__http_conn_close(struct vetch__http_conn *c);
 void vetch__http_conn_abort(struct vetch__http_conn *c);
-/* Answer nothing but this error, after what is due before it, and close. */
-void vetch__http_conn_refuse(struct vetch__http_conn *c, unsigned status,
-                             const char *why);
-/* The first request whose answer was not sent, or NULL. */
+/* The first request whose response was not sent, or NULL. */
 vetch_http_request *vetch__http_writer(const struct vetch__http_conn *c);
-void vetch__http_cancel_orphans(struct vetch__flush *f);
-/* Ask the handler to stop. */
-void vetch__http_request_cancel(vetch_http_request *r);
+
+/* ---- life.c ---- */
+/* A request begins: it is the connection's last. */
+void vetch__http_request_enlist(struct vetch__http_conn *c,
+                                vetch_http_request *r);
 /* Call the handler and see to what follows; r may be gone afterwards. */
 void vetch__http_call_handler(vetch_http_request *r);
+/* Ask the handler to stop. */
+void vetch__http_request_cancel(vetch_http_request *r);
+/* It is OVER and not needed any more. */
+void vetch__http_request_retire(vetch_http_request *r);
+/* The client has gone (for `reason`), or its connection is closing: nothing
+ * that r answers can reach it. */
+void vetch__http_request_orphan(vetch_http_request *r,
+                                const vetch_error *reason);
+/* The connection is lost, but the response was sent: the handler may run on. */
+void vetch__http_request_run_on(vetch_http_request *r);
+/* At the end of a dispatch. */
+void vetch__http_cancel_leaving(struct vetch__flush *f);
+
+/* ---- fallback.c ---- */
+/* Answer with nothing but this error, after what is due before it, and close.
+ * _refuse_request: r is new and not enlisted yet. */
+void vetch__http_refuse(struct vetch__http_conn *c, unsigned status,
+                        const char *why);
+void vetch__http_refuse_request(struct vetch__http_conn *c,
+                                vetch_http_request *r, unsigned status,
+                                const char *why);
+/* No handler will answer r. */
+void vetch__http_fall_back(vetch_http_request *r, unsigned status);
 
 /* ---- deadline.c ---- */
 void vetch__http_deadline_start(struct vetch__http_conn *c);
@@ -210,8 +254,6 @@ void vetch__http_body_fail(vetch_http_request *r, vetch_error *error);
 void vetch__http_body_too_slow(vetch_http_request *r);
 
 /* ---- reply.c ---- */
-/* What the user set was for another answer than the one that follows. */
-void vetch__http_reply_forget_fields(vetch_http_request *r);
 /* Answer with a status and its reason as plain text; `why` may be NULL. Never
  * fails: without memory the connection is aborted. */
 void vetch__http_reply_error(vetch_http_request *r, unsigned status,
@@ -226,6 +268,57 @@ int vetch__http_reply_small_file(vetch_http_request *r, const char *type,
                                  int fd, size_t len);
 /* 100 Continue. */
 void vetch__http_reply_continue(vetch_http_request *r);
+
+/* ---- reply_head.c ---- */
+enum vetch__framing {
+    VETCH__BY_LENGTH,
+    VETCH__BY_CHUNKS,
+    VETCH__BY_CLOSE, /* HTTP/1.0 and CONNECT */
+    VETCH__BODILESS
+};
+
+struct vetch__reply_head {
+    unsigned status;
+    enum vetch__framing framing;
+    const char *type; /* or NULL */
+    size_t type_len;
+    uint64_t len; /* BY_LENGTH */
+};
+
+/* Decide how a response is framed. */
+void vetch__reply_head_init(struct vetch__reply_head *h, vetch_http_request *r,
+                            unsigned status, const char *type,
+                            enum vetch__framing wanted, uint64_t len);
+/* How many bytes it takes at most. */
+size_t vetch__reply_head_bound(const vetch_http_request *r,
+                               const struct vetch__reply_head *h);
+/* The response can be given: does the connection end with it? */
+void vetch__reply_decide_close(vetch_http_request *r,
+                               enum vetch__framing framing);
+/* Write it; the end of it. */
+char *vetch__reply_head_put(char *to, vetch_http_request *r,
+                            const struct vetch__reply_head *h);
+/* What the user set was for another response than the one that follows. */
+void vetch__http_reply_forget_fields(vetch_http_request *r);
+/* Whether a response of that status has a body. */
+static inline bool
+vetch__http_has_body(const vetch_http_request *r, unsigned status)
+{
+    return status != 204 && status != 304 && r->head.method != VETCH__HTTP_HEAD;
+}
+
+/* ---- reply_output.c ---- */
+/* Whether `n` more bytes are within the hard cap; else -1 and ENOBUFS. So what
+ * is held can always be given to the transport when its turn comes. */
+int vetch__reply_check_cap(const vetch_http_request *r, size_t n);
+/* Room for `n` bytes, to be committed. */
+char *vetch__reply_reserve(vetch_http_request *r, size_t n, bool *ret_direct);
+int vetch__reply_commit(vetch_http_request *r, size_t n, bool direct);
+int vetch__reply_write(vetch_http_request *r, const struct iovec *iov,
+                       size_t n);
+/* A write that cannot be taken back has failed. -1 and ENOMEM; or 0 if the
+ * transport cannot send any more, because then the client has gone. */
+int vetch__reply_write_failed(vetch_http_request *r);
 /* Hand what is held to the transport; -1 if the connection was aborted. */
 int vetch__http_reply_flush(vetch_http_request *r);
 /* The output is below its mark, or the client has gone. */

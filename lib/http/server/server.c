@@ -140,7 +140,8 @@ server_new(const vetch_http_server_options *options)
     s->reactor = vetch__reactor;
     vetch__list_init(&s->connections);
     vetch__list_init(&s->orphans);
-    s->orphan_flush.fn = vetch__http_cancel_orphans;
+    vetch__list_init(&s->leaving);
+    s->leaving_flush.fn = vetch__http_cancel_leaving;
     set_options(s, options);
     return s;
 }
@@ -279,7 +280,7 @@ next_to_cancel(struct vetch__http_conn *c)
         vetch_http_request *r =
             vetch__container(link, vetch_http_request, link);
 
-        if (r->watching && !r->canceled)
+        if (r->life == VETCH__R_PENDING && !r->canceled)
             return r;
     }
     return NULL;
