@@ -79,10 +79,11 @@ VETCH_EXPORT const char *vetch_http_server_endpoint(const vetch_http_server *s);
 VETCH_EXPORT unsigned vetch_http_server_port(const vetch_http_server *s);
 
 /* Call `handler` for `method` ("*": any) and `path`. In a path a segment
- * `:name` matches one segment, and `*name` at the end matches the rest; both
- * are read with vetch_http_request_param(). Literal segments win over `:name`,
- * that over `*name`. HEAD falls back to GET's route, without body. No route:
- * 404; none for the method: 405 with Allow. NULL options: the defaults.
+ * `:name` matches one segment that is not empty, and `*name` at the end matches
+ * the rest, which may be empty; both are read with vetch_http_request_param().
+ * Literal segments win over `:name`, that over `*name`. HEAD falls back to
+ * GET's route, without body. No route: 404; none for the method: 405 with
+ * Allow. NULL options: the defaults.
  *
  * Ownership: copies strings and options; borrows `ctx` until the server is
  *            gone. `_owned` takes it: `free_ctx` (NULL: nothing) gets it once,
@@ -128,11 +129,16 @@ VETCH_EXPORT vetch_http_server *vetch_http_server_unref(vetch_http_server *s);
 /* ---- the request: borrowed results live as long as the request ---- */
 
 VETCH_EXPORT const char *vetch_http_request_method(const vetch_http_request *r);
-/* The path, percent-decoded and normalised; and the raw query without `?`, ""
- * if there is none. */
+/* The target of the request line, exactly as it came: what a proxy passes on.
+ */
+VETCH_EXPORT const char *vetch_http_request_target(const vetch_http_request *r);
+/* The path: split at its slashes, without `.` and `..` segments, each segment
+ * percent-decoded (so a slash may be data: see the page); and the raw query
+ * without `?`, "" if there is none. */
 VETCH_EXPORT const char *vetch_http_request_path(const vetch_http_request *r);
 VETCH_EXPORT const char *vetch_http_request_query(const vetch_http_request *r);
-/* What `:name` or `*name` of the route matched, decoded; NULL if none. */
+/* What `:name` or `*name` of the route matched, decoded (`a/b` for `a%2Fb`);
+ * NULL if none. */
 VETCH_EXPORT const char *vetch_http_request_param(const vetch_http_request *r,
                                                   const char *name);
 VETCH_EXPORT const char *vetch_http_request_header(const vetch_http_request *r,

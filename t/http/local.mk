@@ -11,6 +11,7 @@ unit_tests += \
 	t/http/test_parser_regressions \
 	t/http/test_parser_request \
 	t/http/test_parser_response \
+	t/http/test_paths \
 	t/http/test_pieces \
 	t/http/test_pipelining \
 	t/http/test_pool \

@@ -29,7 +29,7 @@ find(const struct vetch__router *r, const char *method, const char *path)
 
     vetch__router_find(r,
                        (uint8_t)vetch__http_method_find(method, strlen(method)),
-                       path, strlen(path), &m);
+                       path, strlen(path), VETCH__PATH_PLAIN, &m);
     if (m.route == NULL)
         return m.allowed != 0 ? "405" : "404";
     n = (size_t)sprintf(text, "%d:", (int)(intptr_t)m.route->ctx);
@@ -154,7 +154,7 @@ START_TEST(methods_are_told_apart)
     ck_assert_str_eq(find(&r, "PUT", "/b"), "4:");
     ck_assert_str_eq(find(&r, "DELETE", "/b"), "3:");
     ck_assert_str_eq(find(&r, "PUT", "/c"), "404");
-    vetch__router_find(&r, VETCH__HTTP_PUT, "/a", 2, &m);
+    vetch__router_find(&r, VETCH__HTTP_PUT, "/a", 2, VETCH__PATH_PLAIN, &m);
     ck_assert_uint_eq(m.allowed, 1u << VETCH__HTTP_GET |
                                      1u << VETCH__HTTP_HEAD |
                                      1u << VETCH__HTTP_POST);
@@ -305,8 +305,10 @@ START_TEST(paths_are_decoded_and_normalised)
         { "/", "/" },
         { "/a", "/a" },
         { "/a/", "/a/" },
-        { "//", "/" },
-        { "///a//b//", "/a/b/" },
+        { "//", "//" }, /* empty segments are data */
+        { "///a//b//", "///a//b//" },
+        { "/a/..//b", "//b" },
+        { "/a//../b", "/a/b" },
         { "/.", "/" },
         { "/./a", "/a" },
         { "/a/.", "/a/" },
@@ -316,7 +318,11 @@ START_TEST(paths_are_decoded_and_normalised)
         { "/a/./b/.././c/", "/a/c/" },
         { "/...", "/..." },
         { "/.a/..b", "/.a/..b" },
-        { "/%61%2Fb", "/a/b" },
+        { "/%61%2Fb", "/a|b" }, /* where no segment ends */
+        { "/a%2F..%2fb", "/a|..|b" },
+        { "/..%2Fa", "/..|a" },
+        { "/%2F", "/|" },
+        { "/x/%2e./%2F%2F", "/||" },
         { "/a%20b%25", "/a b%" },
         { "/a/%2e%2E/b", "/b" },
         { "/%2e", "/" },
@@ -329,10 +335,16 @@ START_TEST(paths_are_decoded_and_normalised)
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char to[64];
-        size_t len = vetch__path_decode(rows[i][0], strlen(rows[i][0]), to);
+        bool slash, bar = strchr(rows[i][1], '|') != NULL;
+        size_t len =
+            vetch__path_decode(rows[i][0], strlen(rows[i][0]), to, &slash);
 
+        for (size_t j = 0; j < len; j++)
+            if (to[j] == '/')
+                to[j] = '|';
+        vetch__path_show(to, len);
         ck_assert_msg(len == strlen(rows[i][1]) &&
-                          memcmp(to, rows[i][1], len) == 0,
+                          memcmp(to, rows[i][1], len) == 0 && slash == bar,
                       "%s gave %.*s", rows[i][0], (int)len, to);
     }
 }
@@ -349,9 +361,11 @@ START_TEST(malformed_paths_are_refused)
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char to[64];
+        bool slash;
 
-        ck_assert_msg(vetch__path_decode(rows[i], strlen(rows[i]), to) == 0,
-                      "%s", rows[i]);
+        ck_assert_msg(
+            vetch__path_decode(rows[i], strlen(rows[i]), to, &slash) == 0, "%s",
+            rows[i]);
     }
 }
 END_TEST

@@ -1,6 +1,6 @@
 /* Files of a directory as answers.
  *
- * Nothing outside the directory can be reached: the path was decoded and
+ * Nothing outside the directory can be reached: the path was split, decoded and
  * normalised before, no symbolic link is followed anywhere on the way, and the
  * kernel resolves beneath the directory only (openat2(2); on kernels without
  * it the path is walked segment by segment). What cannot be served looks like
@@ -233,7 +233,7 @@ serve_file(vetch_http_request *r, void *ctx)
 
     if (path == NULL)
         errno = ENOMEM;
-    else if (!is_served(path))
+    else if (r->path_has_slash || !is_served(path)) /* in no name */
         errno = ENOENT;
     else
         fd = open_file(d->fd, path);

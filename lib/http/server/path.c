@@ -1,13 +1,17 @@
-/* Paths of requests: decoded once, then normalised, so that nothing hidden in
- * an escape (`%2e%2e`, `%2F`) comes out after the check. */
+/* Paths of requests. RFC 3986, section 2.4: a path is split at its slashes
+ * first, and its segments are decoded afterwards. So `%2F` is a byte like
+ * others, in a segment that it cannot end, and `..%2F` climbs nowhere; what
+ * hides behind an escape (`%2e%2e`) is seen, because dot segments are looked
+ * for in what was decoded. */
 
 #include "http/server/router-private.h"
 
 #include <string.h>
 
-/* The new length, 0 if malformed or with a NUL. */
-static size_t
-unescape(const char *raw, size_t len, char *to)
+/* False: malformed, or with a NUL. */
+static bool
+decode_segment(const char *raw, size_t len, char *to, size_t *ret_len,
+               bool *ret_slash)
 {
     size_t i, n = 0;
 
@@ -19,48 +23,65 @@ unescape(const char *raw, size_t len, char *to)
             int low = high >= 0 ? vetch__http_hex(raw[i + 2]) : -1;
 
             if (low < 0)
-                return 0;
+                return false;
             c = (char)(high << 4 | low);
             i += 2;
+            if (c == '/')
+                *ret_slash = true;
         }
         if (c == '\0')
-            return 0;
+            return false;
         to[n++] = c;
+    }
+    *ret_len = n;
+    return true;
+}
+
+static bool
+is_dots(const char *segment, size_t len, size_t n)
+{
+    return len == n && memcmp(segment, "..", n) == 0;
+}
+
+size_t
+vetch__path_decode(const char *raw, size_t len, char *to, bool *ret_slash)
+{
+    size_t i = 0, n = 0; /* read from i, written up to n; n <= i */
+
+    *ret_slash = false;
+    if (len == 0 || raw[0] != '/')
+        return 0;
+    while (i < len) {
+        const char *slash = memchr(raw + i + 1, '/', len - i - 1);
+        size_t end = slash != NULL ? (size_t)(slash - raw) : len;
+        size_t segment;
+
+        if (!decode_segment(raw + i + 1, end - i - 1, to + n + 1, &segment,
+                            ret_slash))
+            return 0;
+        to[n] = VETCH__PATH_DECODED;
+        i = end;
+        if (is_dots(to + n + 1, segment, 2)) {
+            if (n == 0)
+                return 0;
+            while (to[--n] != VETCH__PATH_DECODED)
+                ;
+        } else if (!is_dots(to + n + 1, segment, 1)) {
+            n += 1 + segment;
+            continue;
+        }
+        if (i == len) /* a directory keeps its slash: "/a/.", "/a/.." */
+            to[n++] = VETCH__PATH_DECODED;
     }
     return n;
 }
 
-size_t
-vetch__path_decode(const char *raw, size_t len, char *to)
+void
+vetch__path_show(char *path, size_t len)
 {
-    size_t end = unescape(raw, len, to);
-    size_t i = 0, n = 0; /* read from i, written up to n; n <= i */
+    size_t i;
 
-    if (end == 0 || to[0] != '/')
-        return 0;
-    while (i < end) {
-        const char *slash;
-        size_t segment;
-
-        i++; /* the slash before it */
-        slash = memchr(to + i, '/', end - i);
-        segment = (slash != NULL ? (size_t)(slash - to) : end) - i;
-        if (segment == 2 && to[i] == '.' && to[i + 1] == '.') {
-            if (n == 0)
-                return 0;
-            while (to[--n] != '/')
-                ;
-        } else if (segment > 0 && !(segment == 1 && to[i] == '.')) {
-            to[n] = '/';
-            memmove(to + n + 1, to + i, segment);
-            n += segment + 1;
-            i += segment;
-            continue;
-        }
-        i += segment;
-        /* A directory keeps its slash: "/a/.", "/a/..", "/a//". */
-        if (i >= end)
-            to[n++] = '/';
-    }
-    return n;
+    for (i = 0; i < len; i++)
+        if (path[i] == VETCH__PATH_DECODED)
+            path[i] = '/';
 }

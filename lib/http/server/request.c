@@ -33,7 +33,7 @@ init_request(vetch_http_request *r)
     r->response = VETCH__RESPONSE_NONE;
     r->safe = r->close = r->chunked = r->bodiless = false;
     r->own_date = r->body_done = r->continued = r->kept = false;
-    r->canceled = false;
+    r->canceled = r->path_has_slash = false;
     r->conn = NULL;
     r->transport = NULL;
     r->route = NULL;
@@ -223,7 +223,7 @@ forget_head(vetch_http_request *r)
     r->base = r->path = "";
     r->head_len = r->path_len = 0;
     r->head.fields.n = 0;
-    r->head.path.len = r->head.query.len = 0;
+    r->head.target.len = r->head.path.len = r->head.query.len = 0;
     r->match.n_params = 0;
 }
 
@@ -239,40 +239,49 @@ vetch__http_request_keep(vetch_http_request *r)
     return 0;
 }
 
+static void
+find_route(vetch_http_request *r, const char *path, size_t len, char separator)
+{
+    vetch__router_find(&r->server->router, r->head.method, path, len, separator,
+                       &r->match);
+    r->path = path;
+    r->path_len = len;
+}
+
+/* 0, or the status that refuses the path. */
 static unsigned
-decode_path(vetch_http_request *r)
+find_decoded(vetch_http_request *r)
 {
     const struct vetch__slice *raw = &r->head.path;
+    size_t len;
     char *to;
 
-    if (vetch__likely(r->head.plain_path)) {
-        r->path = r->base + raw->at;
-        r->path_len = raw->len;
-        return 0;
-    }
     if (make_room(r) < 0)
         return 503;
     to = r->own + r->head_len;
-    r->path_len = vetch__path_decode(r->base + raw->at, raw->len, to);
-    r->path = to;
-    return r->path_len > 0 ? 0 : 400;
+    len =
+        vetch__path_decode(r->base + raw->at, raw->len, to, &r->path_has_slash);
+    if (len == 0)
+        return 400;
+    find_route(r, to, len, VETCH__PATH_DECODED);
+    vetch__path_show(to, len);
+    return 0;
 }
 
 unsigned
 vetch__http_request_locate(vetch_http_request *r, const char *data, size_t len)
 {
-    unsigned status;
-
     r->base = data;
     r->head_len = len;
-    status = decode_path(r);
-    if (status != 0) {
-        r->path = "";
-        r->path_len = 0;
-        return status;
+    if (vetch__likely(r->head.plain_path)) {
+        find_route(r, data + r->head.path.at, r->head.path.len,
+                   VETCH__PATH_PLAIN);
+    } else {
+        unsigned status = find_decoded(r);
+
+        if (status != 0)
+            return status;
     }
-    vetch__router_find(&r->server->router, r->head.method, r->path, r->path_len,
-                       &r->match);
     r->route = r->match.route;
     if (r->route != NULL)
         return 0;
@@ -302,6 +311,16 @@ vetch_http_request_method(const vetch_http_request *r)
 {
     VETCH_CHECK(r != NULL, EINVAL, "");
     return vetch__http_method_name(r->head.method);
+}
+
+const char *
+vetch_http_request_target(const vetch_http_request *r)
+{
+    vetch_http_request *mine;
+
+    VETCH_CHECK(r != NULL, EINVAL, "");
+    mine = own_copy(r);
+    return mine != NULL ? text_of(mine, r->head.target) : "";
 }
 
 const char *

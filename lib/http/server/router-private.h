@@ -44,17 +44,27 @@ struct vetch__match {
  * failure leaves ctx alone. -1 and errno: EINVAL, EEXIST, ENOMEM. */
 int vetch__router_add(struct vetch__router *r, const char *method,
                       const char *pattern, const struct vetch__route *route);
-/* `path` is decoded and normalised; one that does not begin with a slash fits
- * nothing but `*name` at the root. */
+/* What stands before each segment of a path: in one that needed no decoding,
+ * and in one that was decoded, where a slash may be part of a segment. */
+#define VETCH__PATH_PLAIN   '/'
+#define VETCH__PATH_DECODED '\0'
+
+/* `path` is normalised, and has `separator` before each of its segments; one
+ * that does not begin with it fits nothing but `*name` at the root. */
 void vetch__router_find(const struct vetch__router *r, uint8_t method,
-                        const char *path, size_t len, struct vetch__match *ret);
+                        const char *path, size_t len, char separator,
+                        struct vetch__match *ret);
 /* The index of a parameter of that name, -1 if there is none. */
 int vetch__route_param(const struct vetch__route *route, const char *name);
 void vetch__router_done(struct vetch__router *r);
 
-/* Decode %XX, then normalise: no empty segment, `.` or `..` is left but for an
- * empty last one. `to` has room for `len` bytes and may be `raw`. The new
- * length; 0 for what is malformed, holds a NUL or leads above the root. */
-size_t vetch__path_decode(const char *raw, size_t len, char *to);
+/* Split a path, decode %XX in its segments and take `.` and `..` away. The
+ * segments have VETCH__PATH_DECODED before them; *ret_slash tells whether one
+ * of them holds a slash. `to` has room for `len` bytes and may be `raw`. The
+ * new length; 0 for what is malformed, holds a NUL or leads above the root. */
+size_t vetch__path_decode(const char *raw, size_t len, char *to,
+                          bool *ret_slash);
+/* Write slashes between the segments of a decoded path, for users. */
+void vetch__path_show(char *path, size_t len);
 
 #endif

@@ -238,6 +238,7 @@ fail:
 struct search {
     const char *path;
     size_t len;
+    char separator;
     uint8_t method;
     struct vetch__match *match;
 };
@@ -286,7 +287,7 @@ search(struct search *s, const struct vetch__route_node *n, size_t at)
 
     if (at > s->len)
         return choose(s, n->routes);
-    slash = memchr(s->path + at, '/', s->len - at);
+    slash = memchr(s->path + at, s->separator, s->len - at);
     end = slash != NULL ? (size_t)(slash - s->path) : s->len;
     child = find_child(n, s->path + at, end - at, &found);
     if (found && search(s, n->children[child], end + 1))
@@ -305,16 +306,17 @@ search(struct search *s, const struct vetch__route_node *n, size_t at)
 
 void
 vetch__router_find(const struct vetch__router *r, uint8_t method,
-                   const char *path, size_t len, struct vetch__match *ret)
+                   const char *path, size_t len, char separator,
+                   struct vetch__match *ret)
 {
-    struct search s = { path, len, method, ret };
+    struct search s = { path, len, separator, method, ret };
 
     ret->route = NULL;
     ret->allowed = 0;
     ret->n_params = 0;
     if (r->root == NULL)
         return;
-    if (len > 0 && path[0] == '/') {
+    if (len > 0 && path[0] == separator) {
         search(&s, r->root, 1);
     } else if (r->root->rest != NULL && choose(&s, r->root->rest)) {
         push_param(&s, 0, len);

@@ -134,17 +134,18 @@ struct vetch_http_request {
     const struct vetch__route *route;
     vetch_promise watch; /* on the handler's promise */
 
-    uint8_t life;     /* enum vetch__request_life */
-    uint8_t response; /* enum vetch__response_state */
-    bool safe;        /* it may run beside others */
-    bool close;       /* the connection ends with this response */
-    bool chunked;     /* how the response is framed */
-    bool bodiless;    /* the response has no body: HEAD, 204, 304 */
-    bool own_date;    /* the user set Date */
-    bool body_done;   /* the whole body was received */
-    bool continued;   /* 100 Continue was sent, or is not due */
-    bool kept;        /* `base` is our own copy */
-    bool canceled;    /* a stop has cancelled it */
+    uint8_t life;        /* enum vetch__request_life */
+    uint8_t response;    /* enum vetch__response_state */
+    bool safe;           /* it may run beside others */
+    bool close;          /* the connection ends with this response */
+    bool chunked;        /* how the response is framed */
+    bool bodiless;       /* the response has no body: HEAD, 204, 304 */
+    bool own_date;       /* the user set Date */
+    bool body_done;      /* the whole body was received */
+    bool continued;      /* 100 Continue was sent, or is not due */
+    bool kept;           /* `base` is our own copy */
+    bool path_has_slash; /* one that was encoded */
+    bool canceled;       /* a stop has cancelled it */
 
     const char *base; /* where the head's slices point */
     size_t head_len;

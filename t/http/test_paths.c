@@ -1,0 +1,152 @@
+/* What a handler is told of the path that was asked for: http-proxy 959, 775,
+ * go-restful 402 (double slashes); httprouter 284, find-my-way 348, bottle 450
+ * (an encoded slash taken for a separator). */
+
+#include <stdio.h>
+
+#include "support/http_talk.h"
+
+/* "NAME of PATH (TARGET): PARAMETER". */
+static vetch_promise *
+show(vetch_http_request *r, void *name)
+{
+    char text[600];
+    const char *value = vetch_http_request_param(r, name);
+    int len = snprintf(text, sizeof(text), "%s of %s (%s): %s", (char *)name,
+                       vetch_http_request_path(r), vetch_http_request_target(r),
+                       value != NULL ? value : "-");
+
+    vetch_http_reply(r, 200, NULL, text, (size_t)len);
+    return NULL;
+}
+
+static void
+start(void)
+{
+    static char admin[] = "admin", name[] = "name", url[] = "url";
+
+    ht_start(NULL);
+    ht_route("GET", "/admin", show, admin);
+    ht_route("GET", "/user/:name", show, name);
+    ht_route("GET", "/fetch/*url", show, url);
+}
+
+struct row {
+    const char *target, *text; /* NULL: 404 */
+};
+
+static void
+expect(const struct row *rows, size_t n)
+{
+    struct talk t;
+    size_t i;
+
+    start();
+    ht_connect(&t);
+    for (i = 0; i < n; i++) {
+        unsigned status = rows[i].text != NULL ? 200 : 404;
+
+        ht_get(&t, rows[i].target);
+        ck_assert_msg(ht_hear(&t) == status, "%s gave %u", rows[i].target,
+                      t.status);
+        if (rows[i].text != NULL)
+            ck_assert_msg(ht_body_is(&t, rows[i].text), "%s gave %.*s",
+                          rows[i].target, (int)t.n_body, t.body);
+    }
+    ht_hang_up(&t);
+    ht_end();
+}
+
+#define EXPECT(...)                                                            \
+    do {                                                                       \
+        static const struct row rows[] = { __VA_ARGS__ };                      \
+                                                                               \
+        expect(rows, sizeof(rows) / sizeof(rows[0]));                          \
+    } while (0)
+
+START_TEST(an_encoded_slash_is_data)
+{
+    EXPECT({ "/user/a%2Fb", "name of /user/a/b (/user/a%2Fb): a/b" },
+           { "/user/%2f", "name of /user// (/user/%2f): /" },
+           { "/user/a/b", NULL }, { "/user%2Fa", NULL },
+           { "/%61dmin%2f", NULL },
+           { "/%61dmin", "admin of /admin (/%61dmin): -" });
+}
+END_TEST
+
+START_TEST(an_encoded_slash_never_climbs)
+{
+    EXPECT({ "/user/..%2Fadmin",
+             "name of /user/../admin (/user/..%2Fadmin): ../admin" },
+           { "/user/%2e%2e%2fadmin",
+             "name of /user/../admin (/user/%2e%2e%2fadmin): ../admin" },
+           { "/..%2Fadmin", NULL }, { "/x%2F..%2Fadmin", NULL });
+}
+END_TEST
+
+START_TEST(dot_segments_climb_however_they_are_written)
+{
+    EXPECT({ "/user/../admin", "admin of /admin (/user/../admin): -" },
+           { "/user/%2E./admin", "admin of /admin (/user/%2E./admin): -" },
+           { "/user/x/%2e%2e/y", "name of /user/y (/user/x/%2e%2e/y): y" });
+}
+END_TEST
+
+START_TEST(empty_segments_are_kept)
+{
+    EXPECT({ "/fetch/http://h/x",
+             "url of /fetch/http://h/x (/fetch/http://h/x): http://h/x" },
+           { "/fetch/http%3A%2F%2Fh%2Fx", "url of /fetch/http://h/x "
+                                          "(/fetch/http%3A%2F%2Fh%2Fx): "
+                                          "http://h/x" },
+           { "/fetch//a//b/", "url of /fetch//a//b/ (/fetch//a//b/): /a//b/" },
+           { "//admin", NULL }, { "/admin//", NULL }, { "/user//", NULL });
+}
+END_TEST
+
+START_TEST(the_rest_may_be_empty_but_a_segment_may_not)
+{
+    EXPECT({ "/fetch/", "url of /fetch/ (/fetch/): " }, { "/fetch", NULL },
+           { "/user/", NULL });
+}
+END_TEST
+
+START_TEST(the_target_is_told_as_it_came)
+{
+    EXPECT({ "/user/a?b=c/../d&e=%2F",
+             "name of /user/a (/user/a?b=c/../d&e=%2F): a" },
+           { "http://a/user/./x%41?q",
+             "name of /user/xA (http://a/user/./x%41?q): xA" });
+}
+END_TEST
+
+START_TEST(a_nul_never_matches)
+{
+    struct talk t;
+
+    start();
+    ht_connect(&t);
+    ht_get(&t, "/user/a%00b");
+    ck_assert_uint_eq(ht_hear(&t), 400);
+    ck_assert(ht_hear_end(&t));
+    ht_hang_up(&t);
+    ht_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("http_paths");
+    TCase *tc = vt_reactor_tcase("basics");
+
+    tcase_add_test(tc, an_encoded_slash_is_data);
+    tcase_add_test(tc, an_encoded_slash_never_climbs);
+    tcase_add_test(tc, dot_segments_climb_however_they_are_written);
+    tcase_add_test(tc, empty_segments_are_kept);
+    tcase_add_test(tc, the_rest_may_be_empty_but_a_segment_may_not);
+    tcase_add_test(tc, the_target_is_told_as_it_came);
+    tcase_add_test(tc, a_nul_never_matches);
+    suite_add_tcase(s, tc);
+    return vt_main(s);
+}
