@@ -211,13 +211,13 @@ static void
 say_what_was_cut(const vetch_results *reports)
 {
     for (size_t i = 0; i < N_SERVERS; i++) {
-        const vetch_http_server_report *report =
-            vetch_results_value(reports, i);
+        const vetch_stop_report *report = vetch_results_value(reports, i);
 
         printf("%s stopped: %zu requests ended, %zu cancelled, "
                "%zu connections cut\n",
-               labels[i], report->requests_ended, report->requests_canceled,
-               report->connections_cut);
+               labels[i], vetch_stop_report_ended(report),
+               vetch_stop_report_canceled(report),
+               vetch_stop_report_cut(report));
     }
 }
 

@@ -42,7 +42,7 @@ static int
 serve(vetch_http_server *server)
 {
     vetch_promise *signals[] = { vetch_signal(SIGTERM), vetch_signal(SIGINT) };
-    vetch_http_server_report *report;
+    vetch_stop_report *report;
     vetch_error *error = NULL;
 
     /* Not said before a signal would be noticed. */
@@ -54,9 +54,10 @@ serve(vetch_http_server *server)
         if (report != NULL)
             printf("stopped: %zu requests ended, %zu cancelled, "
                    "%zu connections cut\n",
-                   report->requests_ended, report->requests_canceled,
-                   report->connections_cut);
-        free(report);
+                   vetch_stop_report_ended(report),
+                   vetch_stop_report_canceled(report),
+                   vetch_stop_report_cut(report));
+        vetch_stop_report_unref(report);
     }
     if (error == NULL)
         return EXIT_SUCCESS;

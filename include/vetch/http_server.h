@@ -3,7 +3,7 @@
 #ifndef VETCH_HTTP_SERVER_H
 #define VETCH_HTTP_SERVER_H
 
-#include <vetch/promise.h>
+#include <vetch/listener.h>
 
 /* Answers a request: at once with vetch_http_reply(), or returns a promise by
  * whose end it has done so. Fulfilled without a reply: 500; rejected: 500 and a
@@ -59,13 +59,6 @@ typedef struct vetch_http_route_options {
         .max_body_bytes = VETCH_HTTP_SERVER_LIMIT, .stream = false,            \
     }
 
-/* What vetch_http_server_stop() cut. */
-typedef struct vetch_http_server_report {
-    size_t requests_ended;    /* after the stop, in good order */
-    size_t requests_canceled; /* their handlers were cancelled */
-    size_t connections_cut;   /* aborted at the deadline */
-} vetch_http_server_report;
-
 VETCH_BEGIN_DECLS
 
 /* Serve on an endpoint (see vetch_listener(3)). NULL options: the defaults.
@@ -114,12 +107,15 @@ VETCH_EXPORT int vetch_http_server_files(vetch_http_server *s,
  * waits until it is empty. */
 VETCH_EXPORT vetch_scope *vetch_http_server_scope(vetch_http_server *s);
 
-/* Stop: accept no more, close idle connections, let requests end (each answer
- * says `Connection: close`); after `seconds` cancel the handlers, a second
- * later abort what is left. Fulfils with a vetch_http_server_report when every
- * connection is gone; free(3) frees one that is handed over. Cancelling the
- * promise cancels and aborts at once. A second call can bring the end forward.
- */
+/* Stop: accept no more, close idle connections, let requests end (each response
+ * says `Connection: close`) and their responses go out; after `seconds`
+ * (INFINITY: never) cancel the handlers, a second later abort what is left.
+ * Fulfils with a vetch_stop_report (requests that ended, handlers that were
+ * cancelled, connections that were cut) when every connection is gone and every
+ * handler has ended, those of clients that left included. Handlers that do not
+ * end after they were cancelled are named in the log, each 10 s.
+ *
+ * Calls again and cancels are those of vetch_listener_stop(); so are errors. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_server_stop(vetch_http_server *s, double seconds);
 

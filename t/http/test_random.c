@@ -209,6 +209,22 @@ listen_to(struct client *c)
     }
 }
 
+/* Each end may begin the next request of its connection. */
+static bool
+end_one_handler(void)
+{
+    unsigned i;
+
+    for (i = 0; i < PENDING; i++) {
+        if (handlers[i].request == NULL)
+            continue;
+        vetch_deferred_resolve(handlers[i].deferred, NULL, NULL);
+        end_handler(&handlers[i]);
+        return true;
+    }
+    return false;
+}
+
 static void
 close_client(struct client *c)
 {
@@ -260,14 +276,10 @@ START_TEST(answers_keep_their_order_whatever_happens)
         step();
     for (i = 0; i < CLIENTS; i++)
         close_client(&clients[i]);
-    ht_end();
-    for (i = 0; i < PENDING; i++) { /* those that did not obey a cancel */
-        if (handlers[i].request == NULL)
-            continue;
-        vetch_deferred_resolve(handlers[i].deferred, NULL, NULL);
-        end_handler(&handlers[i]);
-    }
     vt_run_ready();
+    while (end_one_handler()) /* those that did not obey a cancel */
+        vt_run_ready();
+    ht_end();
     ck_assert_uint_gt(heard, 100);
     ck_assert_uint_gt(canceled, 0);
     ck_assert_uint_gt(n_pieces, 0);

@@ -313,7 +313,9 @@ START_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
     ht_connect(&t);
     ht_say(&t, GET("/wait") GET("/wait"));
     p = vetch_http_server_stop(ht_server, 3);
+    vt_log_from(VETCH_LOG_WARNING);
     vt_advance(3.1);
+    vt_log_take();
     ck_assert_uint_eq(ht_hear(&t), 503);
     ck_assert_str_eq(ht_field(&t, "Connection"), "close");
     ck_assert(ht_hear_end(&t));

@@ -75,13 +75,6 @@ vetch__http_conn_abort(struct vetch__http_conn *c)
 
 /* ---- responses in order ---- */
 
-static void
-count_response(struct vetch__http_conn *c)
-{
-    if (c->server->object.state != VETCH__S_RUNNING)
-        c->server->report.requests_ended++;
-}
-
 /* Give to the transport what is due, from the writer on. False: the connection
  * is closing. */
 static bool
@@ -95,7 +88,8 @@ send_due(struct vetch__http_conn *c)
         if (w->response != VETCH__RESPONSE_ENDED)
             break;
         w->response = VETCH__RESPONSE_SENT;
-        count_response(c);
+        if (c->server->object.state != VETCH__S_RUNNING)
+            c->n_last++;
         if (w->close) {
             vetch__http_conn_close(c);
             return false;
@@ -346,6 +340,9 @@ lost(vetch_protocol *p, const vetch_error *reason)
     struct vetch__http_conn *c = conn_of(p);
 
     c->last = true;
+    if (reason != NULL && c->n_last > 0)
+        c->n_last--; /* perhaps not all of it has arrived */
+    c->server->stop.report->ended += c->n_last;
     while (!vetch__list_empty(&c->requests)) {
         vetch_http_request *r = request_of(c->requests.next);
 

@@ -86,8 +86,12 @@ vetch__http_request_run_on(vetch_http_request *r)
 void
 vetch__http_request_cancel(vetch_http_request *r)
 {
-    if (r->life == VETCH__R_PENDING)
-        vetch_promise_cancel(&r->watch);
+    if (r->life != VETCH__R_PENDING || r->canceled)
+        return;
+    r->canceled = true;
+    if (r->server->object.state != VETCH__S_RUNNING)
+        r->server->stop.report->canceled++;
+    vetch_promise_cancel(&r->watch);
 }
 
 void
@@ -115,8 +119,7 @@ log_failure(const vetch_http_request *r, const vetch_error *error)
     /* Without a client a handler fails as it should. */
     vetch_log(r->conn != NULL ? VETCH_LOG_WARNING : VETCH_LOG_DEBUG,
               "%s %.*s: %s", vetch__http_method_name(r->head.method),
-              (int)(r->path_len < 512 ? r->path_len : 512), r->path,
-              vetch_error_text(error));
+              vetch__http_log_len(r), r->path, vetch_error_text(error));
 }
 
 /* What the handler has not answered is answered for it. */
@@ -137,13 +140,20 @@ static void
 end_life(vetch_http_request *r)
 {
     struct vetch__http_conn *c = r->conn;
+    vetch_http_server *s = r->server;
 
     r->life = VETCH__R_OVER;
     if (c != NULL && r->response != VETCH__RESPONSE_SENT)
         return; /* its response is held; it is retired when that was sent */
-    vetch__http_request_retire(r);
-    if (c != NULL)
+    if (c != NULL) {
+        vetch__http_request_retire(r);
         vetch__http_conn_settle(c);
+        return;
+    }
+    vetch_http_server_ref(s);
+    vetch__http_request_retire(r);
+    vetch__http_server_end_if_idle(s);
+    vetch_http_server_unref(s);
 }
 
 static void

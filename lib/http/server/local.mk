@@ -16,4 +16,5 @@ libvetch_private_la_SOURCES += \
 	lib/http/server/router-private.h \
 	lib/http/server/router.c \
 	lib/http/server/server-private.h \
-	lib/http/server/server.c
+	lib/http/server/server.c \
+	lib/http/server/stop.c

@@ -39,12 +39,11 @@
 #include "http/message/parser-private.h"
 #include "http/server/date-private.h"
 #include "http/server/router-private.h"
+#include "net/stop-private.h"
 #include "net/transport-private.h"
 #include "promise/promise-private.h"
 
 enum vetch__server_state { VETCH__S_RUNNING, VETCH__S_STOPPING, VETCH__S_OVER };
-
-struct vetch__server_waiter; /* private to server.c */
 
 struct vetch_http_server {
     struct vetch__object object; /* state: enum vetch__server_state */
@@ -73,11 +72,10 @@ struct vetch_http_server {
     unsigned n_spare;
 
     /* The end. */
-    struct vetch__timer cancel_timer;
+    struct vetch__stop stop;
     vetch_promise listener_watch;
-    bool listener_watched;
-    struct vetch__server_waiter *waiters;
-    vetch_http_server_report report;
+    bool listener_over;
+    uint64_t hurried_at; /* when handlers were cancelled */
 };
 
 /* What a connection waits for, and so which deadline counts. */
@@ -99,6 +97,7 @@ struct vetch__http_conn {
     struct vetch__http_gate gate;
     unsigned n_in_flight; /* length of the list */
     size_t n_begun;       /* requests on this connection so far */
+    size_t n_last;        /* responses since the server stops */
     size_t left;          /* bytes of input that were not consumed */
     uint64_t queued;      /* bytes given to the transport so far */
     uint64_t since;       /* when the phase began, ns */
@@ -145,7 +144,7 @@ struct vetch_http_request {
     bool continued;      /* 100 Continue was sent, or is not due */
     bool kept;           /* `base` is our own copy */
     bool path_has_slash; /* one that was encoded */
-    bool canceled;       /* a stop has cancelled it */
+    bool canceled;       /* the handler was asked to end */
 
     const char *base; /* where the head's slices point */
     size_t head_len;
@@ -191,7 +190,7 @@ void vetch__http_request_enlist(struct vetch__http_conn *c,
                                 vetch_http_request *r);
 /* Call the handler and see to what follows; r may be gone afterwards. */
 void vetch__http_call_handler(vetch_http_request *r);
-/* Ask the handler to stop. */
+/* Ask the handler to stop, once. */
 void vetch__http_request_cancel(vetch_http_request *r);
 /* It is OVER and not needed any more. */
 void vetch__http_request_retire(vetch_http_request *r);
@@ -203,6 +202,17 @@ void vetch__http_request_orphan(vetch_http_request *r,
 void vetch__http_request_run_on(vetch_http_request *r);
 /* At the end of a dispatch. */
 void vetch__http_cancel_leaving(struct vetch__flush *f);
+/* How much of a path goes into a line of the log, for `%.*s`. */
+static inline int
+vetch__http_log_len(const vetch_http_request *r)
+{
+    return (int)(r->path_len < 512 ? r->path_len : 512);
+}
+
+/* ---- stop.c ---- */
+extern const struct vetch__stop_class vetch__http_stop_class;
+/* A handler without connection has ended. */
+void vetch__http_server_end_if_idle(vetch_http_server *s);
 
 /* ---- fallback.c ---- */
 /* Answer with nothing but this error, after what is due before it, and close.

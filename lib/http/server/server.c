@@ -1,12 +1,4 @@
-/* The server: options, routes, the listener, and the way it stops.
- *
- *   RUNNING -> STOPPING   vetch_http_server_stop(): nothing is accepted, idle
- *                         connections close, every answer says `close`
- *           -> OVER       the listener's last connection is gone; the waiters
- *                         get the report
- *
- * At the deadline the handlers are cancelled; a second later the listener
- * aborts what is left. */
+/* The server: options, routes, the listener. How it stops is in stop.c. */
 
 #include "http/server/server-private.h"
 
@@ -21,14 +13,6 @@
 #include "base/error-private.h"
 #include "base/mem-private.h"
 #include "base/options-private.h"
-
-/* From cancelling to aborting. */
-#define LAST_SECONDS 1.0
-
-struct vetch__server_waiter {
-    struct vetch__server_waiter *next;
-    vetch_deferred *deferred;
-};
 
 /* ---- options ---- */
 
@@ -143,6 +127,11 @@ server_new(const vetch_http_server_options *options)
     vetch__list_init(&s->leaving);
     s->leaving_flush.fn = vetch__http_cancel_leaving;
     set_options(s, options);
+    if (vetch__stop_init(&s->stop, s->reactor, &vetch__http_stop_class, "") <
+        0) {
+        vetch__free(s);
+        return NULL;
+    }
     return s;
 }
 
@@ -168,6 +157,7 @@ vetch_http_server_new(const char *endpoint,
         errno = saved;
         return NULL;
     }
+    s->stop.where = vetch_listener_endpoint(s->listener);
     vetch_listener_set_limit(s->listener, s->max_connections);
     vetch__member_add(s->reactor, &s->member, "HTTP server", end_with_reactor);
     return vetch_http_server_ref(s); /* the other reference is the reactor's */
@@ -220,198 +210,7 @@ vetch_http_server_route(vetch_http_server *s, const char *method,
                                          options);
 }
 
-/* ---- stopping ---- */
-
-static struct vetch__http_conn *
-conn_of(struct vetch__list *link)
-{
-    return vetch__container(link, struct vetch__http_conn, link);
-}
-
-static void
-settle_waiters(vetch_http_server *s, const vetch_error *error)
-{
-    struct vetch__server_waiter *w;
-
-    while ((w = s->waiters) != NULL) {
-        vetch_http_server_report *report = NULL;
-
-        s->waiters = w->next;
-        if (error == NULL)
-            report = vetch__malloc(sizeof(*report));
-        if (report != NULL) {
-            *report = s->report;
-            vetch_deferred_resolve(w->deferred, report, vetch__free);
-        } else {
-            vetch_deferred_reject(w->deferred, vetch_error_ref(error));
-        }
-        vetch_deferred_unref(w->deferred);
-        vetch__free(w);
-    }
-}
-
-static void
-listener_is_over(void *ctx, size_t index, vetch_promise *p)
-{
-    vetch_http_server *s = ctx;
-    const vetch_error *error = NULL;
-
-    (void)index;
-    if (vetch_promise_state(p) == VETCH_FULFILLED)
-        s->report.connections_cut =
-            vetch_stop_report_cut(vetch_promise_value(p));
-    else
-        error = vetch_promise_error(p);
-    s->object.state = VETCH__S_OVER;
-    vetch__timer_stop(s->reactor, &s->cancel_timer);
-    settle_waiters(s, error);
-    vetch_promise_unref(p);
-    vetch__member_remove(s->reactor, &s->member);
-    vetch_http_server_unref(s);
-}
-
-/* A request whose handler runs and was not cancelled yet, or NULL. */
-static vetch_http_request *
-next_to_cancel(struct vetch__http_conn *c)
-{
-    struct vetch__list *link;
-
-    for (link = c->requests.next; link != &c->requests; link = link->next) {
-        vetch_http_request *r =
-            vetch__container(link, vetch_http_request, link);
-
-        if (r->life == VETCH__R_PENDING && !r->canceled)
-            return r;
-    }
-    return NULL;
-}
-
-/* Cancelling calls the user, who may answer other requests meanwhile: so look
- * from the start each time. Connections stay until the next turn. */
-static void
-cancel_handlers(vetch_http_server *s)
-{
-    struct vetch__list *link;
-
-    for (link = s->connections.next; link != &s->connections;
-         link = link->next) {
-        vetch_http_request *r;
-
-        while ((r = next_to_cancel(conn_of(link))) != NULL) {
-            r->canceled = true;
-            s->report.requests_canceled++;
-            vetch__http_request_cancel(r);
-        }
-    }
-}
-
-static void
-stop_is_late(struct vetch__timer *timer)
-{
-    cancel_handlers(vetch__container(timer, vetch_http_server, cancel_timer));
-}
-
-static void
-close_idle(vetch_http_server *s)
-{
-    struct vetch__list *link;
-
-    for (link = s->connections.next; link != &s->connections;
-         link = link->next) {
-        struct vetch__http_conn *c = conn_of(link);
-
-        if (c->transport != NULL && c->n_in_flight == 0 && c->left == 0)
-            vetch__http_conn_close(c);
-    }
-}
-
-static void
-start_stopping(vetch_http_server *s, double seconds)
-{
-    vetch_promise *p;
-
-    s->object.state = VETCH__S_STOPPING;
-    if (vetch__seconds(seconds) < s->limits.linger_ns)
-        s->limits.linger_ns = vetch__seconds(seconds);
-    p = vetch_listener_stop(s->listener, seconds + LAST_SECONDS);
-    vetch__watch_embedded(s->reactor, &s->listener_watch, p, listener_is_over,
-                          s);
-    close_idle(s);
-}
-
-/* The earliest deadline counts. */
-static void
-start_cancel_timer(vetch_http_server *s, double seconds)
-{
-    uint64_t delay = vetch__seconds(seconds);
-    uint64_t now = vetch__clock_fresh(s->reactor);
-
-    if (vetch__timer_active(&s->cancel_timer) &&
-        s->cancel_timer.deadline <= now + delay)
-        return;
-    if (vetch__timer_start(s->reactor, &s->cancel_timer, delay, stop_is_late) <
-        0)
-        cancel_handlers(s); /* better at once than never */
-}
-
-/* Whoever does not want to wait wants the end now. */
-static void
-cancel_stop(vetch_deferred *d, void *ctx)
-{
-    vetch_http_server *s = ctx;
-
-    (void)d;
-    cancel_handlers(s);
-    vetch_promise_unref(vetch_listener_stop(s->listener, 0));
-}
-
-static vetch_promise *
-wait_for_end(vetch_http_server *s)
-{
-    struct vetch__server_waiter *w = vetch__malloc(sizeof(*w));
-
-    if (w == NULL)
-        return &vetch__no_memory;
-    w->deferred = vetch_deferred_new(cancel_stop, s);
-    if (w->deferred == NULL) {
-        vetch__free(w);
-        return vetch__failed(errno, "stop");
-    }
-    w->next = s->waiters;
-    s->waiters = w;
-    return vetch_deferred_promise(w->deferred);
-}
-
-static vetch_promise *
-report_again(const vetch_http_server *s)
-{
-    vetch_http_server_report *report = vetch__malloc(sizeof(*report));
-
-    if (report == NULL)
-        return &vetch__no_memory;
-    *report = s->report;
-    return vetch_resolved(report, vetch__free);
-}
-
-vetch_promise *
-vetch_http_server_stop(vetch_http_server *s, double seconds)
-{
-    vetch_promise *p;
-
-    if (s == NULL || !is_time(seconds))
-        return vetch__failed(EINVAL, "stop");
-    if (s->object.state == VETCH__S_OVER)
-        return report_again(s);
-    p = wait_for_end(s);
-    /* Also when nobody can be told: stopping must not fail. */
-    if (s->object.state == VETCH__S_RUNNING)
-        start_stopping(s, seconds);
-    else
-        vetch_promise_unref(
-            vetch_listener_stop(s->listener, seconds + LAST_SECONDS));
-    start_cancel_timer(s, seconds);
-    return p;
-}
+/* ---- its scope ---- */
 
 vetch_scope *
 vetch_http_server_scope(vetch_http_server *s)
@@ -438,6 +237,7 @@ vetch_http_server_unref(vetch_http_server *s)
     vetch_listener_unref(s->listener);
     vetch__http_request_free_spare(s);
     vetch__router_done(&s->router);
+    vetch__stop_done(&s->stop);
     vetch__free(s);
     return NULL;
 }
