@@ -89,7 +89,7 @@ main(int argc, char **argv)
 
     begin_second_series(&run, argc, argv, 5, 1000);
     open_loop(&run);
-    run_loop(&run, vetch_map(run.n_flags, 0, download_one, &run));
+    run_loop(&run, vetch_map(run.n_flags, VETCH_NO_LIMIT, download_one, &run));
     close_loop(&run);
     return end_run(&run);
 }

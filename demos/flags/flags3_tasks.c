@@ -79,7 +79,7 @@ main(int argc, char **argv)
     begin_second_series(&run, argc, argv, 5, 1000);
     open_loop(&run);
     vetch_task_set_stack_size(STACK_BYTES);
-    run_loop(&run, vetch_map(run.n_flags, 0, spawn_one, &run));
+    run_loop(&run, vetch_map(run.n_flags, VETCH_NO_LIMIT, spawn_one, &run));
     close_loop(&run);
     return end_run(&run);
 }

@@ -40,8 +40,8 @@ vetch_race(vetch_promise *const *promises, size_t n);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_any(vetch_promise *const *promises, size_t n);
 
-/* Call fn(0…n-1, ctx), with at most `limit` (0: no limit) of the promises it
- * returns pending at once; fulfils with vetch_results, or rejects with the
+/* Call fn(0…n-1, ctx), with at most `limit` (VETCH_NO_LIMIT; 0: EINVAL) of the
+ * promises it returns pending at once; fulfils with vetch_results, or rejects with the
  * first error, as vetch_all(). `fn` runs from the ready queue and may return
  * what a handler may. Borrows `ctx` until settled. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
@@ -55,7 +55,8 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_repeat(vetch_start_fn fn,
 
 /* The outcome of `p`, or VETCH_ETIMEDOUT once `p` was cancelled after `seconds`
  * and has stopped (a value that comes then is freed; another error than the
- * cancel stays). A cancel from elsewhere stays VETCH_ECANCELED. */
+ * cancel stays). A cancel from elsewhere stays VETCH_ECANCELED. INFINITY is no
+ * limit; negative or NaN: EINVAL. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_timeout(vetch_promise *p,
                                                           double seconds);
 /* Fulfils, with no value, no earlier than `seconds` from now. */
@@ -68,7 +69,7 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_sleep(double seconds);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_signal(int signum);
 
 /* Fulfils, with the number settled as (intptr_t), when `mode` is reached or
- * `seconds` (negative: no limit) have passed. Takes references of its own while
+ * `seconds` (INFINITY: no limit; negative or NaN: EINVAL) have passed. Takes references of its own while
  * it waits; observes errors only in the sense that you will look. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_wait(vetch_promise *const *promises, size_t n, double seconds,

@@ -16,7 +16,7 @@ enum {
     VETCH_ETIMEDOUT = 10000, /* our timer, not the kernel's ETIMEDOUT */
     VETCH_EABANDONED,        /* a deferred was released unsettled */
     VETCH_ECLOSED,           /* the object or its reactor has ended */
-    VETCH_ECYCLE,            /* a promise was resolved with itself */
+    VETCH_ECYCLE,            /* a promise was to wait for itself */
     VETCH_EMISUSE,           /* the call is not allowed here */
     VETCH_EAGGREGATE,        /* several errors; see vetch_error_suppressed() */
 

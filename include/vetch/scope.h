@@ -21,15 +21,27 @@ VETCH_EXPORT VETCH_NODISCARD vetch_scope *vetch_scope_new(void);
 VETCH_EXPORT void vetch_scope_keep_errors_apart(vetch_scope *s,
                                                 vetch_scope_error_fn fn,
                                                 void *ctx);
+/* The same with a `ctx` that the scope owns: free_ctx(ctx) is called once, with
+ * the end of the scope's memory or when another call takes its place. */
+VETCH_EXPORT void vetch_scope_keep_errors_apart_owned(vetch_scope *s,
+                                                      vetch_scope_error_fn fn,
+                                                      void *ctx,
+                                                      vetch_free_fn free_ctx);
 
 /* Make `p` a child: consumes and observes it. Its value is freed; a child that
  * was cancelled by itself is no failure. In a scope that was cancelled or has
  * failed, the child is cancelled at once, and awaited as the others. After the
- * scope's promise has settled `p` is cancelled and released. */
+ * scope's promise has settled `p` is cancelled and released, and so it is where
+ * `s` is NULL. A `p` that waits for the end of this scope fails with
+ * VETCH_ECYCLE. */
 VETCH_EXPORT void vetch_scope_add(vetch_scope *s, vetch_promise *p);
 /* The same for a task. */
 VETCH_EXPORT void vetch_scope_spawn(vetch_scope *s, vetch_task_fn body,
                                     void *ctx);
+/* The same with a `ctx` that the task owns: free_ctx(ctx) is called once the
+ * task has ended, or when it could not start. */
+VETCH_EXPORT void vetch_scope_spawn_owned(vetch_scope *s, vetch_task_fn body,
+                                          void *ctx, vetch_free_fn free_ctx);
 
 /* Cancel all children, those there are and those to come. */
 VETCH_EXPORT void vetch_scope_cancel(vetch_scope *s);
@@ -38,9 +50,10 @@ VETCH_EXPORT void vetch_scope_cancel(vetch_scope *s);
  * (children may still add others until then), and this promise settles, never
  * before all children have. It fulfils without a value; rejects with the first
  * error, which carries the others as suppressed ones; or with VETCH_ECANCELED
- * if the scope was cancelled. Cancelling it cancels the scope. A second call
- * returns another reference to the same promise. Scopes nest by adding the end
- * of one to another. */
+ * if the scope was cancelled. Each call returns a promise of its own:
+ * cancelling the only one that is pending cancels the scope, cancelling one of
+ * several ends only that waiting. Scopes nest by adding the end of one to
+ * another. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_scope_end(vetch_scope *s);
 
 /* How many children have not settled. */

@@ -17,9 +17,38 @@
 #define NAMES_SIZE 512
 
 /* Producers whose canceller has to be called; the list owns a reference to each
- * deferred. `next` is free in a producer. */
+ * deferred. `next` and `prev` are free in a producer. */
 static __thread vetch_promise *asked_first, *asked_last;
 static __thread bool asking;
+
+static void
+asked_append(vetch_promise *p)
+{
+    p->second.refs++;
+    p->second.flags |= VETCH__ASKED;
+    p->next = NULL;
+    p->prev = asked_last;
+    if (asked_last == NULL)
+        asked_first = p;
+    else
+        asked_last->next = p;
+    asked_last = p;
+}
+
+/* The caller has its reference from now on. */
+static void
+asked_remove(vetch_promise *p)
+{
+    if (p->prev == NULL)
+        asked_first = p->next;
+    else
+        p->prev->next = p->next;
+    if (p->next == NULL)
+        asked_last = p->prev;
+    else
+        p->next->prev = p->prev;
+    p->second.flags &= (uint8_t)~VETCH__ASKED;
+}
 
 static void
 call_cancellers(void)
@@ -32,10 +61,7 @@ call_cancellers(void)
     while ((p = asked_first) != NULL) {
         vetch_deferred *d = (vetch_deferred *)&p->second;
 
-        asked_first = p->next;
-        if (asked_first == NULL)
-            asked_last = NULL;
-        p->second.flags &= (uint8_t)~VETCH__ASKED;
+        asked_remove(p);
         if (!vetch__settled(p))
             p->u.producer.cancel(d, p->u.producer.ctx);
         vetch_deferred_unref(d);
@@ -46,40 +72,22 @@ call_cancellers(void)
 static void
 ask_producer(vetch_reactor *r, vetch_promise *p)
 {
-    if (p->second.flags & VETCH__CANCEL_SENT)
+    if (p->second.flags & (VETCH__CANCEL_SENT | VETCH__ASKED))
         return;
-    p->second.flags |= VETCH__CANCEL_SENT;
+    if (p->second.state == VETCH__K_PRODUCED)
+        p->second.flags |= VETCH__CANCEL_SENT;
     if (p->u.producer.cancel == NULL) {
         vetch__promise_reject(r, p, vetch_error_ref(&vetch__error_canceled));
         return;
     }
-    p->second.refs++;
-    p->second.flags |= VETCH__ASKED;
-    p->next = NULL;
-    if (asked_last == NULL)
-        asked_first = p;
-    else
-        asked_last->next = p;
-    asked_last = p;
+    asked_append(p);
     call_cancellers();
 }
 
 void
 vetch__cancel_withdraw(vetch_promise *p)
 {
-    vetch_promise *before = NULL, *at = asked_first;
-
-    while (at != p) {
-        before = at;
-        at = at->next;
-    }
-    if (before == NULL)
-        asked_first = p->next;
-    else
-        before->next = p->next;
-    if (asked_last == p)
-        asked_last = before;
-    p->second.flags &= (uint8_t)~VETCH__ASKED;
+    asked_remove(p);
     p->second.refs--; /* the caller has one as well */
 }
 
@@ -91,23 +99,27 @@ vetch__give_back(void *held, size_t index, vetch_promise *answer)
     vetch_promise_unref(held);
 }
 
-/* A handler borrows its value until its answer has settled, even when the link
- * gives up waiting for an answer that others want, too. False: there is no
- * memory to see to it. */
+/* Wait no more. A handler borrows its value until its answer has settled, even
+ * when the link gives up waiting for an answer that others want, too. False:
+ * there is no memory to see to it. */
 static bool
-keep_borrowed(vetch_reactor *r, vetch_promise *p)
+stop_waiting(vetch_reactor *r, vetch_promise *p)
 {
-    vetch_promise *answer;
+    vetch_promise *watch;
 
-    if (p->second.state != VETCH__K_FOLLOW || p->u.follow.held == NULL)
+    if (p->second.state != VETCH__K_FOLLOW || p->u.follow.held == NULL) {
+        vetch__promise_detach(p);
         return true;
-    answer = vetch_promise_ref(vetch__promise_source(p));
-    if (vetch__watch(r, answer, vetch__give_back, p->u.follow.held, 0) ==
-        NULL) {
-        vetch_promise_unref(answer);
-        return false;
     }
+    watch = vetch__promise_new_reserved(r, VETCH__K_WATCH);
+    if (watch == NULL)
+        return false;
+    watch->second.flags |= VETCH__INTERNAL;
+    watch->object.refs = 0;
+    watch->u.watch.fn = vetch__give_back;
+    watch->u.watch.ctx = p->u.follow.held;
     p->u.follow.held = NULL;
+    vetch__promise_replace(p, watch);
     return true;
 }
 
@@ -119,7 +131,8 @@ hears_of_cancel(const vetch_promise *p)
     if (p->second.state == VETCH__K_LINK)
         return p->u.link.on_error != NULL && !(p->second.flags & VETCH__CATCH);
     return p->second.state == VETCH__K_FINALLY ||
-           p->second.state == VETCH__K_WATCH;
+           p->second.state == VETCH__K_WATCH ||
+           p->second.state == VETCH__K_INPUT;
 }
 
 /* The outcome is on its way to `p`, whose handler has not begun. An offer goes
@@ -140,23 +153,27 @@ refuse_offer(vetch_promise *p)
 static void
 leave_source(vetch_reactor *r, vetch_promise *p)
 {
-    if (!keep_borrowed(r, p))
-        return; /* and wait as if nothing had been asked */
-    vetch__promise_detach(p);
+    if (!stop_waiting(r, p)) {
+        vetch__cancel_reopen(p); /* and wait as if nothing had been asked */
+        return;
+    }
     if (hears_of_cancel(p))
         vetch__promise_attach(r, p, &vetch__canceled);
     else
         vetch__promise_reject(r, p, vetch_error_ref(&vetch__error_canceled));
 }
 
+/* A request that has gone up is not repeated until something begins above: so
+ * many requests cost no more than one, and none goes in circles. */
 void
 vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
 {
-    while (!vetch__settled(p)) {
+    while (!vetch__settled(p) && !(p->second.flags & VETCH__PASSED)) {
         vetch_promise *source;
 
         p->object.flags |= VETCH__CANCELING;
-        if (p->second.state == VETCH__K_PRODUCED) {
+        p->second.flags |= VETCH__PASSED;
+        if (p->second.state <= VETCH__K_JOINT) {
             ask_producer(r, p);
             return;
         }
@@ -165,14 +182,47 @@ vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
                 refuse_offer(p);
             return;
         }
-        source = vetch__promise_source(p);
-        if (p->second.state == VETCH__K_SHIELD ||
-            !vetch__promise_sole(p, source)) {
+        source = p->second.state == VETCH__K_SHIELD
+                     ? NULL
+                     : vetch__promise_sole_source(p);
+        if (source == NULL) {
             leave_source(r, p);
             return;
         }
         p = source;
     }
+}
+
+/* The one waiter by which a request may have come. Those who came after it had
+ * no part in it, and those who only give something back never ask. */
+static vetch_promise *
+asking_waiter(const vetch_promise *p)
+{
+    vetch_promise *w = vetch__first_waiter(p);
+
+    while (w != NULL && vetch__only_gives_back(w))
+        w = vetch__next_waiter(w);
+    return w;
+}
+
+void
+vetch__cancel_reopen(vetch_promise *p)
+{
+    while (p != NULL && p->second.flags & VETCH__PASSED) {
+        p->second.flags &= (uint8_t)~VETCH__PASSED;
+        p = p->second.state == VETCH__K_INPUT
+                ? vetch__deferred_node(vetch__input_owner(p))
+                : asking_waiter(p);
+    }
+}
+
+void
+vetch__deferred_hear_again(vetch_deferred *d)
+{
+    vetch_promise *p = vetch__deferred_node(d);
+
+    p->second.flags &= (uint8_t)~VETCH__CANCEL_SENT;
+    vetch__cancel_reopen(p);
 }
 
 void
@@ -230,7 +280,7 @@ cancel_produced(void *node, void *ctx)
 {
     vetch_promise *p = pending_promise(node);
 
-    if (p != NULL && p->second.state == VETCH__K_PRODUCED)
+    if (p != NULL && p->second.state <= VETCH__K_JOINT)
         vetch__promise_cancel_node(ctx, p);
 }
 
@@ -246,6 +296,7 @@ vetch__promises_cancel_all(vetch_reactor *r)
 struct names {
     size_t n;
     size_t len;
+    bool full;
     char text[NAMES_SIZE]; /* of as many as have room */
 };
 
@@ -257,16 +308,19 @@ name_pending(void *node, void *ctx)
     size_t room = NAMES_SIZE - names->len;
     int n;
 
-    if (p == NULL || p->second.state != VETCH__K_PRODUCED ||
+    if (p == NULL || p->second.state > VETCH__K_JOINT ||
         p->second.flags & VETCH__LEAKED) /* those were named already */
         return;
     names->n++;
+    if (names->full)
+        return;
     n = snprintf(names->text + names->len, room, "%s%s",
                  names->n == 1 ? "" : ", ", vetch__promise_describe(p));
     if (n > 0 && (size_t)n < room)
         names->len += (size_t)n;
     else
-        names->text[names->len] = '\0';
+        names->full = true;
+    names->text[names->len] = '\0';
 }
 
 static void
@@ -274,7 +328,7 @@ close_produced(void *node, void *ctx)
 {
     vetch_promise *p = pending_promise(node);
 
-    if (p == NULL || p->second.state != VETCH__K_PRODUCED ||
+    if (p == NULL || p->second.state > VETCH__K_JOINT ||
         p->second.flags & VETCH__LEAKED)
         return;
     p->object.flags |= VETCH__OBSERVED;

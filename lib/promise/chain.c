@@ -71,6 +71,18 @@ vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
     return all;
 }
 
+vetch_promise *
+vetch__promise_follower(vetch_reactor *r, vetch_promise *p)
+{
+    vetch_promise *follower = vetch__promise_new_reserved(r, VETCH__K_FOLLOW);
+
+    if (follower == NULL)
+        return p;
+    follower->u.follow.held = NULL;
+    vetch__promise_attach(r, follower, p);
+    return follower;
+}
+
 static inline vetch_promise *
 attach(vetch_reactor *r, vetch_promise *link, vetch_promise *p,
        vetch_value_fn on_value, vetch_error_fn on_error, void *ctx,

@@ -16,7 +16,7 @@
 enum kind { ALL, ALL_SETTLED, RACE, ANY };
 
 struct group {
-    vetch_deferred *deferred;
+    struct vetch__joint joint;
     enum kind kind;
     bool decided;
     bool canceled;    /* from outside */
@@ -78,7 +78,7 @@ aggregate(struct group *g)
 static void
 settle(struct group *g)
 {
-    vetch_deferred *d = g->deferred;
+    vetch_deferred *d = g->joint.deferred;
 
     if (g->canceled) {
         vetch_deferred_cancel(d);
@@ -100,7 +100,7 @@ settle(struct group *g)
 static void
 finish(struct group *g)
 {
-    vetch_deferred *d = g->deferred;
+    vetch_deferred *d = g->joint.deferred;
 
     settle(g);
     vetch_promise_unref(g->winner);
@@ -147,12 +147,21 @@ cancel_group(vetch_deferred *d, void *ctx)
 {
     struct group *g = ctx;
 
-    vetch__deferred_hear_again(d);
+    (void)d;
     g->canceled = true;
     g->decided = true;
     cancel_children(g);
     if (g->n_settled == g->n_started && !g->starting)
         finish(g);
+}
+
+static bool
+next_child(const struct vetch__joint *j, const void **cursor,
+           vetch_promise **ret_input)
+{
+    const struct group *g = vetch__container(j, struct group, joint);
+
+    return vetch__input_at(g->watches, g->n_started, cursor, ret_input);
 }
 
 /* Watch one more child. Out of memory the group is decided, and a child that
@@ -163,7 +172,8 @@ add(struct group *g, vetch_promise *p)
     vetch_reactor *r = vetch__reactor;
     size_t i = g->n_started;
 
-    g->watches[i] = vetch__watch(r, p, child_settled, g, i);
+    p = vetch__unless_cycle(p, &g->joint);
+    g->watches[i] = vetch__join(r, p, child_settled, g, i);
     if (g->watches[i] != NULL) {
         g->n_started++;
         return;
@@ -189,9 +199,8 @@ group_new(enum kind kind, size_t n)
         return NULL;
     g->kind = kind;
     g->results = vetch__results_new(n);
-    if (g->results != NULL)
-        g->deferred = vetch_deferred_new(cancel_group, g);
-    if (g->deferred != NULL)
+    if (g->results != NULL &&
+        vetch__joint_start(&g->joint, cancel_group, next_child) != NULL)
         return g;
     vetch_results_unref(g->results);
     vetch__free(g);
@@ -207,7 +216,7 @@ combine(enum kind kind, vetch_promise *const *promises, size_t n)
 
     if (g == NULL)
         return vetch__promises_stop(promises, n, errno);
-    p = vetch_deferred_promise(g->deferred);
+    p = vetch_deferred_promise(g->joint.deferred);
     VETCH__NAME(p, "%s of %zu", names[kind], n);
     for (size_t i = 0; i < n; i++)
         add(g, promises[i]);
@@ -279,16 +288,19 @@ map_begin(void *ctx, size_t index, vetch_promise *source)
 vetch_promise *
 vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
 {
-    struct group *g = group_new(ALL, n);
+    struct group *g;
     vetch_promise *p;
 
+    if (limit == 0)
+        return vetch__failed(EINVAL, "a map that may start nothing");
+    g = group_new(ALL, n);
     if (g == NULL)
         return vetch__failed(errno, "map");
-    g->limit = limit == 0 ? SIZE_MAX : limit;
+    g->limit = limit;
     g->start = fn;
     g->start_ctx = ctx;
     g->starting = true; /* until map_begin, which finishes it if cancelled */
-    p = vetch_deferred_promise(g->deferred);
+    p = vetch_deferred_promise(g->joint.deferred);
     VETCH__NAME(p, "map of %zu", n);
     if (vetch__watch(vetch__reactor, &vetch__nothing, map_begin, g, 0) ==
         NULL) {
@@ -296,12 +308,4 @@ vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
         finish(g);
     }
     return p;
-}
-
-vetch_deferred *
-vetch__group_of_watch(const vetch_promise *watch)
-{
-    const struct group *g = watch->u.watch.ctx;
-
-    return watch->u.watch.fn == child_settled ? g->deferred : NULL;
 }

@@ -190,20 +190,6 @@ link_function(const vetch_promise *p)
     return (const void *)(uintptr_t)p->u.link.on_error;
 }
 
-static vetch_deferred *
-owner_of_watch(const vetch_promise *p)
-{
-    vetch_deferred *d = NULL;
-
-    if (p->u.watch.ctx == NULL)
-        return NULL;
-    if ((d = vetch__group_of_watch(p)) == NULL &&
-        (d = vetch__timed_of_watch(p)) == NULL &&
-        (d = vetch__scope_of_watch(p)) == NULL)
-        d = vetch__task_of_watch(p);
-    return d;
-}
-
 /* What it is, without name and site. Once it has settled, the outcome stands
  * where its function stood. */
 static void
@@ -232,9 +218,11 @@ describe_kind(const vetch_promise *p, char *to, size_t size)
         snprintf(to, size, "shield");
         break;
     case VETCH__K_WATCH:
+    case VETCH__K_INPUT:
         snprintf(to, size, "watched");
         break;
     case VETCH__K_PRODUCED:
+    case VETCH__K_JOINT:
         if (p->u.producer.cancel == NULL)
             snprintf(to, size, "an operation");
         else
@@ -294,8 +282,8 @@ put_line(struct dump *d, size_t depth, vetch_promise *p)
         return;
     if (indent > MAX_INDENT)
         indent = MAX_INDENT;
-    if (p->second.state == VETCH__K_WATCH)
-        owner = owner_of_watch(p);
+    if (p->second.state == VETCH__K_INPUT)
+        owner = vetch__input_owner(p);
     if (owner != NULL)
         result = vetch_buffer_printf(
             d->out, "%*sfor %s\n", (int)indent, "",
@@ -306,22 +294,6 @@ put_line(struct dump *d, size_t depth, vetch_promise *p)
             p->object.flags & VETCH__CANCELING ? " (asked to stop)" : "");
     if (result < 0)
         d->failed = true;
-}
-
-static vetch_promise *
-first_waiter(const vetch_promise *p)
-{
-    vetch_promise *last = p->tail;
-
-    if (last == NULL)
-        return NULL;
-    return (vetch_promise *)((uintptr_t)last->next & ~(uintptr_t)1);
-}
-
-static vetch_promise *
-next_waiter(const vetch_promise *w)
-{
-    return (uintptr_t)w->next & 1 ? NULL : w->next;
 }
 
 /* One operation and all that waits for it: down to the first waiter, over to
@@ -335,18 +307,18 @@ put_tree(struct dump *d, vetch_promise *root)
 
     for (;;) {
         put_line(d, depth, at);
-        if (first_waiter(at) != NULL) {
-            at = first_waiter(at);
+        if (vetch__first_waiter(at) != NULL) {
+            at = vetch__first_waiter(at);
             depth++;
             continue;
         }
-        while (at != root && next_waiter(at) == NULL) {
+        while (at != root && vetch__next_waiter(at) == NULL) {
             at = vetch__promise_source(at);
             depth--;
         }
         if (at == root)
             return;
-        at = next_waiter(at);
+        at = vetch__next_waiter(at);
     }
 }
 
@@ -356,7 +328,7 @@ put_root(void *node, void *ctx)
     vetch_promise *p = node;
 
     if (p->object.type == VETCH__PROMISE && !vetch__settled(p) &&
-        p->second.state == VETCH__K_PRODUCED)
+        p->second.state <= VETCH__K_JOINT)
         put_tree(ctx, p);
 }
 

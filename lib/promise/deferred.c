@@ -13,7 +13,7 @@
 static bool
 decided(const vetch_promise *p)
 {
-    return vetch__settled(p) || p->second.state != VETCH__K_PRODUCED;
+    return vetch__settled(p) || p->second.state > VETCH__K_JOINT;
 }
 
 /* Whether it can be settled, here. */
@@ -42,6 +42,42 @@ vetch_deferred_new(vetch_cancel_fn cancel, void *ctx)
     p->u.producer.cancel = cancel;
     p->u.producer.ctx = ctx;
     return (vetch_deferred *)&p->second;
+}
+
+vetch_deferred *
+vetch__joint_start(struct vetch__joint *j, vetch_cancel_fn cancel,
+                   vetch__next_input_fn next_input)
+{
+    j->deferred = vetch_deferred_new(cancel, j);
+    if (j->deferred == NULL)
+        return NULL;
+    vetch__deferred_node(j->deferred)->second.state = VETCH__K_JOINT;
+    j->next_input = next_input;
+    j->below = false;
+    return j->deferred;
+}
+
+bool
+vetch__only_input(vetch_promise *input, const void **cursor,
+                  vetch_promise **ret_input)
+{
+    if (*cursor != NULL || input == NULL)
+        return false;
+    *cursor = *ret_input = input;
+    return true;
+}
+
+bool
+vetch__input_at(vetch_promise *const *inputs, size_t n, const void **cursor,
+                vetch_promise **ret_input)
+{
+    vetch_promise *const *at = *cursor == NULL ? inputs : *cursor;
+
+    if (at == inputs + n)
+        return false;
+    *ret_input = *at;
+    *cursor = at + 1;
+    return true;
 }
 
 vetch_promise *

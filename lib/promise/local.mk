@@ -5,6 +5,7 @@ libvetch_private_la_SOURCES += \
 	lib/promise/context-private.h \
 	lib/promise/context.c \
 	lib/promise/context_switch.S \
+	lib/promise/cycle.c \
 	lib/promise/debug.c \
 	lib/promise/crew-private.h \
 	lib/promise/crew.c \

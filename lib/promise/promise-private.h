@@ -37,11 +37,13 @@
 
 enum vetch__kind {
     VETCH__K_PRODUCED, /* a deferred settles it */
+    VETCH__K_JOINT,    /* the same, by what other promises end with */
     VETCH__K_LINK,     /* then, catch, handle */
     VETCH__K_FINALLY,
     VETCH__K_FOLLOW, /* takes the outcome of its source */
     VETCH__K_SHIELD, /* the same, but a cancel stops here */
-    VETCH__K_WATCH   /* calls into the library: see vetch__watch_fn */
+    VETCH__K_WATCH,  /* calls into the library: see vetch__watch_fn */
+    VETCH__K_INPUT   /* a watch of a joint */
 };
 
 /* In object.flags: the phase, and what concerns everyone. */
@@ -57,16 +59,21 @@ enum {
 };
 #define VETCH__ACTIVE (VETCH__WAITING | VETCH__QUEUED | VETCH__RUNNING)
 
-/* In second.flags: what concerns some kinds. */
+/* In second.flags: what concerns some kinds. Two bits mean one thing in a
+ * producer and another in what waits. */
 enum {
     VETCH__HAS_DEFERRED = 1,
     VETCH__CANCEL_SENT = 2, /* the canceller was called, or is about to be */
     VETCH__CATCH = 4,       /* a link that does not see VETCH_ECANCELED */
+    VETCH__ASKED = 4,       /* a producer on the list of cancellers to call */
     VETCH__EMBEDDED = 8,    /* not from the pool */
     VETCH__RESERVED = 16,   /* from the reserve */
-    VETCH__LEAKED = 32,     /* a job that cannot be stopped uses its chain */
-    VETCH__INTERNAL = 64,   /* no user code behind it: runs at the end, too */
-    VETCH__ASKED = 128      /* on the list of cancellers to be called */
+    VETCH__INTERNAL = 32,   /* no user code behind it: runs at the end, too */
+    VETCH__LEAKED = 32,     /* a producer whose job cannot be stopped and uses
+                               what its chain owns */
+    VETCH__PASSED = 64,     /* a cancel went up from here, and nothing has begun
+                               above since then */
+    VETCH__SEEN = 128       /* by the walk of cycle.c that is under way */
 };
 
 /* Called from the ready queue when the source of a watch has settled. Owns
@@ -149,6 +156,56 @@ extern vetch_promise vetch__closed;
 extern vetch_promise vetch__misused;
 extern vetch_promise vetch__nothing; /* fulfilled without a value */
 
+/* Where promises meet: an operation of ours that others decide, such as a
+ * group, a timeout, a scope or a task. It is the ctx of its deferred, and what
+ * it waits for are its inputs, so that one can walk from a promise through it,
+ * both ways. */
+struct vetch__joint;
+/* Gives the inputs of a joint, one a call: false after the last. A place that
+ * is empty gives NULL. `cursor` begins as NULL and is the function's own. */
+typedef bool (*vetch__next_input_fn)(const struct vetch__joint *j,
+                                     const void **cursor,
+                                     vetch_promise **ret_input);
+struct vetch__joint {
+    vetch_deferred *deferred; /* first: see vetch__join() */
+    vetch__next_input_fn next_input;
+    struct vetch__joint *next; /* in a walk of cycle.c, */
+    bool below;                /* which found it downstream */
+};
+
+static inline vetch_promise *
+vetch__deferred_node(const vetch_deferred *d)
+{
+    return vetch__container(d, vetch_promise, second);
+}
+
+/* ---- the list of waiters ---- */
+static inline bool
+vetch__tagged(const vetch_promise *p)
+{
+    return (uintptr_t)p & 1;
+}
+static inline vetch_promise *
+vetch__tag(vetch_promise *p)
+{
+    return (vetch_promise *)((uintptr_t)p | 1);
+}
+static inline vetch_promise *
+vetch__untag(vetch_promise *p)
+{
+    return (vetch_promise *)((uintptr_t)p & ~(uintptr_t)1);
+}
+static inline vetch_promise *
+vetch__first_waiter(const vetch_promise *p)
+{
+    return p->tail == NULL ? NULL : vetch__untag(p->tail->next);
+}
+static inline vetch_promise *
+vetch__next_waiter(const vetch_promise *w)
+{
+    return vetch__tagged(w->next) ? NULL : w->next;
+}
+
 /* ---- promise.c ---- */
 /* The node that holds the outcome of a settled promise. */
 static inline vetch_promise *
@@ -210,9 +267,10 @@ vetch_promise *vetch__promise_source(const vetch_promise *waiter);
 /* Take a waiting node out of its source's list. The list's reference, if it was
  * the only waiter, is released. */
 void vetch__promise_detach(vetch_promise *waiter);
-/* Whether `waiter` is all that keeps its source wanted. */
-bool vetch__promise_sole(const vetch_promise *waiter,
-                         const vetch_promise *source);
+/* Let `by`, which waits for nothing, wait in the place of `waiter`. */
+void vetch__promise_replace(vetch_promise *waiter, vetch_promise *by);
+/* The source of `waiter` if `waiter` is all that keeps it wanted, else NULL. */
+vetch_promise *vetch__promise_sole_source(const vetch_promise *waiter);
 /* Settle a pending node. `error` NULL means VETCH_ENOMEM. */
 void vetch__promise_fulfil(vetch_reactor *r, vetch_promise *p, void *value,
                            vetch_free_fn free_value);
@@ -324,6 +382,10 @@ vetch_promise *vetch__promise_stop(vetch_reactor *r, vetch_promise *p);
 vetch_promise *vetch__promises_stop(vetch_promise *const *promises, size_t n,
                                     int errnum);
 
+/* A promise of its own with the outcome of `p`, which it consumes: cancelling
+ * it leaves p alone while others wait. Out of memory it is `p` itself. */
+vetch_promise *vetch__promise_follower(vetch_reactor *r, vetch_promise *p);
+
 /* The value of a settled promise for one who wants to own it. True: the value
  * is in *ret_value, or (with *ret_error set) it has none. False: it is shared
  * and cannot be handed over. Consumes `p`. */
@@ -339,6 +401,17 @@ vetch_promise *vetch__watch(vetch_reactor *r, vetch_promise *p,
 /* The same with memory of the caller's, that stays until fn is called. */
 void vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch,
                            vetch_promise *p, vetch__watch_fn fn, void *ctx);
+/* The same two for an input of a joint: `ctx` begins with the deferred that
+ * waits for it. */
+vetch_promise *vetch__join(vetch_reactor *r, vetch_promise *p,
+                           vetch__watch_fn fn, void *ctx, size_t index);
+void vetch__join_embedded(vetch_reactor *r, vetch_promise *watch,
+                          vetch_promise *p, vetch__watch_fn fn, void *ctx);
+static inline vetch_deferred *
+vetch__input_owner(const vetch_promise *input)
+{
+    return *(vetch_deferred **)input->u.watch.ctx;
+}
 
 /* End a watch without touching what it waits for. If it is queued already, fn
  * will still be called, with NULL as ctx. */
@@ -347,10 +420,46 @@ void vetch__watch_forget(vetch_promise *watch);
 /* Tell the reactor's hook of a rejection that nobody observed. */
 void vetch__promise_report(vetch_promise *p);
 
+/* ---- cycle.c ---- */
+/* Whether `q`, which is pending, waits for `p`, by whatever way. */
+bool vetch__waits_by_detour(vetch_promise *q, vetch_promise *p);
+static inline bool
+vetch__waits_for(vetch_promise *q, vetch_promise *p)
+{
+    if (q == p)
+        return true;
+    /* Nobody waits for p, or q for nobody: most are one or the other. */
+    if (p->tail == NULL || q->second.state == VETCH__K_PRODUCED)
+        return false;
+    return vetch__waits_by_detour(q, p);
+}
+vetch_error *vetch__error_cycle(void);
+/* Consumes `p`; returns what ends with VETCH_ECYCLE. */
+vetch_promise *vetch__refuse_cycle(vetch_promise *p);
+/* For a joint that begins to wait for `p`: p itself, or what stands for it. */
+static inline vetch_promise *
+vetch__unless_cycle(vetch_promise *p, const struct vetch__joint *j)
+{
+    vetch_promise *end = vetch__deferred_node(j->deferred);
+
+    return !vetch__settled(p) && vetch__waits_for(p, end)
+               ? vetch__refuse_cycle(p)
+               : p;
+}
+
 /* ---- cancel.c ---- */
+/* Something begins above `p`: the next request goes up again. */
+void vetch__cancel_reopen(vetch_promise *p);
 void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
 /* Releases `held`, whose value was borrowed until `answer` settled. */
 void vetch__give_back(void *held, size_t index, vetch_promise *answer);
+/* Whether that is all a waiter does. */
+static inline bool
+vetch__only_gives_back(const vetch_promise *waiter)
+{
+    return waiter->second.state == VETCH__K_WATCH &&
+           waiter->u.watch.fn == vetch__give_back;
+}
 /* Take an ASKED producer, which is about to follow, off its list. */
 void vetch__cancel_withdraw(vetch_promise *p);
 
@@ -369,13 +478,6 @@ void vetch__sites_done(vetch_reactor *r);
          ? (void)vetch_promise_name(p, __VA_ARGS__)                            \
          : (void)0)
 
-/* For the dump: whom a watch of one of these modules works for, or NULL if it
- * is none of theirs. */
-vetch_deferred *vetch__group_of_watch(const vetch_promise *watch);
-vetch_deferred *vetch__timed_of_watch(const vetch_promise *watch);
-vetch_deferred *vetch__scope_of_watch(const vetch_promise *watch);
-vetch_deferred *vetch__task_of_watch(const vetch_promise *watch);
-
 /* ---- scope.c ---- */
 /* What one of its children is, for a report; valid until the next call. */
 const char *vetch__scope_example(const vetch_scope *s);
@@ -388,21 +490,22 @@ void vetch__tasks_done(vetch_reactor *r);
 /* The work behind this deferred cannot be stopped and uses what its chain
  * owns: at the end of the reactor the chain is leaked, not ended. */
 void vetch__deferred_leak(vetch_deferred *d);
-static inline vetch_promise *
-vetch__deferred_node(const vetch_deferred *d)
-{
-    return vetch__container(d, vetch_promise, second);
-}
-/* For a canceller that only passes the request on: let it hear of the next one,
- * too, which may be for the clean-up that the first one began. */
-static inline void
-vetch__deferred_hear_again(vetch_deferred *d)
-{
-    vetch__deferred_node(d)->second.flags &= (uint8_t)~VETCH__CANCEL_SENT;
-}
+/* For a canceller that has not done all that it can: let it hear of the next
+ * request, too. */
+void vetch__deferred_hear_again(vetch_deferred *d);
 
-/* A new pending promise with its producer's end, or NULL and errno. */
-vetch_deferred *vetch__deferred_start(vetch_cancel_fn cancel, void *ctx);
+/* A new pending promise that `j`, the ctx of `cancel`, decides. The canceller
+ * is to pass the request on, and hears of each one: a later one may be for the
+ * clean-up that the first one began. NULL and errno. */
+vetch_deferred *vetch__joint_start(struct vetch__joint *j,
+                                   vetch_cancel_fn cancel,
+                                   vetch__next_input_fn next_input);
+/* For next_input functions: of a joint with one input, or none (NULL), */
+bool vetch__only_input(vetch_promise *input, const void **cursor,
+                       vetch_promise **ret_input);
+/* and with n places. */
+bool vetch__input_at(vetch_promise *const *inputs, size_t n,
+                     const void **cursor, vetch_promise **ret_input);
 /* What a call that could not start returns: by errno, one of the immortals or a
  * rejection with that errno. */
 vetch_promise *vetch__failed(int errnum, const char *what);

@@ -178,24 +178,6 @@ vetch__promise_dispose(vetch_promise *p)
 
 /* ---- waiter lists ---- */
 
-static vetch_promise *
-tag(vetch_promise *p)
-{
-    return (vetch_promise *)((uintptr_t)p | 1);
-}
-
-static vetch_promise *
-untag(vetch_promise *p)
-{
-    return (vetch_promise *)((uintptr_t)p & ~(uintptr_t)1);
-}
-
-static bool
-tagged(const vetch_promise *p)
-{
-    return (uintptr_t)p & 1;
-}
-
 static void
 queue(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
 {
@@ -217,8 +199,8 @@ vetch__promise_attach(vetch_reactor *r, vetch_promise *link,
         return;
     }
     if (last == NULL) { /* the list takes over the caller's reference */
-        link->prev = tag(source);
-        link->next = tag(link);
+        link->prev = vetch__tag(source);
+        link->next = vetch__tag(link);
     } else {
         source->object.refs--;
         link->prev = last;
@@ -234,54 +216,76 @@ vetch__promise_source(const vetch_promise *waiter)
 {
     const vetch_promise *last = waiter;
 
-    if (tagged(waiter->prev))
-        return untag(waiter->prev);
-    while (!tagged(last->next))
+    if (vetch__tagged(waiter->prev))
+        return vetch__untag(waiter->prev);
+    while (!vetch__tagged(last->next))
         last = last->next;
-    return untag(untag(last->next)->prev);
+    return vetch__untag(vetch__untag(last->next)->prev);
 }
 
-/* One who waits only to give back what a handler had borrowed. */
+/* Seen from its neighbours, which takes no search for the source. */
 static bool
-only_gives_back(const vetch_promise *waiter)
+stands_between_others(const vetch_promise *waiter)
 {
-    return waiter->second.state == VETCH__K_WATCH &&
-           waiter->u.watch.fn == vetch__give_back;
+    return (!vetch__tagged(waiter->prev) &&
+            !vetch__only_gives_back(waiter->prev)) ||
+           (!vetch__tagged(waiter->next) &&
+            !vetch__only_gives_back(waiter->next));
 }
 
-bool
-vetch__promise_sole(const vetch_promise *waiter, const vetch_promise *source)
+vetch_promise *
+vetch__promise_sole_source(const vetch_promise *waiter)
 {
-    const vetch_promise *w = source->tail;
+    vetch_promise *source;
 
+    if (stands_between_others(waiter))
+        return NULL;
+    source = vetch__promise_source(waiter);
     if (source->object.refs != 1)
-        return false;
-    do {
-        if (w != waiter && !only_gives_back(w))
-            return false;
-        w = untag(w->next);
-    } while (w != source->tail);
-    return true;
+        return NULL;
+    for (const vetch_promise *w = vetch__first_waiter(source); w != NULL;
+         w = vetch__next_waiter(w))
+        if (w != waiter && !vetch__only_gives_back(w))
+            return NULL;
+    return source;
+}
+
+void
+vetch__promise_replace(vetch_promise *waiter, vetch_promise *by)
+{
+    by->prev = waiter->prev;
+    by->next = waiter->next;
+    if (vetch__tagged(by->next)) /* the last one */
+        vetch__untag(vetch__untag(by->next)->prev)->tail = by;
+    else
+        by->next->prev = by;
+    if (vetch__tagged(by->prev)) /* the first one */
+        vetch__untag(by->prev)->tail->next = vetch__tag(by);
+    else
+        by->prev->next = by;
+    waiter->object.flags &= (uint8_t)~VETCH__WAITING;
+    by->object.flags |= VETCH__WAITING;
 }
 
 void
 vetch__promise_detach(vetch_promise *waiter)
 {
-    bool is_first = tagged(waiter->prev), is_last = tagged(waiter->next);
+    bool is_first = vetch__tagged(waiter->prev),
+         is_last = vetch__tagged(waiter->next);
     vetch_promise *source, *first;
 
     waiter->object.flags &= (uint8_t)~VETCH__WAITING;
     if (is_first && is_last) {
-        source = untag(waiter->prev);
+        source = vetch__untag(waiter->prev);
         source->tail = NULL;
         vetch__promise_drop(source);
     } else if (is_first) {
-        source = untag(waiter->prev);
+        source = vetch__untag(waiter->prev);
         waiter->next->prev = waiter->prev;
-        source->tail->next = tag(waiter->next);
+        source->tail->next = vetch__tag(waiter->next);
     } else if (is_last) {
-        first = untag(waiter->next);
-        source = untag(first->prev);
+        first = vetch__untag(waiter->next);
+        source = vetch__untag(first->prev);
         source->tail = waiter->prev;
         waiter->prev->next = waiter->next;
     } else {
@@ -293,7 +297,7 @@ vetch__promise_detach(vetch_promise *waiter)
 static void
 wake_all(vetch_reactor *r, vetch_promise *p, const vetch_promise *last)
 {
-    vetch_promise *next = untag(last->next), *w;
+    vetch_promise *next = vetch__untag(last->next), *w;
 
     p->object.refs--; /* the list's; each waiter owns one from here on */
     do {
@@ -302,7 +306,7 @@ wake_all(vetch_reactor *r, vetch_promise *p, const vetch_promise *last)
         w->object.flags &= (uint8_t)~VETCH__WAITING;
         p->object.refs++;
         queue(r, w, p);
-    } while (!tagged(next));
+    } while (!vetch__tagged(next));
 }
 
 /* ---- settling ---- */
@@ -314,7 +318,7 @@ wake_waiters(vetch_reactor *r, vetch_promise *p, vetch_promise *last)
 {
     if (last == NULL) {
         vetch__promise_unwanted(p);
-    } else if (vetch__likely(untag(last->next) == last)) {
+    } else if (vetch__likely(vetch__untag(last->next) == last)) {
         last->object.flags ^= VETCH__WAITING;
         queue(r, last, p);
     } else {
@@ -438,14 +442,6 @@ pass(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
 
 /* ---- adoption ---- */
 
-static bool
-waits_for(const vetch_promise *q, const vetch_promise *p)
-{
-    while (q != p && q->object.flags & VETCH__WAITING)
-        q = vetch__promise_source(q);
-    return q == p;
-}
-
 /* A node that only hands on an outcome to one who holds nothing else of it. */
 static bool
 is_mere_step(const vetch_promise *p)
@@ -460,7 +456,8 @@ only_follower(vetch_promise *p)
 {
     vetch_promise *w = p->tail;
 
-    if (w == NULL || untag(w->next) != w || w->second.state != VETCH__K_FOLLOW)
+    if (w == NULL || vetch__untag(w->next) != w ||
+        w->second.state != VETCH__K_FOLLOW)
         return NULL;
     return w;
 }
@@ -514,8 +511,10 @@ follow(vetch_reactor *r, vetch_promise *p, vetch_promise *q,
     p->second.state = VETCH__K_FOLLOW;
     p->u.follow.held = held;
     vetch__promise_attach(r, p, q);
-    if (p->object.flags & VETCH__CANCELING)
+    if (p->object.flags & VETCH__CANCELING) {
+        vetch__cancel_reopen(p);
         vetch__promise_cancel_node(r, p);
+    }
 }
 
 void
@@ -528,12 +527,11 @@ vetch__promise_adopt(vetch_reactor *r, vetch_promise *p, vetch_promise *q,
         if (!vetch__promise_is_immortal(q))
             q->object.flags |= VETCH__OBSERVED;
         pass(r, p, q);
-    } else if (waits_for(q, p)) {
+    } else if (vetch__waits_for(q, p)) {
         vetch__promise_drop(q);
         if (held != NULL)
             vetch__promise_drop(held);
-        vetch__promise_reject(
-            r, p, vetch_error_new(VETCH_ECYCLE, "a promise waits for itself"));
+        vetch__promise_reject(r, p, vetch__error_cycle());
     } else {
         follow(r, p, q, held);
     }
@@ -660,17 +658,25 @@ run_follow(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
         vetch__promise_drop(held);
 }
 
+/* What one who was asked to stop is given: no value that came all the same. */
+static vetch_promise *__attribute__((noinline))
+source_of_canceled(vetch_promise *p, vetch_promise *source)
+{
+    vetch__cancel_reopen(p);
+    if (source->object.state != VETCH_FULFILLED)
+        return source;
+    vetch__promise_drop(source);
+    return &vetch__canceled;
+}
+
 void
 vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
 {
     vetch_promise *p = (vetch_promise *)node, *source = p->prev;
 
     p->object.flags &= (uint8_t)~VETCH__QUEUED;
-    if (vetch__unlikely(p->object.flags & VETCH__CANCELING) &&
-        source->object.state == VETCH_FULFILLED) {
-        vetch__promise_drop(source); /* the value that came all the same */
-        source = &vetch__canceled;
-    }
+    if (vetch__unlikely(p->object.flags & VETCH__CANCELING))
+        source = source_of_canceled(p, source);
     switch ((enum vetch__kind)p->second.state) {
     case VETCH__K_LINK:
         run_link(r, p, source);
@@ -679,12 +685,14 @@ vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
         run_finally(r, p, source);
         break;
     case VETCH__K_WATCH:
+    case VETCH__K_INPUT:
         run_watch(r, p, source);
         break;
     case VETCH__K_FOLLOW:
         run_follow(r, p, source);
         break;
     case VETCH__K_PRODUCED:
+    case VETCH__K_JOINT:
     case VETCH__K_SHIELD:
         pass(r, p, source);
         break;

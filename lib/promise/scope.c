@@ -1,9 +1,10 @@
 /* Scopes: structured concurrency.
  *
  * A scope is open until vetch_scope_end(); from then on it ends when its last
- * child has settled. It is failing once an error or a cancel has decided how it
- * will end: from then on children are cancelled as they come. The memory stays
- * until the last reference and the last child are gone. */
+ * child has settled. Whoever asks for the end gets a promise of his own, which
+ * follows the one in here. It is failing once an error or a cancel has decided
+ * how it will end: from then on children are cancelled as they come. The memory
+ * stays until the last reference and the last child are gone. */
 #include <vetch/scope.h>
 
 #include <errno.h>
@@ -11,10 +12,12 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 
 struct child {
+    vetch_deferred *end; /* first: the watch is an input of the scope */
     struct vetch__list link;
     vetch_scope *scope;
     vetch_promise *watch;
@@ -24,14 +27,15 @@ struct vetch_scope {
     struct vetch__object object;
     struct vetch__list children;
     size_t n_children;
-    vetch_deferred *deferred; /* of the end */
-    bool ending;              /* somebody asked for the end */
-    bool ended;               /* the promise has settled */
-    bool canceled;            /* from outside */
+    struct vetch__joint joint; /* the end */
+    bool ending;               /* somebody asked for the end */
+    bool ended;                /* the promise has settled */
+    bool canceled;             /* from outside */
     bool no_memory;
     bool apart;
     vetch_scope_error_fn on_error;
     void *on_error_ctx;
+    vetch_free_fn free_error_ctx;
     vetch_error **errors; /* the first is the one that decided */
     size_t n_errors, room;
 };
@@ -39,7 +43,7 @@ struct vetch_scope {
 static bool
 scope_check_thread(const vetch_scope *s)
 {
-    return vetch__promise_check_thread(vetch__deferred_node(s->deferred));
+    return vetch__promise_check_thread(vetch__deferred_node(s->joint.deferred));
 }
 
 static bool
@@ -84,18 +88,26 @@ end_if_empty(vetch_scope *s)
         return;
     s->ended = true;
     if (failing(s))
-        vetch_deferred_reject(s->deferred, final_error(s));
+        vetch_deferred_reject(s->joint.deferred, final_error(s));
     else
-        vetch_deferred_resolve(s->deferred, NULL, NULL);
+        vetch_deferred_resolve(s->joint.deferred, NULL, NULL);
 }
 
 static void
-destroy(vetch_scope *s)
+free_error_ctx(vetch_scope *s)
 {
+    if (s->free_error_ctx != NULL)
+        s->free_error_ctx(s->on_error_ctx);
+}
+
+static void
+scope_destroy(vetch_scope *s)
+{
+    free_error_ctx(s);
     for (size_t i = 0; i < s->n_errors; i++)
         vetch_error_unref(s->errors[i]);
     vetch__free(s->errors);
-    vetch_deferred_unref(s->deferred);
+    vetch_deferred_unref(s->joint.deferred);
     vetch__free(s);
 }
 
@@ -103,7 +115,7 @@ static void
 destroy_if_unused(vetch_scope *s)
 {
     if (s->object.refs == 0 && s->n_children == 0)
-        destroy(s);
+        scope_destroy(s);
 }
 
 /* Around calls of the user's, who may release the scope: it stays until
@@ -188,8 +200,9 @@ watch_child(vetch_scope *s, vetch_promise *p)
 
     if (c == NULL)
         return -1;
+    c->end = s->joint.deferred;
     c->scope = s;
-    c->watch = vetch__watch(vetch__reactor, p, child_settled, c, 0);
+    c->watch = vetch__join(vetch__reactor, p, child_settled, c, 0);
     if (c->watch == NULL) {
         vetch__free(c);
         return -1;
@@ -201,25 +214,53 @@ watch_child(vetch_scope *s, vetch_promise *p)
     return 0;
 }
 
-void
-vetch_scope_add(vetch_scope *s, vetch_promise *p)
+/* Of no scope, or one that has ended. */
+static void
+cancel_stray(vetch_promise *p)
 {
-    if (!scope_check_thread(s))
-        return; /* with p, of which not even a reference can be dropped here */
-    if (!s->ended && watch_child(s, p) == 0)
-        return;
-    if (!s->ended && !failing(s)) {
-        s->no_memory = true;
-        cancel_children(s);
-    }
     vetch_promise_cancel(p);
     vetch_promise_unref(p);
 }
 
 void
+vetch_scope_add(vetch_scope *s, vetch_promise *p)
+{
+    VETCH_CHECK(p != NULL, EINVAL, );
+    if (s == NULL) {
+        cancel_stray(p);
+        return;
+    }
+    if (!scope_check_thread(s))
+        return; /* with p, of which not even a reference can be dropped here */
+    if (s->ended) {
+        cancel_stray(p);
+        return;
+    }
+    p = vetch__unless_cycle(p, &s->joint);
+    if (watch_child(s, p) == 0)
+        return;
+    if (!failing(s)) {
+        s->no_memory = true;
+        cancel_children(s);
+    }
+    cancel_stray(p);
+}
+
+void
 vetch_scope_spawn(vetch_scope *s, vetch_task_fn body, void *ctx)
 {
-    vetch_scope_add(s, vetch_spawn(body, ctx));
+    vetch_scope_spawn_owned(s, body, ctx, NULL);
+}
+
+void
+vetch_scope_spawn_owned(vetch_scope *s, vetch_task_fn body, void *ctx,
+                        vetch_free_fn free_ctx)
+{
+    vetch_promise *task = vetch_spawn(body, ctx);
+
+    if (free_ctx != NULL)
+        task = vetch_finally(task, free_ctx, ctx);
+    vetch_scope_add(s, task);
 }
 
 /* ---- the scope ---- */
@@ -227,8 +268,23 @@ vetch_scope_spawn(vetch_scope *s, vetch_task_fn body, void *ctx)
 static void
 cancel_end(vetch_deferred *d, void *ctx)
 {
-    vetch__deferred_hear_again(d);
-    vetch_scope_cancel(ctx);
+    (void)d;
+    vetch_scope_cancel(vetch__container(ctx, vetch_scope, joint));
+}
+
+static bool
+scope_next_child(const struct vetch__joint *j, const void **cursor,
+                 vetch_promise **ret_input)
+{
+    const vetch_scope *s = vetch__container(j, vetch_scope, joint);
+    const struct vetch__list *at = *cursor;
+
+    at = at == NULL ? s->children.next : at->next;
+    if (at == &s->children)
+        return false;
+    *ret_input = vetch__container(at, struct child, link)->watch;
+    *cursor = at;
+    return true;
 }
 
 vetch_scope *
@@ -240,8 +296,7 @@ vetch_scope_new(void)
         return NULL;
     s->object = (struct vetch__object){ .type = VETCH__SCOPE, .refs = 1 };
     vetch__list_init(&s->children);
-    s->deferred = vetch_deferred_new(cancel_end, s);
-    if (s->deferred == NULL) {
+    if (vetch__joint_start(&s->joint, cancel_end, scope_next_child) == NULL) {
         vetch__free(s);
         return NULL;
     }
@@ -252,9 +307,19 @@ void
 vetch_scope_keep_errors_apart(vetch_scope *s, vetch_scope_error_fn fn,
                               void *ctx)
 {
+    vetch_scope_keep_errors_apart_owned(s, fn, ctx, NULL);
+}
+
+void
+vetch_scope_keep_errors_apart_owned(vetch_scope *s, vetch_scope_error_fn fn,
+                                    void *ctx, vetch_free_fn free_ctx)
+{
+    VETCH_CHECK(s != NULL, EINVAL, );
+    free_error_ctx(s);
     s->apart = true;
     s->on_error = fn;
     s->on_error_ctx = ctx;
+    s->free_error_ctx = free_ctx;
 }
 
 void
@@ -262,6 +327,7 @@ vetch_scope_cancel(vetch_scope *s)
 {
     bool held;
 
+    VETCH_CHECK(s != NULL, EINVAL, );
     if (!scope_check_thread(s) || s->ended)
         return;
     s->canceled = true;
@@ -273,17 +339,24 @@ vetch_scope_cancel(vetch_scope *s)
 vetch_promise *
 vetch_scope_end(vetch_scope *s)
 {
+    vetch_promise *end;
+
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     if (!scope_check_thread(s))
         return &vetch__misused;
     s->ending = true;
     end_if_empty(s);
-    VETCH__NAME(vetch__deferred_node(s->deferred), "scope");
-    return vetch_deferred_promise(s->deferred);
+    end = vetch_deferred_promise(s->joint.deferred);
+    if (s->ended)
+        return end;
+    VETCH__NAME(end, "scope");
+    return vetch__promise_follower(vetch__reactor, end);
 }
 
 size_t
 vetch_scope_count(const vetch_scope *s)
 {
+    VETCH_CHECK(s != NULL, EINVAL, 0);
     return s->n_children;
 }
 
@@ -320,12 +393,4 @@ vetch__scope_example(const vetch_scope *s)
     return vetch__promise_describe(watch->object.flags & VETCH__WAITING
                                        ? vetch__promise_source(watch)
                                        : watch);
-}
-
-vetch_deferred *
-vetch__scope_of_watch(const vetch_promise *watch)
-{
-    const struct child *c = watch->u.watch.ctx;
-
-    return watch->u.watch.fn == child_settled ? c->scope->deferred : NULL;
 }

@@ -35,7 +35,7 @@ struct task {
     struct vetch__fiber fiber;
     vetch_promise watch;
     struct vetch__list link; /* among the tasks that have not ended */
-    vetch_deferred *deferred;
+    struct vetch__joint joint;
     vetch_task_fn body;
     void *ctx;
     const char *name;
@@ -122,7 +122,7 @@ measure(vetch_reactor *r, struct task *t)
 static void
 task_end(vetch_reactor *r, struct task *t)
 {
-    vetch_deferred *d = t->deferred;
+    vetch_deferred *d = t->joint.deferred;
     vetch_promise *outcome = t->given;
 
     if (vetch__unlikely(r->debug))
@@ -152,7 +152,7 @@ static void
 begin(void *ctx, size_t index, vetch_promise *source)
 {
     vetch_reactor *r = vetch__reactor;
-    struct task *t = ctx;
+    struct task *t = vetch__container(ctx, struct task, joint);
 
     (void)index;
     if (t->cancel_pending || r->finishing) {
@@ -177,7 +177,7 @@ static void
 awaited(void *ctx, size_t index, vetch_promise *source)
 {
     vetch_reactor *r = vetch__reactor;
-    struct task *t = ctx;
+    struct task *t = vetch__container(ctx, struct task, joint);
 
     (void)index;
     if (r->finishing) { /* it had its time: it loses its stack */
@@ -186,6 +186,7 @@ awaited(void *ctx, size_t index, vetch_promise *source)
     }
     t->awaiting = false;
     t->given = source;
+    vetch__cancel_reopen(vetch__deferred_node(t->joint.deferred));
     resume(r, t);
 }
 
@@ -195,7 +196,7 @@ static void
 deliver_cancel(vetch_reactor *r, struct task *t)
 {
     t->cancel_pending = false;
-    vetch__deferred_node(t->deferred)->object.flags &=
+    vetch__deferred_node(t->joint.deferred)->object.flags &=
         (uint8_t)~VETCH__CANCELING;
     vetch__promise_cancel_node(r, &t->watch);
 }
@@ -204,13 +205,22 @@ deliver_cancel(vetch_reactor *r, struct task *t)
 static void
 cancel_task(vetch_deferred *d, void *ctx)
 {
-    struct task *t = ctx;
+    struct task *t = vetch__container(ctx, struct task, joint);
 
-    vetch__deferred_hear_again(d);
+    (void)d;
     if (t->awaiting)
         deliver_cancel(vetch__reactor, t);
     else
         t->cancel_pending = true;
+}
+
+static bool
+awaited_input(const struct vetch__joint *j, const void **cursor,
+              vetch_promise **ret_input)
+{
+    struct task *t = vetch__container(j, struct task, joint);
+
+    return vetch__only_input(t->awaiting ? &t->watch : NULL, cursor, ret_input);
 }
 
 static struct vetch__tasks *
@@ -247,8 +257,7 @@ task_new(vetch_reactor *r)
     if (stack == NULL)
         return NULL;
     t = vetch__container(stack, struct task, stack);
-    t->deferred = vetch_deferred_new(cancel_task, t);
-    if (t->deferred == NULL) {
+    if (vetch__joint_start(&t->joint, cancel_task, awaited_input) == NULL) {
         vetch__stack_give(tasks->stacks, stack);
         return NULL;
     }
@@ -274,9 +283,9 @@ vetch_spawn(vetch_task_fn body, void *ctx)
     t->n_ready = 0;
     t->awaiting = t->begun = t->ended = t->cancel_pending = false;
     vetch__list_append(&r->tasks->live, &t->link);
-    p = vetch_deferred_promise(t->deferred);
+    p = vetch_deferred_promise(t->joint.deferred);
     VETCH__NAME(p, "task %s", task_name(t));
-    vetch__watch_embedded(r, &t->watch, &vetch__nothing, begin, t);
+    vetch__join_embedded(r, &t->watch, &vetch__nothing, begin, &t->joint);
     return p;
 }
 
@@ -304,7 +313,8 @@ vetch_task_set_name(const char *name)
     if (t == NULL)
         return;
     t->name = name;
-    VETCH__NAME(vetch__deferred_node(t->deferred), "task %s", task_name(t));
+    VETCH__NAME(vetch__deferred_node(t->joint.deferred), "task %s",
+                task_name(t));
 }
 
 /* Wait in the ready queue or in the promise's list; returns what settled. */
@@ -312,8 +322,9 @@ static vetch_promise *
 suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
 {
     t->n_ready = 0;
+    p = vetch__unless_cycle(p, &t->joint);
     t->awaiting = true;
-    vetch__watch_embedded(r, &t->watch, p, awaited, t);
+    vetch__join_embedded(r, &t->watch, p, awaited, &t->joint);
     if (t->cancel_pending)
         deliver_cancel(r, t);
     switch_to_reactor(r->tasks, t);
@@ -381,7 +392,7 @@ vetch__tasks_done(vetch_reactor *r)
         vetch_log(VETCH_LOG_WARNING, "task %s did not end with its reactor",
                   task_name(t));
         vetch__list_remove(&t->link);
-        vetch_deferred_unref(t->deferred);
+        vetch_deferred_unref(t->joint.deferred);
     }
     if (r->debug && tasks->most_used > 0)
         vetch_log(VETCH_LOG_DEBUG,
@@ -391,14 +402,4 @@ vetch__tasks_done(vetch_reactor *r)
         vetch__stacks_free(tasks->stacks);
     vetch__free(tasks);
     r->tasks = NULL;
-}
-
-vetch_deferred *
-vetch__task_of_watch(const vetch_promise *watch)
-{
-    const struct task *t = watch->u.watch.ctx;
-
-    if (watch->u.watch.fn != awaited && watch->u.watch.fn != begin)
-        return NULL;
-    return t->deferred;
 }

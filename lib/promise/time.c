@@ -2,6 +2,7 @@
 #include <vetch/combinators.h>
 
 #include <errno.h>
+#include <math.h>
 
 #include "base/error-private.h"
 #include "promise/promise-private.h"
@@ -39,6 +40,17 @@ cancel_sleep(vetch_deferred *d, void *ctx)
     sleeper_end(s);
 }
 
+/* Infinity is no limit: there is nothing to start then. */
+static int
+start_timer(struct vetch__timer *timer, double seconds,
+            void (*fn)(struct vetch__timer *self))
+{
+    if (isinf(seconds))
+        return 0;
+    return vetch__timer_start(vetch__reactor, timer, vetch__seconds(seconds),
+                              fn);
+}
+
 static bool
 valid_seconds(double seconds)
 {
@@ -63,8 +75,7 @@ vetch_sleep(double seconds)
     }
     p = vetch_deferred_promise(s->deferred);
     VETCH__NAME(p, "sleep of %g s", seconds);
-    if (vetch__timer_start(vetch__reactor, &s->timer, vetch__seconds(seconds),
-                           awake) < 0) {
+    if (start_timer(&s->timer, seconds, awake) < 0) {
         vetch_deferred_reject(s->deferred, NULL);
         sleeper_end(s);
     }
@@ -74,8 +85,8 @@ vetch_sleep(double seconds)
 /* ---- timeout ---- */
 
 struct timeout {
+    struct vetch__joint joint;
     struct vetch__timer timer;
-    vetch_deferred *deferred;
     vetch_promise *watch;
     double seconds;
     bool expired; /* the cancel that we sent is ours to convert */
@@ -92,7 +103,7 @@ static void
 timed_settled(void *ctx, size_t index, vetch_promise *p)
 {
     struct timeout *t = ctx;
-    vetch_deferred *d = t->deferred;
+    vetch_deferred *d = t->joint.deferred;
 
     (void)index;
     vetch__timer_stop(vetch__reactor, &t->timer);
@@ -123,8 +134,17 @@ cancel_timed(vetch_deferred *d, void *ctx)
 {
     struct timeout *t = ctx;
 
-    vetch__deferred_hear_again(d);
+    (void)d;
     vetch__promise_cancel_node(vetch__reactor, t->watch);
+}
+
+static bool
+timed_input(const struct vetch__joint *j, const void **cursor,
+            vetch_promise **ret_input)
+{
+    const struct timeout *t = vetch__container(j, struct timeout, joint);
+
+    return vetch__only_input(t->watch, cursor, ret_input);
 }
 
 vetch_promise *
@@ -140,22 +160,21 @@ vetch_timeout(vetch_promise *p, double seconds)
     if (t == NULL)
         return vetch__promises_stop(&p, 1, ENOMEM);
     t->seconds = seconds;
-    t->deferred = vetch_deferred_new(cancel_timed, t);
-    if (t->deferred == NULL) {
+    if (vetch__joint_start(&t->joint, cancel_timed, timed_input) == NULL) {
         vetch__free(t);
         return vetch__promises_stop(&p, 1, errno);
     }
-    timed = vetch_deferred_promise(t->deferred);
+    timed = vetch_deferred_promise(t->joint.deferred);
     VETCH__NAME(timed, "timeout of %g s", seconds);
-    t->watch = vetch__watch(r, p, timed_settled, t, 0);
-    if (t->watch == NULL ||
-        vetch__timer_start(r, &t->timer, vetch__seconds(seconds), expire) < 0)
+    t->watch = vetch__join(r, p, timed_settled, t, 0);
+    if (t->watch == NULL || start_timer(&t->timer, seconds, expire) < 0)
         goto fail;
     return timed;
 fail:
     if (t->watch == NULL) {
-        vetch_deferred_follow(t->deferred, vetch__promises_stop(&p, 1, ENOMEM));
-        vetch_deferred_unref(t->deferred);
+        vetch_deferred_follow(t->joint.deferred,
+                              vetch__promises_stop(&p, 1, ENOMEM));
+        vetch_deferred_unref(t->joint.deferred);
         vetch__free(t);
     } else { /* without a timer: stop, and say why when it has stopped */
         timed->object.flags |= VETCH__NO_MEMORY;
@@ -167,7 +186,7 @@ fail:
 /* ---- repeat ---- */
 
 struct repeat {
-    vetch_deferred *deferred;
+    struct vetch__joint joint;
     vetch_promise *watch; /* of the step that runs, or NULL */
     vetch_start_fn fn;
     void *ctx;
@@ -176,7 +195,7 @@ struct repeat {
 static void
 repeat_end(struct repeat *rep, vetch_promise *outcome)
 {
-    vetch_deferred *d = rep->deferred;
+    vetch_deferred *d = rep->joint.deferred;
 
     vetch__free(rep);
     vetch_deferred_follow(d, outcome);
@@ -194,10 +213,11 @@ step(struct repeat *rep)
     p = rep->fn(rep->ctx);
     if (p == NULL)
         p = &vetch__nothing;
-    rep->watch = vetch__watch(vetch__reactor, p, step_settled, rep, 0);
+    p = vetch__unless_cycle(p, &rep->joint);
+    rep->watch = vetch__join(vetch__reactor, p, step_settled, rep, 0);
     if (rep->watch == NULL)
         repeat_end(rep, vetch__promises_stop(&p, 1, ENOMEM));
-    else if (vetch_deferred_is_canceled(rep->deferred))
+    else if (vetch_deferred_is_canceled(rep->joint.deferred))
         vetch__promise_cancel_node(vetch__reactor, rep->watch);
 }
 
@@ -211,7 +231,7 @@ step_settled(void *ctx, size_t index, vetch_promise *p)
         vetch__outcome(p)->u.value.data != NULL)
         repeat_end(rep, p);
     else if (vetch__reactor->finishing ||
-             vetch_deferred_is_canceled(rep->deferred))
+             vetch_deferred_is_canceled(rep->joint.deferred))
         repeat_end(rep, &vetch__canceled);
     else {
         vetch_promise_unref(p);
@@ -224,9 +244,18 @@ cancel_repeat(vetch_deferred *d, void *ctx)
 {
     struct repeat *rep = ctx;
 
-    vetch__deferred_hear_again(d);
+    (void)d;
     if (rep->watch != NULL)
         vetch__promise_cancel_node(vetch__reactor, rep->watch);
+}
+
+static bool
+repeat_input(const struct vetch__joint *j, const void **cursor,
+             vetch_promise **ret_input)
+{
+    const struct repeat *rep = vetch__container(j, struct repeat, joint);
+
+    return vetch__only_input(rep->watch, cursor, ret_input);
 }
 
 vetch_promise *
@@ -239,26 +268,15 @@ vetch_repeat(vetch_start_fn fn, void *ctx)
         return &vetch__no_memory;
     rep->fn = fn;
     rep->ctx = ctx;
-    rep->deferred = vetch_deferred_new(cancel_repeat, rep);
-    if (rep->deferred == NULL) {
+    if (vetch__joint_start(&rep->joint, cancel_repeat, repeat_input) == NULL) {
         vetch__free(rep);
         return vetch__failed(errno, "repeat");
     }
-    p = vetch_deferred_promise(rep->deferred);
+    p = vetch_deferred_promise(rep->joint.deferred);
     VETCH__NAME(p, "repeat");
     rep->watch =
-        vetch__watch(vetch__reactor, &vetch__nothing, step_settled, rep, 0);
+        vetch__join(vetch__reactor, &vetch__nothing, step_settled, rep, 0);
     if (rep->watch == NULL)
         repeat_end(rep, &vetch__no_memory);
     return p;
-}
-
-vetch_deferred *
-vetch__timed_of_watch(const vetch_promise *watch)
-{
-    if (watch->u.watch.fn == timed_settled)
-        return ((const struct timeout *)watch->u.watch.ctx)->deferred;
-    if (watch->u.watch.fn == step_settled)
-        return ((const struct repeat *)watch->u.watch.ctx)->deferred;
-    return NULL;
 }

@@ -5,18 +5,23 @@
 #include <vetch/combinators.h>
 
 #include <errno.h>
+#include <math.h>
 
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 
 /* Watch without taking part: the promise is neither consumed nor observed. */
 static vetch_promise *
-look(vetch_promise *p, vetch__watch_fn fn, void *ctx, size_t index)
+look(vetch_promise *p, vetch__watch_fn fn, void *ctx, size_t index, bool joins)
 {
     bool observed = p->object.flags & VETCH__OBSERVED;
     vetch_promise *w;
 
-    w = vetch__watch(vetch__reactor, vetch_promise_ref(p), fn, ctx, index);
+    vetch_promise_ref(p);
+    if (joins)
+        w = vetch__join(vetch__reactor, p, fn, ctx, index);
+    else
+        w = vetch__watch(vetch__reactor, p, fn, ctx, index);
     if (w == NULL)
         vetch_promise_unref(p);
     if (!observed)
@@ -35,7 +40,7 @@ look_away(vetch_promise **watches, size_t n)
 /* ---- wait ---- */
 
 struct wait {
-    vetch_deferred *deferred;
+    struct vetch__joint joint;
     struct vetch__timer timer;
     vetch_wait_mode mode;
     size_t n, n_settled;
@@ -45,7 +50,7 @@ struct wait {
 static void
 wait_end(struct wait *w, vetch_error *error)
 {
-    vetch_deferred *d = w->deferred;
+    vetch_deferred *d = w->joint.deferred;
     size_t n_settled = w->n_settled;
 
     vetch__timer_stop(vetch__reactor, &w->timer);
@@ -100,15 +105,27 @@ cancel_wait(vetch_deferred *d, void *ctx)
     wait_end(ctx, vetch_error_ref(&vetch__error_canceled));
 }
 
+static bool
+wait_next(const struct vetch__joint *j, const void **cursor,
+          vetch_promise **ret_input)
+{
+    const struct wait *w = vetch__container(j, struct wait, joint);
+
+    return vetch__input_at(w->watches, w->n, cursor, ret_input);
+}
+
 static int
 wait_begin(struct wait *w, vetch_promise *const *promises, double seconds)
 {
+    /* Without a limit it may wait for ever, and for itself. */
+    bool joins = isinf(seconds);
+
     for (size_t i = 0; i < w->n; i++) {
-        w->watches[i] = look(promises[i], one_settled, w, i);
+        w->watches[i] = look(promises[i], one_settled, w, i, joins);
         if (w->watches[i] == NULL)
             return -1;
     }
-    if (seconds < 0)
+    if (joins)
         return 0;
     return vetch__timer_start(vetch__reactor, &w->timer,
                               vetch__seconds(seconds), wait_expired);
@@ -121,7 +138,7 @@ vetch_wait(vetch_promise *const *promises, size_t n, double seconds,
     struct wait *w;
     vetch_promise *p;
 
-    if (seconds != seconds || seconds > 1e9)
+    if (!(seconds >= 0)) /* NaN, too */
         return vetch__failed(EINVAL, "wait");
     if (n == 0)
         return vetch_resolved(NULL, NULL);
@@ -130,12 +147,11 @@ vetch_wait(vetch_promise *const *promises, size_t n, double seconds,
         return &vetch__no_memory;
     w->n = n;
     w->mode = mode;
-    w->deferred = vetch_deferred_new(cancel_wait, w);
-    if (w->deferred == NULL) {
+    if (vetch__joint_start(&w->joint, cancel_wait, wait_next) == NULL) {
         vetch__free(w);
         return vetch__failed(errno, "wait");
     }
-    p = vetch_deferred_promise(w->deferred);
+    p = vetch_deferred_promise(w->joint.deferred);
     if (wait_begin(w, promises, seconds) < 0)
         wait_end(w, vetch_error_ref(&vetch__error_no_memory));
     return p;
@@ -194,7 +210,7 @@ vetch_as_completed(vetch_promise *const *promises, size_t n)
     c->n = n;
     c->watches = c->settled + n;
     for (size_t i = 0; i < n; i++) {
-        c->watches[i] = look(promises[i], one_completed, c, i);
+        c->watches[i] = look(promises[i], one_completed, c, i, false);
         if (c->watches[i] == NULL) {
             vetch_completions_free(c);
             errno = ENOMEM;

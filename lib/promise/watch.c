@@ -10,7 +10,7 @@
 #include "base/error-private.h"
 
 static void
-start_watch(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
+watch_start(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
             vetch__watch_fn fn, void *ctx, size_t index)
 {
     w->object.refs = 0; /* nobody's promise: it lives until it is called */
@@ -20,17 +20,31 @@ start_watch(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
     vetch__promise_attach(r, w, p);
 }
 
-vetch_promise *
-vetch__watch(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
-             size_t index)
+static vetch_promise *
+watch_new(vetch_reactor *r, enum vetch__kind kind, vetch_promise *p,
+          vetch__watch_fn fn, void *ctx, size_t index)
 {
-    vetch_promise *w = vetch__promise_new_reserved(r, VETCH__K_WATCH);
+    vetch_promise *w = vetch__promise_new_reserved(r, kind);
 
     if (w == NULL)
         return NULL;
     w->second.flags |= VETCH__INTERNAL;
-    start_watch(r, w, p, fn, ctx, index);
+    watch_start(r, w, p, fn, ctx, index);
     return w;
+}
+
+vetch_promise *
+vetch__watch(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
+             size_t index)
+{
+    return watch_new(r, VETCH__K_WATCH, p, fn, ctx, index);
+}
+
+vetch_promise *
+vetch__join(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
+            size_t index)
+{
+    return watch_new(r, VETCH__K_INPUT, p, fn, ctx, index);
 }
 
 void
@@ -39,7 +53,16 @@ vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
 {
     vetch__promise_init(watch, VETCH__K_WATCH,
                         VETCH__EMBEDDED | VETCH__INTERNAL);
-    start_watch(r, watch, p, fn, ctx, 0);
+    watch_start(r, watch, p, fn, ctx, 0);
+}
+
+void
+vetch__join_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
+                     vetch__watch_fn fn, void *ctx)
+{
+    vetch__promise_init(watch, VETCH__K_INPUT,
+                        VETCH__EMBEDDED | VETCH__INTERNAL);
+    watch_start(r, watch, p, fn, ctx, 0);
 }
 
 void
@@ -127,7 +150,7 @@ vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
     }
     if (w->second.flags & VETCH__RESERVED)
         p = vetch__promise_stop(r, p);
-    start_watch(r, w, p, call_done, ctx, (size_t)done);
+    watch_start(r, w, p, call_done, ctx, (size_t)done);
 }
 
 struct run {

@@ -5,6 +5,7 @@ unit_tests += \
 	t/promise/test_cancel_shared \
 	t/promise/test_chain_end \
 	t/promise/test_combinators \
+	t/promise/test_cycle \
 	t/promise/test_debug \
 	t/promise/test_event \
 	t/promise/test_executor \

@@ -60,10 +60,16 @@ START_TEST(rule_10_map_of_nothing_fulfils_with_empty_results)
 }
 END_TEST
 
+START_TEST(rule_10_map_that_may_start_nothing_is_invalid)
+{
+    pk_expect_error(vetch_map(3, 0, never_start, NULL), EINVAL);
+}
+END_TEST
+
 START_TEST(rule_10_map_starts_from_the_ready_queue_and_in_order)
 {
     struct job job = { 0 };
-    vetch_promise *p = vetch_map(N_OPS, 0, start_op, &job);
+    vetch_promise *p = vetch_map(N_OPS, VETCH_NO_LIMIT, start_op, &job);
 
     ck_assert_uint_eq(job.n_started, 0);
     pk_expect_pending(p);
@@ -124,7 +130,7 @@ START_TEST(rule_10_map_gives_results_by_index)
 {
     struct pk_thing things[N_OPS] = { { 0 } };
     struct job job = { 0 };
-    vetch_promise *p = vetch_map(N_OPS, 0, start_op, &job);
+    vetch_promise *p = vetch_map(N_OPS, VETCH_NO_LIMIT, start_op, &job);
     const vetch_results *r;
 
     vt_run_ready();
@@ -225,7 +231,7 @@ start_cleaning(size_t i, void *ctx)
 START_TEST(rule_10_decided_map_asks_its_children_once)
 {
     struct cleaning c = { .op = { .on_cancel = PK_NOTE } };
-    vetch_promise *p = vetch_map(3, 0, start_cleaning, &c);
+    vetch_promise *p = vetch_map(3, VETCH_NO_LIMIT, start_cleaning, &c);
 
     c.job.ops[1].on_cancel = PK_NOTE;
     c.handled.answer = pk_start(&c.op);
@@ -258,7 +264,7 @@ END_TEST
 
 START_TEST(rule_10_map_cancelled_before_it_begins_starts_nothing)
 {
-    vetch_promise *p = vetch_map(3, 0, never_start, NULL);
+    vetch_promise *p = vetch_map(3, VETCH_NO_LIMIT, never_start, NULL);
 
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
@@ -287,7 +293,7 @@ START_TEST(rule_10_map_may_be_cancelled_by_its_own_function)
 {
     struct job job = { 0 };
 
-    job.map = vetch_map(N_OPS, 0, start_op, &job);
+    job.map = vetch_map(N_OPS, VETCH_NO_LIMIT, start_op, &job);
     pk_expect_error(job.map, VETCH_ECANCELED);
     ck_assert_uint_eq(job.n_started, 2);
     ck_assert_uint_eq(job.ops[0].canceled, 1);
@@ -550,6 +556,7 @@ add_map(Suite *suite)
     TCase *tc = pk_tcase("map");
 
     tcase_add_test(tc, rule_10_map_of_nothing_fulfils_with_empty_results);
+    tcase_add_test(tc, rule_10_map_that_may_start_nothing_is_invalid);
     tcase_add_test(tc, rule_10_map_starts_from_the_ready_queue_and_in_order);
     tcase_add_test(tc, rule_10_map_respects_its_limit);
     tcase_add_test(tc, rule_10_map_with_limit_1_goes_one_by_one);

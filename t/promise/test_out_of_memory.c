@@ -4,6 +4,7 @@
 #include "support/promise_kit.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <vetch/testing.h>
 
@@ -65,7 +66,8 @@ START_TEST(rule_13_operation_that_cannot_start_is_a_rejection)
     pk_expect_error(vetch_rejected(vetch_error_new(VETCH_EUSER, "x")),
                     VETCH_ENOMEM);
     pk_expect_error(vetch_sleep(1), VETCH_ENOMEM);
-    pk_expect_error(vetch_map(3, 0, never_start_ith, NULL), VETCH_ENOMEM);
+    pk_expect_error(vetch_map(3, VETCH_NO_LIMIT, never_start_ith, NULL),
+                    VETCH_ENOMEM);
     pk_expect_error(vetch_repeat(never_start, NULL), VETCH_ENOMEM);
     pk_expect_error(vetch_spawn(never_start, NULL), VETCH_ENOMEM);
     memory_again();
@@ -378,7 +380,7 @@ START_TEST(rule_13_wait_that_cannot_look_leaves_its_promises_alone)
 
     p = pk_start(&op);
     vetch_testing_fail_allocation(3, true); /* the watch's */
-    w = vetch_wait(&p, 1, -1, VETCH_WAIT_ALL_COMPLETED);
+    w = vetch_wait(&p, 1, INFINITY, VETCH_WAIT_ALL_COMPLETED);
     pk_assert_error(w, VETCH_ENOMEM);
     vetch_testing_fail_allocation(2, true);
     assert_no_memory(vetch_as_completed(&p, 1));

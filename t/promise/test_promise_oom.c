@@ -512,7 +512,7 @@ with_slot(size_t i, void *ctx)
 static vetch_promise *
 with_semaphore(void)
 {
-    return vetch_map(4, 0, with_slot, NULL);
+    return vetch_map(4, VETCH_NO_LIMIT, with_slot, NULL);
 }
 
 static void

@@ -420,6 +420,125 @@ START_TEST(rule_10_scope_without_memory_fails_as_a_whole)
 }
 END_TEST
 
+/* ---- its end is everybody's own ---- */
+
+START_TEST(rule_10_scope_end_is_a_promise_of_each_caller)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    vetch_scope *s = vetch_scope_new();
+    vetch_promise *one, *other;
+
+    vetch_scope_add(s, pk_start(&op));
+    one = vetch_scope_end(s);
+    other = vetch_scope_end(s);
+    vetch_promise_cancel(one);
+    pk_expect_error(one, VETCH_ECANCELED);
+    ck_assert_uint_eq(op.canceled, 0);
+    pk_resolve_number(&op, 1);
+    pk_expect_value(other, NULL);
+    vetch_scope_unref(s);
+}
+END_TEST
+
+START_TEST(rule_10_scope_is_cancelled_through_the_last_of_its_ends)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    vetch_scope *s = vetch_scope_new();
+    vetch_promise *one, *other;
+
+    vetch_scope_add(s, pk_start(&op));
+    one = vetch_scope_end(s);
+    other = vetch_scope_end(s);
+    vetch_promise_cancel(other);
+    vetch_promise_cancel(one);
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_drop(&op);
+    pk_expect_error(one, VETCH_ECANCELED);
+    pk_expect_error(other, VETCH_ECANCELED);
+    vetch_scope_unref(s);
+}
+END_TEST
+
+START_TEST(scope_that_is_null_cancels_what_is_added)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+
+    vetch_scope_add(NULL, pk_start(&op));
+    ck_assert_uint_eq(op.canceled, 1);
+    pk_drop(&op);
+}
+END_TEST
+
+/* ---- what it owns ---- */
+
+static unsigned n_freed;
+
+static void
+count_free(void *ctx)
+{
+    ck_assert_str_eq(ctx, "ctx");
+    n_freed++;
+}
+
+static vetch_promise *
+look_at_ctx(void *ctx)
+{
+    ck_assert_str_eq(ctx, "ctx");
+    ck_assert_uint_eq(n_freed, 0);
+    return NULL;
+}
+
+static vetch_promise *
+never_begin(void *ctx)
+{
+    ck_abort_msg("a task of no scope began");
+    return ctx;
+}
+
+START_TEST(scope_frees_the_ctx_of_a_task_after_it)
+{
+    vetch_scope *s = vetch_scope_new();
+
+    n_freed = 0;
+    vetch_scope_spawn_owned(s, look_at_ctx, (void *)"ctx", count_free);
+    ck_assert_uint_eq(n_freed, 0);
+    vt_run_ready();
+    ck_assert_uint_eq(n_freed, 1);
+    vetch_scope_unref(s);
+}
+END_TEST
+
+START_TEST(scope_frees_the_ctx_of_a_task_that_never_began)
+{
+    n_freed = 0;
+    vetch_scope_spawn_owned(NULL, never_begin, (void *)"ctx", count_free);
+    vt_run_ready();
+    ck_assert_uint_eq(n_freed, 1);
+}
+END_TEST
+
+static void
+never_fails(const vetch_error *error, void *ctx)
+{
+    (void)ctx;
+    ck_abort_msg("%s", vetch_error_text(error));
+}
+
+START_TEST(scope_frees_the_ctx_of_its_error_function_once)
+{
+    vetch_scope *s = vetch_scope_new();
+
+    n_freed = 0;
+    vetch_scope_keep_errors_apart_owned(s, never_fails, (void *)"ctx",
+                                        count_free);
+    vetch_scope_keep_errors_apart_owned(s, never_fails, (void *)"ctx",
+                                        count_free);
+    ck_assert_uint_eq(n_freed, 1);
+    vetch_scope_unref(s);
+    ck_assert_uint_eq(n_freed, 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -456,6 +575,13 @@ main(void)
     tcase_add_test(tcase, rule_10_scope_error_that_nobody_asks_for_is_reported);
     tcase_add_test(tcase, rule_10_scope_ends_with_the_reactor);
     tcase_add_test(tcase, rule_10_scope_without_memory_fails_as_a_whole);
+    tcase_add_test(tcase, rule_10_scope_end_is_a_promise_of_each_caller);
+    tcase_add_test(tcase,
+                   rule_10_scope_is_cancelled_through_the_last_of_its_ends);
+    tcase_add_test(tcase, scope_that_is_null_cancels_what_is_added);
+    tcase_add_test(tcase, scope_frees_the_ctx_of_a_task_after_it);
+    tcase_add_test(tcase, scope_frees_the_ctx_of_a_task_that_never_began);
+    tcase_add_test(tcase, scope_frees_the_ctx_of_its_error_function_once);
     suite_add_tcase(suite, tcase);
     return vt_main(suite);
 }

@@ -51,6 +51,18 @@ START_TEST(rule_10_sleep_of_nonsense_is_invalid)
 }
 END_TEST
 
+START_TEST(rule_10_timeout_without_limit_never_expires)
+{
+    struct pk_op op = { .on_cancel = PK_AGREE };
+    vetch_promise *p = vetch_timeout(pk_start(&op), INFINITY);
+
+    vt_advance(1e9);
+    pk_assert_pending(p);
+    pk_resolve_number(&op, 7);
+    pk_expect_value(p, 7);
+}
+END_TEST
+
 START_TEST(rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only)
 {
     vetch_promise *p = vetch_sleep(INFINITY);
@@ -388,6 +400,7 @@ add_sleep(Suite *suite)
     tcase_add_test(tc, rule_10_sleepers_wake_in_order);
     tcase_add_test(tc, rule_10_sleep_of_nothing_takes_a_turn);
     tcase_add_test(tc, rule_10_sleep_of_nonsense_is_invalid);
+    tcase_add_test(tc, rule_10_timeout_without_limit_never_expires);
     tcase_add_test(tc, rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only);
     tcase_add_test(tc, rule_10_cancelled_sleep_leaves_no_timer);
     suite_add_tcase(suite, tc);

@@ -40,7 +40,7 @@ START_TEST(rule_10_wait_for_the_first_completed)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_COMPLETED);
     pk_expect_pending(w);
     pk_resolve_number(&t.op[1], 1);
     pk_expect_value(w, 1);
@@ -54,7 +54,7 @@ START_TEST(rule_10_wait_for_the_first_completed_takes_an_error)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_COMPLETED);
     pk_reject(&t.op[2], VETCH_EUSER);
     pk_expect_value(w, 1);
     end_three(&t);
@@ -67,7 +67,7 @@ START_TEST(rule_10_wait_for_the_first_error)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_ERROR);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_ERROR);
     pk_resolve_number(&t.op[0], 1);
     pk_expect_pending(w);
     pk_reject(&t.op[1], VETCH_EUSER);
@@ -82,7 +82,7 @@ START_TEST(rule_10_wait_for_an_error_that_does_not_come_is_for_all)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_ERROR);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_ERROR);
     for (int i = 0; i < 3; i++) {
         pk_expect_pending(w);
         pk_resolve_number(&t.op[i], 1);
@@ -98,7 +98,7 @@ START_TEST(rule_10_wait_for_all_completed)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_ALL_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_ALL_COMPLETED);
     pk_reject(&t.op[1], VETCH_EUSER);
     pk_expect_pending(w);
     pk_resolve_number(&t.op[0], 1);
@@ -147,7 +147,8 @@ START_TEST(rule_10_wait_for_settled_ones_is_over_soon)
     start_three(&t);
     for (int i = 0; i < 3; i++)
         pk_resolve_number(&t.op[i], i);
-    pk_expect_value(vetch_wait(t.promise, 3, -1, VETCH_WAIT_ALL_COMPLETED), 3);
+    pk_expect_value(
+        vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_ALL_COMPLETED), 3);
     end_three(&t);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
@@ -155,7 +156,7 @@ END_TEST
 
 START_TEST(rule_10_wait_for_nothing_is_over_soon)
 {
-    pk_expect_value(vetch_wait(NULL, 0, -1, VETCH_WAIT_ALL_COMPLETED), 0);
+    pk_expect_value(vetch_wait(NULL, 0, INFINITY, VETCH_WAIT_ALL_COMPLETED), 0);
     pk_expect_value(vetch_wait(NULL, 0, 9, VETCH_WAIT_FIRST_COMPLETED), 0);
 }
 END_TEST
@@ -166,6 +167,8 @@ START_TEST(rule_10_wait_for_a_nonsense_time_is_invalid)
 
     start_three(&t);
     pk_expect_error(vetch_wait(t.promise, 3, NAN, VETCH_WAIT_ALL_COMPLETED),
+                    EINVAL);
+    pk_expect_error(vetch_wait(t.promise, 3, -1, VETCH_WAIT_ALL_COMPLETED),
                     EINVAL);
     end_three(&t);
 }
@@ -192,7 +195,7 @@ START_TEST(rule_10_wait_borrows)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_COMPLETED);
     pk_resolve(&t.op[0], &thing);
     pk_expect_value(w, 1);
     pk_assert_value(t.promise[0], &thing); /* still the owner's */
@@ -208,7 +211,7 @@ START_TEST(rule_10_wait_keeps_what_its_owner_drops)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_ALL_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_ALL_COMPLETED);
     for (int i = 0; i < 3; i++)
         vetch_promise_unref(t.promise[i]);
     for (int i = 0; i < 3; i++)
@@ -243,7 +246,7 @@ START_TEST(rule_10_wait_leaves_observed_what_was)
 
     vetch_promise_unref(
         vetch_catch(vetch_promise_ref(p), pk_on_error, &caught));
-    w = vetch_wait(&p, 1, -1, VETCH_WAIT_ALL_COMPLETED);
+    w = vetch_wait(&p, 1, INFINITY, VETCH_WAIT_ALL_COMPLETED);
     pk_reject(&op, VETCH_EUSER);
     pk_expect_value(w, 1);
     ck_assert_int_eq(caught.code, VETCH_EUSER);
@@ -258,7 +261,7 @@ START_TEST(rule_10_wait_without_a_time_does_not_end_by_itself)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_COMPLETED);
     vt_advance(1e6);
     pk_expect_pending(w);
     pk_resolve_number(&t.op[0], 1);
@@ -273,7 +276,7 @@ START_TEST(rule_10_wait_lets_go_of_those_that_settle_together)
     vetch_promise *w;
 
     start_three(&t);
-    w = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    w = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_COMPLETED);
     for (int i = 0; i < 3; i++)
         pk_resolve_number(&t.op[i], i);
     pk_expect_value(w, 1);
@@ -326,7 +329,7 @@ START_TEST(rule_10_wait_does_not_look_at_errors_for_you)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
-    vetch_promise *w = vetch_wait(&p, 1, -1, VETCH_WAIT_ALL_COMPLETED);
+    vetch_promise *w = vetch_wait(&p, 1, INFINITY, VETCH_WAIT_ALL_COMPLETED);
 
     pk_reject(&op, VETCH_EUSER);
     pk_expect_value(w, 1);
@@ -342,8 +345,8 @@ START_TEST(rule_10_several_may_wait_for_the_same)
     vetch_promise *all, *first;
 
     start_three(&t);
-    all = vetch_wait(t.promise, 3, -1, VETCH_WAIT_ALL_COMPLETED);
-    first = vetch_wait(t.promise, 3, -1, VETCH_WAIT_FIRST_COMPLETED);
+    all = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_ALL_COMPLETED);
+    first = vetch_wait(t.promise, 3, INFINITY, VETCH_WAIT_FIRST_COMPLETED);
     pk_resolve_number(&t.op[0], 1);
     pk_expect_value(first, 1);
     pk_expect_pending(all);

@@ -540,7 +540,7 @@ assert_all_closed(vetch_promise *settled)
     vetch_promise *one[1];
 
     assert_closed(vetch_sleep(1));
-    assert_closed(vetch_map(3, 0, start_ith, NULL));
+    assert_closed(vetch_map(3, VETCH_NO_LIMIT, start_ith, NULL));
     assert_closed(vetch_repeat(return_null, NULL));
     assert_closed(vetch_timeout(vetch_promise_ref(settled), 1));
     one[0] = vetch_promise_ref(settled);
