@@ -29,8 +29,8 @@ typedef struct vetch_protocol_class {
     void (*write_resumed)(vetch_protocol *p);
     /* The connection is over. `reason` is NULL after a clean close (ours or the
      * peer's end of stream), else says why: ECONNRESET and the like from the
-     * system, ECONNABORTED after vetch_transport_abort(), VETCH_ETIMEDOUT (not
-     * all was sent in time), VETCH_ETOOLARGE (input limit), VETCH_ECLOSED (the
+     * system, ECONNABORTED after vetch_transport_abort(), VETCH_ETIMEDOUT (once
+     * closed, the peer was too slow), VETCH_ETOOLARGE (input limit), VETCH_ECLOSED (the
      * reactor or the listener ended). Borrowed. */
     void (*lost)(vetch_protocol *p, const vetch_error *reason);
     void (*free)(vetch_protocol *p);
@@ -101,13 +101,16 @@ VETCH_EXPORT int vetch_transport_set_input_limit(vetch_transport *t,
 /* Bytes that wait to be written. */
 VETCH_EXPORT size_t vetch_transport_buffered(const vetch_transport *t);
 
-/* Flush what is queued, then close; after the deadline (default 5 s) what is
- * left is dropped and `lost` says VETCH_ETIMEDOUT. When all is sent, the peer
- * is told, and what it still sends is dropped until it closes too (for 2 s,
- * 256 KiB): otherwise the kernel would reset the connection, and the peer might
- * lose our last bytes. Idempotent. */
+/* Flush what is queued, then close. A peer that reads at least 240 bytes per
+ * second gets everything, however long that takes. One that is slower during a
+ * close timeout (default 5 s) is given up: what is left is dropped, and `lost`
+ * says VETCH_ETIMEDOUT. When all is sent, the peer is told, and what it still
+ * sends is dropped until it closes too (for 2 s, 256 KiB): otherwise the kernel
+ * would reset the connection, and the peer might lose our last bytes.
+ * Idempotent. */
 VETCH_EXPORT void vetch_transport_close(vetch_transport *t);
-/* Errors: -1 and errno: EINVAL, negative or NaN; ENOMEM. */
+/* How long a peer may take without progress (INFINITY: for ever).
+ * Errors: -1 and errno: EINVAL, negative or NaN; ENOMEM. */
 VETCH_EXPORT int vetch_transport_set_close_timeout(vetch_transport *t,
                                                    double seconds);
 /* Close at once; queued bytes are dropped, and the peer sees a reset (on a Unix

@@ -20,5 +20,6 @@ libvetch_private_la_SOURCES += \
 	lib/net/stop.c \
 	lib/net/transport-private.h \
 	lib/net/transport.c \
+	lib/net/transport_close.c \
 	lib/net/transport_settings.c \
 	lib/net/transport_write.c

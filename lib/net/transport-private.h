@@ -61,14 +61,16 @@ enum vetch__transport_flag {
     VETCH__T_DELIVERING = 128,  /* `received` runs: its buffer must stay */
     VETCH__T_OWN_LIMITS = 256,
     VETCH__T_READING = 512, /* the kind's: it watches for input */
-    VETCH__T_CUT = 1024 /* it was over too early, while its listener stops */
+    VETCH__T_CUT = 1024,    /* it was over too early, as its listener stopped */
+    VETCH__T_WATCHED = 2048 /* LINGERING: the peer has not confirmed all */
 };
 
 /* Shared by all connections of a server; borrowed. */
 struct vetch__limits {
     size_t low_bytes, high_bytes, cap_bytes; /* of what waits to be written */
     size_t input_bytes;
-    uint64_t close_ns;     /* from close until all is sent */
+    uint64_t close_ns;     /* once closed: between two looks at the peer */
+    double min_rate;       /* bytes per second it has to take meanwhile */
     uint64_t linger_ns;    /* then, until the peer has ended */
     uint32_t linger_bytes; /* of input, dropped meanwhile */
 };
@@ -122,6 +124,7 @@ struct vetch_transport {
     uint16_t flags;
     uint8_t in, out;
     uint32_t dropped; /* bytes of input since it was closed */
+    uint64_t mark;    /* once closed: what was underway at the last look */
 };
 
 static inline enum vetch__transport_state
@@ -144,6 +147,9 @@ vetch__transport_attend_later(vetch_transport *t)
     t->flags |= VETCH__T_DUE;
     vetch__flush_later(t->reactor, &t->turn);
 }
+
+/* What the protocol left of the input is not wanted any more. */
+void vetch__transport_give_input_back(vetch_transport *t);
 
 /* ---- for kinds ---- */
 
@@ -183,6 +189,12 @@ vetch_transport *vetch__socket_transport_new(vetch_reactor *r, int fd,
 /* As vetch_transport_attach(), but `connected` is called here and now: for a
  * dispatch of one's own. The caller holds a reference to t. */
 int vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p);
+/* ---- transport_close.c ---- */
+/* CLOSING: something has been sent. */
+void vetch__transport_close_goes_on(vetch_transport *t);
+/* Input after the close is read, up to a limit, so that the peer can finish and
+ * hear us out instead of being reset. */
+void vetch__transport_drop_input(vetch_transport *t, vetch_buffer *shared);
 /* The time that a stop gives its connections is over. */
 void vetch__transport_cut(vetch_transport *t);
 

@@ -1,6 +1,6 @@
 /* Transports, as far as they are all alike: the output with its marks, the
- * input that a protocol leaves, the states of both directions, closing. See
- * transport-private.h for the states.
+ * input that a protocol leaves, the states of both directions. See
+ * transport-private.h for the states, transport_close.c for how one ends.
  *
  * References: the reactor holds one (ACTIVE) from the moment when a protocol is
  * attached (or an unattached transport is closed) until the state is LOST. A
@@ -42,8 +42,8 @@ vetch__transport_init(vetch_transport *t, vetch_reactor *r,
 
 /* ---- input ---- */
 
-static void
-give_input_back(vetch_transport *t)
+void
+vetch__transport_give_input_back(vetch_transport *t)
 {
     if (t->input == NULL || (t->flags & VETCH__T_DELIVERING) != 0)
         return;
@@ -93,11 +93,11 @@ deliver(vetch_transport *t, vetch_buffer *b)
     call_received(t, b);
     if (t->object.state != VETCH__T_OPEN) {
         vetch_buffer_clear(b);
-        give_input_back(t);
+        vetch__transport_give_input_back(t);
         return;
     }
     if (vetch_buffer_len(b) == 0) {
-        give_input_back(t);
+        vetch__transport_give_input_back(t);
         return;
     }
     if (vetch_buffer_len(b) > t->limits->input_bytes) {
@@ -122,32 +122,13 @@ deliver_again(vetch_transport *t)
         deliver(t, t->input);
 }
 
-/* Input after the close: up to a limit it is read, so that the peer can finish
- * and hear us out instead of being reset. */
-static void
-drop_input(vetch_transport *t, vetch_buffer *shared)
-{
-    size_t len = vetch_buffer_len(shared);
-
-    vetch_buffer_clear(shared);
-    if (len <= t->limits->linger_bytes &&
-        t->dropped <= t->limits->linger_bytes - len) {
-        t->dropped += (uint32_t)len;
-        return;
-    }
-    if (vetch__transport_state(t) == VETCH__T_LINGERING)
-        vetch__transport_over(t, NULL, false);
-    else
-        t->flags |= VETCH__T_PAUSED;
-}
-
 void
 vetch__transport_received(vetch_transport *t)
 {
     vetch_buffer *shared = &t->reactor->net->input;
 
     if (vetch__unlikely(t->object.state != VETCH__T_OPEN)) {
-        drop_input(t, shared);
+        vetch__transport_drop_input(t, shared);
         return;
     }
     if (vetch__likely(t->input == NULL)) {
@@ -202,7 +183,7 @@ vetch__transport_ended(vetch_transport *t)
         return;
     t->in = VETCH__IN_ENDED;
     t->kind->read_off(t);
-    give_input_back(t);
+    vetch__transport_give_input_back(t);
     if (vetch__transport_state(t) == VETCH__T_LINGERING)
         vetch__transport_over(t, NULL, false);
     else if (vetch__transport_state(t) == VETCH__T_CLOSING)
@@ -211,58 +192,7 @@ vetch__transport_ended(vetch_transport *t)
         tell_ended(t);
 }
 
-/* ---- the end ---- */
-
-/* Whether bytes or operations go down with it. */
-static bool
-loses_something(vetch_transport *t)
-{
-    return vetch__transport_pending(t) > 0 ||
-           vetch__own_scope_count(t->scope) > 0 || t->kind->unsent(t);
-}
-
-void
-vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
-{
-    if (vetch__transport_state(t) >= VETCH__T_OVER) {
-        vetch_error_unref(reason);
-        return;
-    }
-    if (t->reason == NULL)
-        t->reason = reason;
-    else
-        vetch_error_unref(reason);
-    if (t->reason != NULL && t->listener != NULL &&
-        vetch__listener_is_stopping(t->listener) && loses_something(t))
-        t->flags |= VETCH__T_CUT;
-    t->object.state = VETCH__T_OVER;
-    t->in = VETCH__IN_ENDED;
-    if (t->out != VETCH__OUT_ENDED)
-        t->out = VETCH__OUT_BROKEN;
-    vetch__timer_stop(t->reactor, &t->timer);
-    t->kind->stop(t, reset);
-    vetch__transport_attend_later(t);
-    vetch__output_clear(t->reactor, &t->output); /* last: it frees things */
-}
-
-void
-vetch__transport_write_failed(vetch_transport *t, int errnum)
-{
-    vetch_error *e =
-        vetch_error_from_errno(errnum, "write to %s", vetch_transport_peer(t));
-
-    /* The peer may have answered before it went away: read that first, if
-     * somebody reads. */
-    if ((errnum != EPIPE && errnum != ECONNRESET) ||
-        vetch__transport_state(t) > VETCH__T_OPEN || t->in == VETCH__IN_ENDED ||
-        (t->flags & VETCH__T_PAUSED) != 0) {
-        vetch__transport_over(t, e, false);
-        return;
-    }
-    t->reason = e;
-    t->out = VETCH__OUT_BROKEN;
-    vetch__output_clear(t->reactor, &t->output);
-}
+/* ---- the last word ---- */
 
 static void
 call_lost(vetch_transport *t, vetch_protocol *p)
@@ -286,7 +216,7 @@ tell_lost(vetch_transport *t)
     t->object.state = VETCH__T_LOST;
     t->scope = vetch__own_scope_free(t->scope);
     vetch__flush_cancel(r, &t->turn);
-    give_input_back(t);
+    vetch__transport_give_input_back(t);
     vetch__member_remove(r, &t->member);
     if (t->protocol != NULL)
         call_lost(t, t->protocol);
@@ -297,104 +227,6 @@ tell_lost(vetch_transport *t)
         t->flags &= (uint16_t)~VETCH__T_ACTIVE;
         vetch_transport_unref(t);
     }
-}
-
-static void
-close_is_late(struct vetch__timer *timer)
-{
-    vetch_transport *t = vetch__container(timer, vetch_transport, timer);
-    bool lingering = vetch__transport_state(t) == VETCH__T_LINGERING;
-
-    if (lingering && !t->kind->unsent(t))
-        vetch__transport_over(t, NULL, false);
-    else
-        vetch__transport_over(
-            t,
-            vetch_error_new(VETCH_ETIMEDOUT, "close %s: %s in time",
-                            vetch_transport_peer(t),
-                            lingering ? "not confirmed" : "not all was sent"),
-            true);
-}
-
-static void
-linger(vetch_transport *t)
-{
-    const struct vetch__limits *l = t->limits;
-    uint64_t ns = l->linger_ns < l->close_ns ? l->linger_ns : l->close_ns;
-
-    if (t->in == VETCH__IN_ENDED || t->out == VETCH__OUT_BROKEN || ns == 0 ||
-        (t->flags & VETCH__T_PAUSED) != 0 ||
-        vetch__timer_start(t->reactor, &t->timer, ns, close_is_late) < 0)
-        vetch__transport_over(t, NULL, false);
-    else
-        t->object.state = VETCH__T_LINGERING;
-}
-
-void
-vetch_transport_close(vetch_transport *t)
-{
-    VETCH_CHECK(t != NULL, EINVAL, );
-    if (!vetch__transport_check_thread(t) ||
-        vetch__transport_state(t) >= VETCH__T_CLOSING)
-        return;
-    if ((t->flags & VETCH__T_ACTIVE) == 0) {
-        t->flags |= VETCH__T_ACTIVE;
-        vetch_transport_ref(t);
-    }
-    t->object.state = VETCH__T_CLOSING;
-    t->flags &= (uint16_t)~VETCH__T_PAUSED;
-    if (t->out == VETCH__OUT_OPEN)
-        t->out = VETCH__OUT_ENDING;
-    give_input_back(t);
-    if (vetch__timer_start(t->reactor, &t->timer, t->limits->close_ns,
-                           close_is_late) < 0)
-        vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "close"), true);
-    else
-        vetch__transport_attend_later(t);
-}
-
-void
-vetch_transport_abort(vetch_transport *t)
-{
-    VETCH_CHECK(t != NULL, EINVAL, );
-    if (!vetch__transport_check_thread(t) ||
-        vetch__transport_state(t) >= VETCH__T_OVER)
-        return;
-    vetch_transport_ref(t);
-    vetch__transport_over(
-        t, vetch_error_from_errno(ECONNABORTED, "%s", vetch_transport_peer(t)),
-        true);
-    vetch_transport_unref(t);
-}
-
-int
-vetch_transport_end(vetch_transport *t)
-{
-    VETCH_CHECK(t != NULL, EINVAL, -1);
-    if (!vetch__transport_check_thread(t))
-        return -1;
-    if (t->out != VETCH__OUT_OPEN) {
-        errno = EPIPE;
-        return -1;
-    }
-    t->out = VETCH__OUT_ENDING;
-    vetch__transport_attend_later(t);
-    return 0;
-}
-
-void
-vetch__transport_cut(vetch_transport *t)
-{
-    if (vetch__transport_state(t) >= VETCH__T_OVER)
-        return;
-    if (vetch__transport_state(t) == VETCH__T_LINGERING &&
-        !t->kind->unsent(t)) { /* it has ended by itself */
-        vetch__transport_over(t, NULL, false);
-        return;
-    }
-    t->flags |= VETCH__T_CUT;
-    vetch__transport_over(
-        t, vetch_error_new(VETCH_ECLOSED, "the listener has stopped"), true);
 }
 
 /* ---- the turn ---- */
@@ -455,9 +287,8 @@ advance(vetch_transport *t)
             vetch__transport_over(t, NULL, false);
         else
             tell_marks(t);
-    } else if (vetch__transport_state(t) == VETCH__T_CLOSING &&
-               t->out >= VETCH__OUT_ENDED) {
-        linger(t);
+    } else if (vetch__transport_state(t) == VETCH__T_CLOSING) {
+        vetch__transport_close_goes_on(t);
     }
 }
 

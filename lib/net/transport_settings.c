@@ -15,6 +15,7 @@ const struct vetch__limits vetch__default_limits = {
     .cap_bytes = 16777216,
     .input_bytes = 1048576,
     .close_ns = 5 * SECOND,
+    .min_rate = 240,
     .linger_ns = 2 * SECOND,
     .linger_bytes = 262144,
 };

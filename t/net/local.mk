@@ -7,6 +7,7 @@ unit_tests += \
 	t/net/test_listener_stop \
 	t/net/test_resolver \
 	t/net/test_transport \
+	t/net/test_transport_close \
 	t/net/test_transport_end \
 	t/net/test_transport_lifetime \
 	t/net/test_transport_marks \

@@ -83,6 +83,7 @@ static void
 set_options(vetch_http_server *s, const vetch_http_server_options *o)
 {
     s->limits = vetch__default_limits;
+    s->limits.min_rate = o->min_bytes_per_second;
     s->limits.linger_ns = vetch__seconds(o->linger_seconds);
     s->limits.linger_bytes = (uint32_t)at_most(o->linger_bytes, UINT32_MAX);
     set_head_limits(s, o);
