@@ -26,6 +26,8 @@ enum {
     VETCH_EENDPOINT = 10200, /* malformed endpoint string */
     VETCH_EEOF,              /* the peer ended the connection early */
 
+    VETCH_ECONNECT = 10250, /* no connection: not a byte was sent */
+
     VETCH_EURL = 10300, /* malformed or unsupported URL */
     VETCH_EPROTO_HTTP,  /* the peer's HTTP is malformed */
     VETCH_ETOOLARGE,    /* a limit on size was crossed */

@@ -47,9 +47,10 @@ VETCH_BEGIN_DECLS
  * are resolved without blocking; the addresses are raced as RFC 8305 says.
  * Fulfils with a vetch_transport that reads nothing until a protocol is
  * attached; freed without one, it is aborted.
- * Errors: VETCH_EENDPOINT; those of vetch_resolve(); of the system: where
- * several addresses failed, the code is that of the first which says more than
- * that there is no way, and each error is a suppressed one. */
+ * Errors: VETCH_ECONNECT, whose cause is VETCH_EENDPOINT, one of
+ * vetch_resolve() or of the system: where several addresses failed, the code is
+ * that of the first which says more than that there is no way, and each error
+ * is a suppressed one. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_connect(const char *endpoint);
 
 /* Give a transport its protocol; `connected` is called from the ready queue.

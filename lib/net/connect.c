@@ -142,28 +142,49 @@ telling_code(const struct connecting *c)
     return vetch_error_code(c->failures[0]);
 }
 
+/* What is behind a target: not a byte was sent, so anything may be tried again.
+ * Consumes `cause`. */
+static vetch_error *
+connect_error(const char *target, vetch_error *cause)
+{
+    vetch_error *e =
+        vetch_error_wrap_code(cause, VETCH_ECONNECT, "connect %s", target);
+
+    vetch_error_unref(cause);
+    return e;
+}
+
+/* The one address failed: say it without repeating the target. */
+static vetch_error *
+only_failure(const struct connecting *c)
+{
+    const vetch_error *e = c->failures[0];
+    const char *text = vetch_error_text(e);
+    size_t len = strlen(c->target);
+
+    if (strncmp(text, c->target, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+        return vetch_error_new(vetch_error_code(e), "%s", text + len + 2);
+    return vetch_error_ref(e);
+}
+
 /* All addresses and their causes in one line, and each as an error. */
 static vetch_error *
 all_failures(struct connecting *c)
 {
-    char text[1024];
+    char text[1024] = "";
     size_t len = 0;
     vetch_error *primary, *e;
 
+    if (c->n_failed == 1)
+        return connect_error(c->target, only_failure(c));
     for (size_t i = 0; i < c->n_failed && len < sizeof(text); i++) {
         int n = snprintf(text + len, sizeof(text) - len, "%s%s",
                          i > 0 ? "; " : "", vetch_error_text(c->failures[i]));
 
         len += n > 0 ? (size_t)n : 0;
     }
-    if (c->n_failed == 1) {
-        if (c->addresses == NULL || strstr(text, c->target) == text)
-            return vetch_error_from_errno(telling_code(c), "connect %s",
-                                          c->target);
-        return vetch_error_wrap(c->failures[0], "connect %s", c->target);
-    }
     primary =
-        vetch_error_new(telling_code(c), "connect %s: %s", c->target, text);
+        connect_error(c->target, vetch_error_new(telling_code(c), "%s", text));
     e = vetch_error_aggregate(primary, (const vetch_error *const *)c->failures,
                               c->n_failed);
     vetch_error_unref(primary);
@@ -334,7 +355,7 @@ on_resolved(void *ctx, size_t index, vetch_promise *p)
 
         reject(c, vetch_error_code(e) == VETCH_ECANCELED
                       ? vetch_error_ref(e)
-                      : vetch_error_wrap(e, "connect %s", c->target));
+                      : connect_error(c->target, vetch_error_ref(e)));
     } else if (vetch_deferred_is_canceled(c->deferred)) {
         reject(c, vetch_error_ref(&vetch__error_canceled));
     } else {
@@ -433,8 +454,8 @@ vetch_connect(const char *endpoint)
     why = why_not(&e, endpoint);
     if (why != NULL)
         return vetch_rejected(
-            vetch_error_new(VETCH_EENDPOINT, "connect %s: %s",
-                            endpoint != NULL ? endpoint : "NULL", why));
+            connect_error(endpoint != NULL ? endpoint : "NULL",
+                          vetch_error_new(VETCH_EENDPOINT, "%s", why)));
     if (vetch__net_get(r) == NULL)
         return &vetch__no_memory;
     c = new_connecting(r, strchr(endpoint, ':') + 1);

@@ -31,7 +31,8 @@ START_TEST(a_refused_connection_names_everything)
                                   (int)(strlen(url) - 14), url + 7);
     ck_assert_str_eq(vetch_error_text(error), vetch_error_text(want));
     vetch_error_unref(want);
-    ck_assert_int_eq(vetch_error_code(error), ECONNREFUSED);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ECONNECT);
+    ck_assert(vetch_error_is(error, ECONNREFUSED));
     vetch_error_unref(error);
     vetch_http_client_unref(client);
 }

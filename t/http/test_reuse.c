@@ -338,7 +338,7 @@ START_TEST(a_dead_host_fails_all_who_wait)
     for (int i = 0; i < 30; i++) {
         vetch_error *error = hc_fail(p[i]);
 
-        ck_assert_int_eq(vetch_error_code(error), ECONNREFUSED);
+        ck_assert_int_eq(vetch_error_code(error), VETCH_ECONNECT);
         vetch_error_unref(error);
     }
     ck_assert_uint_eq(hc_stats().connections, 0);

@@ -249,7 +249,8 @@ START_TEST(no_connection_within_the_time_to_connect)
              "GET %s: connect 127.0.0.1:%u: no connection within %g s", url,
              port, seconds);
     ck_assert_str_eq(vetch_error_text(error), want);
-    ck_assert_int_eq(vetch_error_code(error), VETCH_ETIMEDOUT);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ECONNECT);
+    ck_assert(vetch_error_is(error, VETCH_ETIMEDOUT));
     vetch_error_unref(error);
     vetch_http_client_unref(client);
     hc_close_full_listener();

@@ -144,7 +144,7 @@ connect_code(vetch_listener *l)
     vetch_error *error;
     vetch_transport *t =
         vetch_run(vetch_connect(vetch_listener_endpoint(l)), &error);
-    int code = vetch_error_code(error);
+    int code = vetch_error_code(vetch_error_cause(error));
 
     if (t != NULL)
         vetch_transport_abort(t);

@@ -441,6 +441,19 @@ head_timeout(struct vetch__client_conn *c)
                            c->client->options.head_seconds));
 }
 
+static vetch_error *
+connect_timed_out(const struct vetch__client_conn *c)
+{
+    vetch_error *cause =
+        vetch_error_new(VETCH_ETIMEDOUT, "no connection within %g s",
+                        c->client->options.connect_seconds);
+    vetch_error *e = vetch_error_wrap_code(cause, VETCH_ECONNECT, "connect %s",
+                                           c->slot.origin->endpoint + 4);
+
+    vetch_error_unref(cause);
+    return e;
+}
+
 static void
 timeout(struct vetch__timer *timer)
 {
@@ -449,11 +462,7 @@ timeout(struct vetch__timer *timer)
 
     switch (c->state) {
     case VETCH__CLIENT_OPENING:
-        vetch__client_conn_stop(
-            c, vetch_error_new(VETCH_ETIMEDOUT,
-                               "connect %s: no connection within %g s",
-                               c->slot.origin->endpoint + 4,
-                               c->client->options.connect_seconds));
+        vetch__client_conn_stop(c, connect_timed_out(c));
         break;
     case VETCH__CLIENT_HEAD:
         head_timeout(c);
