@@ -25,7 +25,7 @@ image_causes()
     error_line HJ 'head.* too \(long\|large\)'
     error_line HN 'shorter\|in the middle of the body'
     error_line HP 'Content-Length'
-    error_line HR 'longer than'
+    error_line HR 'unknown [Tt]ransfer'
     error_line HT 'HTTP status 500'
     for cc in HA HG HK HL HM HO HQ HS HU HV; do
         error_line $cc 'GET '

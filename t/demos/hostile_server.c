@@ -219,7 +219,7 @@ static const struct {
     { "HO", NULL, image_that_explodes },
     { "HP", OK_HEAD "Content-Length: -6\r\n\r\nGIF89a", NULL },
     { "HQ", NULL, image_until_close },
-    { "HR", OK_HEAD "Content-Length: 3\r\n\r\nGIF89a", NULL },
+    { "HR", OK_HEAD "Transfer-Encoding: gzip\r\n\r\nGIF89a", NULL },
     { "HS", NULL, reset_at_once },
     { "HT", "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", NULL },
     { "HU", "HTTP/1.1 999 Oops\r\nContent-Length: 0\r\n\r\n", NULL },

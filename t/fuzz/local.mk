@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	t/fuzz/fuzz.sh \
 	t/fuzz/http/absolute \
 	t/fuzz/http/chunked \
+	t/fuzz/http/extensions \
 	t/fuzz/http/fold \
 	t/fuzz/http/get \
 	t/fuzz/http/post \
@@ -32,8 +33,10 @@ EXTRA_DIST += \
 	t/fuzz/http/response \
 	t/fuzz/http/response_chunked \
 	t/fuzz/http/response_close \
+	t/fuzz/http/response_folded \
 	t/fuzz/http/response_head \
 	t/fuzz/http/response_informational \
+	t/fuzz/http/response_trailers \
 	t/fuzz/http/smuggle \
 	t/fuzz/inflate/chain \
 	t/fuzz/inflate/chain_other \

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/harness.h"
@@ -55,6 +56,11 @@ START_TEST(plain_requests_are_understood)
           "POST / keep [abc0123456789]\n" },
         { "POST / HTTP/1.1\r\n" H "transfer-ENCODING: \t Chunked \t\r\n\r\n"
           "000\r\n\r\n",
+          "POST / keep []\n" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: \t 2\t \r\n\r\nab",
+          "POST / keep [ab]\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: , chunked ,,\r\n\r\n"
+          "0\r\n\r\n",
           "POST / keep []\n" },
         { "GET / HTTP/1.1\r\n" H "A:\r\nB: \r\nC:\t\tx y\t \r\n\r\n",
           "GET / keep []\n" },
@@ -117,19 +123,39 @@ END_TEST
 
 /* ---- section by section: what is refused ---- */
 
-START_TEST(versions_other_than_1_0_and_1_1_are_505)
+START_TEST(other_major_versions_are_505)
 {
     EXPECT_ROWS({ "GET / HTTP/2.0\r\n" H "\r\n", "!505\n" },
                 { "GET / HTTP/0.9\r\n" H "\r\n", "!505\n" },
-                { "GET / HTTP/1.2\r\n" H "\r\n", "!505\n" },
                 { "GET / HTTP/3.0\r\n" H "\r\n", "!505\n" },
-                { "GET / HTTP/1.10\r\n" H "\r\n", "!505\n" },
-                { "GET / RTSP/1.0\r\n" H "\r\n", "!505\n" },
-                { "GET / ICE/1.0\r\n" H "\r\n", "!505\n" },
-                { "GET / http/1.1\r\n" H "\r\n", "!505\n" },
+                { "BREW / HTTP/2.0\r\n" H "\r\n", "!505\n" }, );
+}
+END_TEST
+
+/* RFC 9110, section 2.5. */
+START_TEST(later_minor_versions_are_served_as_1_1)
+{
+    EXPECT_ROWS({ "GET / HTTP/1.2\r\n" H "\r\n", "GET / keep []\n" },
+                { "GET / HTTP/1.9\r\n" H "\r\n", "GET / keep []\n" },
+                { "GET / HTTP/1.2\r\n\r\n", "!400\n" },
+                { "POST / HTTP/1.2\r\n" H
+                  "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+                  "POST / keep [a]\n" }, );
+}
+END_TEST
+
+/* RFC 9112, section 2.3: the name in capital letters, one digit each. */
+START_TEST(malformed_versions_are_400)
+{
+    EXPECT_ROWS({ "GET / HTTP/1.10\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP/01.01\r\n" H "\r\n", "!400\n" },
+                { "GET / http/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET / RTSP/1.0\r\n" H "\r\n", "!400\n" },
+                { "GET / ICE/1.0\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP/1.\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP/x.1\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP/1,1\r\n" H "\r\n", "!400\n" },
+                { "GET / HTTP/11\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP\r\n" H "\r\n", "!400\n" }, );
 }
 END_TEST
@@ -164,16 +190,24 @@ END_TEST
 
 START_TEST(odd_bytes_in_the_target_are_400)
 {
-    EXPECT_ROWS(
-        { "GET /#x HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /a?b#c HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /\x01 HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /\x7f HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /\x80 HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /caf\xc3\xa9 HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /\" HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /<x> HTTP/1.1\r\n" H "\r\n", "!400\n" },
-        { "GET /a|b?{c} HTTP/1.1\r\n" H "\r\n", "GET /a|b?{c} keep []\n" }, );
+    EXPECT_ROWS({ "GET /#x HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /a?b#c HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /\x01 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /\x7f HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /\x80 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /caf\xc3\xa9 HTTP/1.1\r\n" H "\r\n", "!400\n" },
+                { "GET /a\\#b HTTP/1.1\r\n" H "\r\n", "!400\n" }, );
+}
+END_TEST
+
+/* curl and browsers send these as they are: qore 4361, cpprestsdk 625,
+ * gatling 1981. */
+START_TEST(bytes_that_browsers_leave_bare_are_let_through)
+{
+    expect("GET /a|b?ids[]=1&j={\"a\":<1>}^`\\ HTTP/1.1\r\n" H "\r\n",
+           "GET /a|b?ids[]=1&j={\"a\":<1>}^`\\ keep []\n");
+    expect("GET /\"<>[]{}|^` HTTP/1.1\r\n" H "\r\n",
+           "GET /\"<>[]{}|^` keep []\n");
 }
 END_TEST
 
@@ -288,24 +322,36 @@ START_TEST(content_length_is_digits_once)
 }
 END_TEST
 
-START_TEST(unknown_transfer_codings_are_501)
+/* RFC 9112, section 6.1: not understood, but framed. */
+START_TEST(unknown_transfer_codings_before_chunked_are_501)
 {
     EXPECT_ROWS(
         { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n",
           "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: ,chunked\r\n\r\n",
-          "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked,\r\n\r\n",
-          "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n",
-          "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n",
-          "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n",
-          "!501\n" },
-        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked;q=1\r\n\r\n",
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: x;y=z,chunked\r\n\r\n",
           "!501\n" }, );
+}
+END_TEST
+
+/* Section 6.3: then nobody knows where the body ends. */
+START_TEST(a_final_coding_other_than_chunked_is_400)
+{
+    EXPECT_ROWS(
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n",
+          "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n",
+          "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, chunked\r\n\r\n",
+          "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n",
+          "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: ,\r\n\r\n", "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n",
+          "!400\n" },
+        { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked;q=1\r\n\r\n",
+          "!400\n" }, );
 }
 END_TEST
 
@@ -314,6 +360,74 @@ START_TEST(transfer_encoding_is_not_for_http_1_0)
     expect("POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
            "0\r\n\r\n",
            "!400\n");
+}
+END_TEST
+
+/* Not what happens to stand before it. */
+START_TEST(the_verdict_names_what_is_wrong)
+{
+    static const char *const rows[][2] = {
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 0\r\nX Y: 1\r\n\r\n",
+          "malformed field name" },
+        { "POST / HTTP/1.1\r\n" H
+          "Transfer-Encoding: chunked\r\nX Y: 1\r\n\r\n",
+          "malformed field name" },
+        { "POST / HTTP/1.1\r\n" H "Content-Length: 1x\r\nX: 1\r\n\r\n",
+          "malformed Content-Length" },
+        { "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+          "malformed field name" },
+        { "G@T / HTTP/1.1\r\n" H "\r\n", "malformed method" },
+        { "GET /\x80 HTTP/1.1\r\nX Y: 1\r\n\r\n",
+          "forbidden byte in the target" },
+        { "GET / HTTP/2.0\r\nX Y: 1\r\n\r\n", "HTTP version not supported" },
+    };
+    struct feed f = server;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        free(feed_run(&f, rows[i][0], strlen(rows[i][0])));
+        ck_assert_str_eq(f.why, rows[i][1]);
+    }
+}
+END_TEST
+
+/* RFC 9112, section 7.1.1: BWS before and after `;` and `=`. */
+START_TEST(blanks_may_stand_before_chunk_extensions)
+{
+    EXPECT_ROWS(
+        { CHUNKED "1 ;a\r\nx\r\n0\r\n\r\n", "POST / keep [x]\n" },
+        { CHUNKED "1\t; a \t= \tb ; c\r\nx\r\n0\r\n\r\n", "POST / keep [x]\n" },
+        { CHUNKED "1;a = \"b\\\"\t\xc3\xa9;\" ;c=d\r\nx\r\n0 ;e\r\n\r\n",
+          "POST / keep [x]\n" }, );
+}
+END_TEST
+
+START_TEST(malformed_chunk_extensions_are_400)
+{
+    EXPECT_ROWS(
+        { CHUNKED "1;\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1; \r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;;a\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a=\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a==b\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a b\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;=b\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;bad[=x\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a=\"b\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a=\"b\"c\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a=\"\x7f\"\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1 \r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1 2\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a \r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
+        { CHUNKED "1;a=b \r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" }, );
+}
+END_TEST
+
+START_TEST(trailers_that_only_describe_are_dropped)
+{
+    EXPECT_ROWS(
+        { CHUNKED "0\r\nContent-Digest: x\r\n\r\n", "POST / keep []\n" },
+        { CHUNKED "0\r\nAuthentication-Info: x\r\nDate: y\r\n\r\n",
+          "POST / keep []\n" }, );
 }
 END_TEST
 
@@ -498,18 +612,26 @@ refusals(void)
 {
     TCase *tc = vt_tcase("refusals");
 
-    tcase_add_test(tc, versions_other_than_1_0_and_1_1_are_505);
+    tcase_add_test(tc, other_major_versions_are_505);
+    tcase_add_test(tc, later_minor_versions_are_served_as_1_1);
+    tcase_add_test(tc, malformed_versions_are_400);
     tcase_add_test(tc, a_missing_version_is_400);
     tcase_add_test(tc, the_http_2_preface_is_400);
     tcase_add_test(tc, odd_blanks_in_the_request_line_are_400);
     tcase_add_test(tc, odd_bytes_in_the_target_are_400);
+    tcase_add_test(tc, bytes_that_browsers_leave_bare_are_let_through);
     tcase_add_test(tc, the_form_of_the_target_fits_the_method);
     tcase_add_test(tc, a_target_of_another_host_is_400);
     tcase_add_test(tc, unknown_methods_are_501_if_they_are_tokens);
     tcase_add_test(tc, host_is_there_once_and_well_formed);
     tcase_add_test(tc, field_names_are_tokens);
     tcase_add_test(tc, content_length_is_digits_once);
-    tcase_add_test(tc, unknown_transfer_codings_are_501);
+    tcase_add_test(tc, unknown_transfer_codings_before_chunked_are_501);
+    tcase_add_test(tc, a_final_coding_other_than_chunked_is_400);
+    tcase_add_test(tc, the_verdict_names_what_is_wrong);
+    tcase_add_test(tc, blanks_may_stand_before_chunk_extensions);
+    tcase_add_test(tc, malformed_chunk_extensions_are_400);
+    tcase_add_test(tc, trailers_that_only_describe_are_dropped);
     tcase_add_test(tc, transfer_encoding_is_not_for_http_1_0);
     tcase_add_test(tc, other_expectations_are_417);
     tcase_add_test(tc, the_trailer_section_is_bounded);

@@ -40,14 +40,16 @@ START_TEST(status_lines_are_exact)
     FEED_ROWS(
         open_end, { "HTTP/1.1 99 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/1.1 099 x\r\n" LEN "0\r\n\r\n", "!400\n" },
-        { "HTTP/1.1 600 x\r\n" LEN "0\r\n\r\n", "!400\n" },
-        { "HTTP/1.1 999 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/1.1 2000 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/1.1 +20 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/1.1  200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/1.1\t200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/2.0 200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/0.9 200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "http/1.1 200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.10 200 x\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 200\tx\r\n" LEN "0\r\n\r\n", "!400\n" },
+        { "HTTP/1.1 20\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "ICY 200 OK\r\n" LEN "0\r\n\r\n", "!400\n" },
         { "<html>\r\n\r\n", "!400\n" },
         { "HTTP/1.1 200 OK\n" LEN "0\r\n\r\n", "!400\n" },
@@ -56,15 +58,52 @@ START_TEST(status_lines_are_exact)
 }
 END_TEST
 
+/* RFC 9110, section 15; curl 17446. */
+START_TEST(statuses_beyond_599_are_understood)
+{
+    FEED_ROWS(open_end,
+              { "HTTP/1.1 600 x\r\n" LEN "0\r\n\r\n", "600 keep []\n" },
+              { "HTTP/1.1 999 x\r\n" LEN "1\r\n\r\na", "999 keep [a]\n" }, );
+}
+END_TEST
+
+/* RFC 9112, section 4. */
+START_TEST(a_reason_may_have_tabs)
+{
+    FEED_ROWS(open_end,
+              { "HTTP/1.1 200 O\tK\r\n" LEN "0\r\n\r\n", "200 keep []\n" },
+              { "HTTP/1.1 200 \t\r\n" LEN "0\r\n\r\n", "200 keep []\n" }, );
+}
+END_TEST
+
+START_TEST(later_minor_versions_are_read_as_1_1)
+{
+    FEED_ROWS(open_end,
+              { "HTTP/1.2 200 x\r\n" LEN "1\r\n\r\na", "200 keep [a]\n" }, );
+}
+END_TEST
+
 START_TEST(conflicting_lengths_are_refused)
 {
     FEED_ROWS(
         open_end, { OK LEN "1\r\n" LEN "2\r\n\r\nab", "!400\n" },
-        { OK LEN "1\r\n" LEN "1\r\n\r\na", "!400\n" },
-        { OK LEN "1, 1\r\n\r\na", "!400\n" },
-        { OK LEN "-1\r\n\r\na", "!400\n" },
+        { OK LEN "1, 2\r\n\r\na", "!400\n" },
+        { OK LEN "1\r\n" LEN "x\r\n\r\na", "!400\n" },
+        { OK LEN "-1\r\n\r\na", "!400\n" }, { OK LEN "\r\n\r\na", "!400\n" },
+        { OK LEN ",\r\n\r\na", "!400\n" },
         { OK LEN "1\r\n" TE "chunked\r\n\r\n0\r\n\r\n", "!400\n" },
+        { OK TE "chunked\r\n" LEN "1\r\n\r\n0\r\n\r\n", "!400\n" },
         { OK TE "chunked\r\n" TE "chunked\r\n\r\n0\r\n\r\n", "!400\n" }, );
+}
+END_TEST
+
+/* RFC 9112, section 6.3; beast 1880, dart-sdk 45679. */
+START_TEST(equal_lengths_are_one)
+{
+    FEED_ROWS(open_end, { OK LEN "1\r\n" LEN "1\r\n\r\na", "200 keep [a]\n" },
+              { OK LEN "1, 1\r\n\r\na", "200 keep [a]\n" },
+              { OK LEN "1\r\nA: b\r\n" LEN "01,1\r\n\r\na", "200 keep [a]\n" },
+              { OK LEN "\t1 \t\r\n\r\na", "200 keep [a]\n" }, );
 }
 END_TEST
 
@@ -82,11 +121,18 @@ START_TEST(some_statuses_have_no_body)
 }
 END_TEST
 
-START_TEST(answers_to_head_have_no_body)
+START_TEST(where_no_body_can_come_framing_is_no_matter)
 {
     FEED_ROWS(to_head, { OK LEN "3\r\n\r\n", "200 keep []\n" },
               { OK TE "chunked\r\n\r\n", "200 keep []\n" },
-              { OK "\r\n", "200 keep []\n" }, );
+              { OK "\r\n", "200 keep []\n" },
+              { OK LEN "5\r\n" TE "chunked\r\n\r\n", "200 keep []\n" },
+              { OK TE "gzip\r\n\r\n", "200 keep []\n" }, );
+    FEED_ROWS(open_end,
+              { "HTTP/1.1 204 x\r\n" LEN "5\r\n" TE "chunked\r\n\r\n",
+                "204 keep []\n" },
+              { "HTTP/1.1 304 x\r\n" TE "chunked\r\n" LEN "5\r\n\r\n",
+                "304 keep []\n" }, );
 }
 END_TEST
 
@@ -111,13 +157,84 @@ START_TEST(a_premature_end_is_told_apart)
 }
 END_TEST
 
-START_TEST(chunked_that_is_not_last_is_read_to_the_end)
+/* Coded bytes must not be taken for a body. */
+START_TEST(transfer_codings_that_are_not_understood_are_refused)
 {
     FEED_ROWS(closed_end,
-              { OK TE "chunked, identity\r\n\r\n0\r\n\r\n",
-                "200 close [0\r\n\r\n]\n" },
-              { OK TE "gzip\r\n\r\nabc", "200 close [abc]\n" }, );
-    FEED_ROWS(open_end, { OK TE "gzip, chunked\r\n\r\n0\r\n\r\n", "!400\n" }, );
+              { OK TE "chunked, identity\r\n\r\n0\r\n\r\n", "!400\n" },
+              { OK TE "gzip\r\n\r\nabc", "!400\n" },
+              { OK TE "xchunked\r\n\r\nabc", "!400\n" },
+              { OK TE "chunked;q=1\r\n\r\n0\r\n\r\n", "!400\n" },
+              { OK TE "chunked, gzip\r\n\r\n0\r\n\r\n", "!400\n" },
+              { OK TE "gzip, chunked\r\n\r\n0\r\n\r\n", "!400\n" },
+              { OK TE "chunked, chunked\r\n\r\n0\r\n\r\n", "!400\n" },
+              { OK TE "\r\n\r\n0\r\n\r\n", "!400\n" }, );
+}
+END_TEST
+
+START_TEST(empty_members_of_a_list_say_nothing)
+{
+    FEED_ROWS(open_end,
+              { OK TE "chunked,\r\n\r\n1\r\na\r\n0\r\n\r\n", "200 keep [a]\n" },
+              { OK TE ", ,Chunked\t,\r\n\r\n0\r\n\r\n", "200 keep []\n" }, );
+}
+END_TEST
+
+/* undici PR 5286, akka-http 1812, fasthttp 34. */
+START_TEST(blanks_behind_a_chunk_size_are_tolerated)
+{
+    FEED_ROWS(
+        open_end,
+        { OK TE "chunked\r\n\r\n1  \r\na\r\n0\t\r\n\r\n", "200 keep [a]\n" },
+        { OK TE "chunked\r\n\r\n1;a=b \r\na\r\n0;a \r\n\r\n",
+          "200 keep [a]\n" },
+        { OK TE "chunked\r\n\r\n1 ; a=b\r\na\r\n0\r\n\r\n", "200 keep [a]\n" },
+        { OK TE "chunked\r\n\r\n1;\r\na\r\n0\r\n\r\n", "200 keep [!400\n" },
+        { OK TE "chunked\r\n\r\n1 1\r\na\r\n0\r\n\r\n", "200 keep [!400\n" }, );
+}
+END_TEST
+
+/* They are dropped, so only those that frame could do harm. */
+START_TEST(trailers_are_dropped_unless_they_frame)
+{
+    FEED_ROWS(
+        open_end,
+        { OK TE "chunked\r\n\r\n0\r\nContent-MD5: x\r\nDate: y\r\n"
+                "Set-Cookie: z\r\nVia: v\r\n\r\n",
+          "200 keep []\n" },
+        { OK TE "chunked\r\n\r\n0\r\nA: b\r\n c\r\n\r\n", "200 keep []\n" },
+        { OK TE "chunked\r\n\r\n0\r\n" LEN "1\r\n\r\n", "200 keep [!400\n" },
+        { OK TE "chunked\r\n\r\n0\r\n" TE "x\r\n\r\n", "200 keep [!400\n" },
+        { OK TE "chunked\r\n\r\n0\r\n c\r\n\r\n", "200 keep [!400\n" }, );
+}
+END_TEST
+
+/* RFC 9112, section 5.2. */
+START_TEST(folded_lines_are_joined)
+{
+    static const char *const heads[] = {
+        OK "A: b\r\n c\r\n" LEN "\r\n\t1\r\n\r\na",
+        OK LEN "1\r\n \r\n\t\r\n\r\na",
+    };
+    struct vetch__http_limits limits = { 100, 200 };
+    struct vetch__http_gate gate = { 0 };
+    struct vetch__http_field table[2];
+    struct vetch__http_head h = { .fields = { table, 0, 2 } };
+    struct vetch__http_refusal refusal;
+    char text[] = OK "A: b\r\n\tc\r\n\r\n";
+    size_t len;
+
+    for (size_t i = 0; i < 2; i++)
+        ck_assert(
+            feed_gives(open_end, heads[i], strlen(heads[i]), "200 keep [a]\n"));
+    FEED_ROWS(open_end, { OK " c\r\n" LEN "0\r\n\r\n", "!400\n" }, );
+    ck_assert_int_eq(vetch__http_gate_response(&gate, &limits, text,
+                                               strlen(text), &len, &refusal),
+                     VETCH__HTTP_DONE);
+    ck_assert_int_eq(vetch__http_parse_response(&h, text, len, false),
+                     VETCH__HTTP_DONE);
+    ck_assert_uint_eq(table[0].value.len, 5);
+    ck_assert_mem_eq(text + table[0].value.at, "b  \tc", 5);
 }
 END_TEST
 
@@ -133,8 +250,7 @@ END_TEST
 START_TEST(malformed_fields_are_refused)
 {
     FEED_ROWS(
-        open_end, { OK "A: b\r\n c\r\n" LEN "0\r\n\r\n", "!400\n" },
-        { OK "A: b\n" LEN "0\r\n\r\n", "!400\n" },
+        open_end, { OK "A: b\n" LEN "0\r\n\r\n", "!400\n" },
         { OK "A: b\rC: d\r\n" LEN "0\r\n\r\n", "!400\n" },
         { OK "A : b\r\n" LEN "0\r\n\r\n", "!400\n" },
         { OK ": b\r\n" LEN "0\r\n\r\n", "!400\n" },
@@ -173,15 +289,23 @@ main(void)
 
     tcase_add_test(tc, plain_responses_are_understood);
     tcase_add_test(tc, some_statuses_have_no_body);
-    tcase_add_test(tc, answers_to_head_have_no_body);
+    tcase_add_test(tc, where_no_body_can_come_framing_is_no_matter);
     tcase_add_test(tc, without_framing_the_end_of_the_connection_ends_the_body);
-    tcase_add_test(tc, chunked_that_is_not_last_is_read_to_the_end);
+    tcase_add_test(tc, statuses_beyond_599_are_understood);
+    tcase_add_test(tc, a_reason_may_have_tabs);
+    tcase_add_test(tc, later_minor_versions_are_read_as_1_1);
+    tcase_add_test(tc, equal_lengths_are_one);
+    tcase_add_test(tc, empty_members_of_a_list_say_nothing);
+    tcase_add_test(tc, blanks_behind_a_chunk_size_are_tolerated);
+    tcase_add_test(tc, trailers_are_dropped_unless_they_frame);
+    tcase_add_test(tc, folded_lines_are_joined);
     tcase_add_test(tc, http_1_0_with_chunked_is_not_reused);
     tcase_add_test(tc, upgrades_do_not_stop_the_parser);
     tcase_add_test(tc, twenty_informational_responses_are_enough);
     suite_add_tcase(s, tc);
     tc = vt_tcase("refusals");
     tcase_add_test(tc, status_lines_are_exact);
+    tcase_add_test(tc, transfer_codings_that_are_not_understood_are_refused);
     tcase_add_test(tc, conflicting_lengths_are_refused);
     tcase_add_test(tc, a_premature_end_is_told_apart);
     tcase_add_test(tc, malformed_fields_are_refused);

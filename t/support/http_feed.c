@@ -140,8 +140,12 @@ read_head(struct reader *r)
 
     if (!r->f->response)
         consume(r, vetch__http_gate_skip(&r->gate, r->held, r->held_len));
-    verdict = vetch__http_gate(&r->gate, &r->f->limits, r->held, r->held_len,
-                               &len, &refusal);
+    if (r->f->response)
+        verdict = vetch__http_gate_response(&r->gate, &r->f->limits, r->held,
+                                            r->held_len, &len, &refusal);
+    else
+        verdict = vetch__http_gate(&r->gate, &r->f->limits, r->held,
+                                   r->held_len, &len, &refusal);
     if (verdict == VETCH__HTTP_REFUSED)
         refused(r, &refusal);
     if (verdict != VETCH__HTTP_DONE)

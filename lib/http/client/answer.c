@@ -132,15 +132,16 @@ stop_protocol(struct vetch__client_conn *c, const char *why)
 static bool
 read_head(struct vetch__client_conn *c, vetch_buffer *input)
 {
-    const char *data = vetch_buffer_data(input);
+    char *data = input->data + input->start; /* the gate may unfold */
     struct vetch__http_field fields[MAX_FIELDS];
     struct vetch__http_refusal refusal;
     struct vetch__http_head h = { .status = 0 };
     enum vetch__http_verdict verdict;
     size_t len = 0;
 
-    verdict = vetch__http_gate(&c->gate, &c->client->head_limits, data,
-                               vetch_buffer_len(input), &len, &refusal);
+    verdict =
+        vetch__http_gate_response(&c->gate, &c->client->head_limits, data,
+                                  vetch_buffer_len(input), &len, &refusal);
     if (verdict == VETCH__HTTP_MORE)
         return false;
     if (verdict == VETCH__HTTP_DONE) {
@@ -180,15 +181,8 @@ read_body(struct vetch__client_conn *c, vetch_buffer *input)
         vetch__client_conn_stop(c, error);
         return false;
     }
-    if (verdict == VETCH__HTTP_DONE) {
-        /* Nothing else was asked for, so the body is longer than announced:
-         * what was taken for all of it is only a part. */
-        if (c->body.framing == VETCH__HTTP_LENGTH &&
-            vetch_buffer_len(input) > 0)
-            stop_protocol(c, "the body is longer than its Content-Length");
-        else
-            vetch__client_conn_finish(c, vetch_buffer_len(input) == 0);
-    }
+    if (verdict == VETCH__HTTP_DONE)
+        vetch__client_conn_finish(c, vetch_buffer_len(input) == 0);
     return verdict == VETCH__HTTP_PIECE;
 }
 

@@ -3,8 +3,18 @@
  * lines for the latter; content is handed out where it lies. Trailer fields
  * are checked and dropped: nobody may take them for header fields.
  *
- * States of the chunk decoder: SIZE, EXTENSION, SIZE_LF, (DATA, DATA_CR,
- * DATA_LF, SIZE)…, and after the chunk of size zero TRAILER, END. */
+ * States of the chunk decoder: SIZE, those of extensions, SIZE_LF, (DATA,
+ * DATA_CR, DATA_LF, SIZE)…, and after the chunk of size zero TRAILER, END.
+ * Extensions (RFC 9112, section 7.1.1) go
+ *
+ *   SIZE -> BEFORE -;-> NAME_START -> NAME -=-> VALUE_START -> VALUE
+ *             ^                        |                |        |
+ *             |                        v                +-"-> QUOTED, ESCAPE
+ *             |                     AFTER_NAME                   |
+ *             +-------------------------------------------- UNQUOTED
+ *
+ * and end at the CR of any state in which a size, a name or a value is whole.
+ * Blanks before it are an error of a client's, while many servers send them. */
 
 #include "http/message/parser-private.h"
 
@@ -20,10 +30,27 @@
 #define TRAILER_SECTION_BYTES 4096u
 #define TRAILER_FIELDS        16u
 
-enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, END };
+enum state {
+    SIZE,
+    BEFORE,     /* blanks before `;` */
+    NAME_START, /* of an extension */
+    NAME,
+    AFTER_NAME, /* blanks before `=` or `;` */
+    VALUE_START,
+    VALUE,
+    QUOTED,
+    UNQUOTED, /* right behind the quote that ends it */
+    ESCAPE,   /* behind a backslash in a quoted string */
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILER,
+    END
+};
 
 static enum vetch__http_verdict
-refuse(struct vetch__http_body *b, unsigned status, const char *why)
+refuse_body(struct vetch__http_body *b, unsigned status, const char *why)
 {
     b->refusal.status = (uint16_t)status;
     b->refusal.why = why;
@@ -36,6 +63,7 @@ vetch__http_body_init(struct vetch__http_body *b,
 {
     memset(b, 0, sizeof(*b));
     b->framing = h->framing;
+    b->response = h->response;
     if (h->framing == VETCH__HTTP_LENGTH)
         b->left = h->content_length;
 }
@@ -72,6 +100,12 @@ take_content(struct vetch__http_body *b, const char *data, size_t len,
 
 /* ---- chunk lines ---- */
 
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static const char *
 size_byte(struct vetch__http_body *b, char c)
 {
@@ -85,28 +119,104 @@ size_byte(struct vetch__http_body *b, char c)
     }
     if (b->digits == 0)
         return "chunk without size";
+    b->extension = 0;
     if (c == ';')
-        b->state = EXTENSION;
+        b->state = NAME_START;
     else if (c == '\r')
         b->state = SIZE_LF;
+    else if (is_blank(c))
+        b->state = BEFORE;
     else
         return "malformed chunk size";
-    b->extension = 0;
     return NULL;
 }
 
-static const char *
-extension_byte(struct vetch__http_body *b, unsigned char c)
+/* What follows a name or a value, or blanks behind it. False: nothing that
+ * may. */
+static bool
+end_extension(struct vetch__http_body *b, char c, enum state on_blank)
 {
-    if (c == '\r') {
+    if (c == ';')
+        b->state = NAME_START;
+    else if (c == '\r')
         b->state = SIZE_LF;
-        return NULL;
+    else if (is_blank(c))
+        b->state = (uint8_t)on_blank;
+    else
+        return false;
+    return true;
+}
+
+/* Only blanks stand before this byte. */
+static bool
+end_blanks(struct vetch__http_body *b, char c, enum state blanks)
+{
+    return (c != '\r' || b->response) && end_extension(b, c, blanks);
+}
+
+/* A byte of a token, or of the blanks before it. */
+static bool
+begin_token(struct vetch__http_body *b, char c, enum state token)
+{
+    if (is_blank(c))
+        return true;
+    b->state = (uint8_t)token;
+    return vetch__http_is_token(&c, 1);
+}
+
+static bool
+quoted_byte(struct vetch__http_body *b, char c)
+{
+    if ((unsigned char)c < 0x20 && c != '\t')
+        return false;
+    if (b->state == ESCAPE)
+        b->state = QUOTED;
+    else if (c == '\\')
+        b->state = ESCAPE;
+    else if (c == '"')
+        b->state = UNQUOTED;
+    return c != 0x7f;
+}
+
+static bool
+extension_goes_on(struct vetch__http_body *b, char c)
+{
+    switch ((enum state)b->state) {
+    case BEFORE:
+        return end_blanks(b, c, BEFORE);
+    case NAME_START:
+        return begin_token(b, c, NAME);
+    case NAME:
+    case AFTER_NAME:
+        if (c == '=')
+            b->state = VALUE_START;
+        else if (b->state == AFTER_NAME)
+            return end_blanks(b, c, AFTER_NAME);
+        else
+            return vetch__http_is_token(&c, 1) ||
+                   end_extension(b, c, AFTER_NAME);
+        return true;
+    case VALUE_START:
+        if (c != '"')
+            return begin_token(b, c, VALUE);
+        b->state = QUOTED;
+        return true;
+    case VALUE:
+        return vetch__http_is_token(&c, 1) || end_extension(b, c, BEFORE);
+    case UNQUOTED:
+        return end_extension(b, c, BEFORE);
+    default:
+        return quoted_byte(b, c);
     }
-    if ((c < 0x20 && c != '\t') || c >= 0x7f)
-        return "malformed chunk extension";
-    if (++b->extension > EXTENSION_BYTES || ++b->extensions > EXTENSIONS_BYTES)
+}
+
+static const char *
+extension_byte(struct vetch__http_body *b, char c)
+{
+    if (c != '\r' && (++b->extension > EXTENSION_BYTES ||
+                      ++b->extensions > EXTENSIONS_BYTES))
         return "chunk extensions too long";
-    return NULL;
+    return extension_goes_on(b, c) ? NULL : "malformed chunk extension";
 }
 
 /* The end of a chunk line. */
@@ -139,26 +249,30 @@ framing_byte(struct vetch__http_body *b, char c)
     switch ((enum state)b->state) {
     case SIZE:
         return size_byte(b, c);
-    case EXTENSION:
-        return extension_byte(b, (unsigned char)c);
     case SIZE_LF:
         return end_size(b, c);
-    default:
+    case DATA_CR:
+    case DATA_LF:
         return end_data(b, c);
+    default:
+        return extension_byte(b, c);
     }
 }
 
 /* ---- trailers ---- */
 
 static const char *
-judge_trailer(const char *line, size_t len)
+judge_trailer(const struct vetch__http_body *b, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len);
     size_t name = colon == NULL ? 0 : (size_t)(colon - line);
 
+    if (b->response && b->trailers > 0 && is_blank(line[0]))
+        return NULL; /* the one before it is folded */
     if (!vetch__http_is_token(line, name))
         return "malformed trailer";
-    if (vetch__http_is_forbidden_trailer(line, name))
+    if (b->response ? vetch__http_is_framing_field(line, name)
+                    : vetch__http_is_forbidden_trailer(line, name))
         return "forbidden trailer";
     return NULL;
 }
@@ -174,12 +288,12 @@ trailer_line(struct vetch__http_body *b, const char *data, size_t len,
         i = vetch__scan_control(data, i, len);
         b->scanned = (uint32_t)i;
         if (b->trailer_bytes + i + 2 > TRAILER_SECTION_BYTES)
-            return refuse(b, 431, "trailers too large");
+            return refuse_body(b, 431, "trailers too large");
     } while (i < len && data[i] == '\t' && ++i > 0);
     if (i == len || (data[i] == '\r' && i + 1 == len))
         return VETCH__HTTP_MORE;
     if (data[i] != '\r' || data[i + 1] != '\n')
-        return refuse(b, 400, "control byte in a trailer");
+        return refuse_body(b, 400, "control byte in a trailer");
     b->scanned = 0;
     *ret_len = i + 2;
     return VETCH__HTTP_DONE;
@@ -198,11 +312,11 @@ take_trailers(struct vetch__http_body *b, const char *data, size_t len,
         if (verdict != VETCH__HTTP_DONE)
             return verdict;
         if (line > 2) {
-            why = judge_trailer(data + ret->used, line - 2);
+            why = judge_trailer(b, data + ret->used, line - 2);
             if (why != NULL)
-                return refuse(b, 400, why);
+                return refuse_body(b, 400, why);
             if (++b->trailers > TRAILER_FIELDS)
-                return refuse(b, 431, "too many trailers");
+                return refuse_body(b, 431, "too many trailers");
         }
         b->trailer_bytes = (uint16_t)(b->trailer_bytes + line);
         ret->used += line;
@@ -228,7 +342,7 @@ take_chunked(struct vetch__http_body *b, const char *data, size_t len,
         }
         why = framing_byte(b, data[ret->used]);
         if (why != NULL)
-            return refuse(b, 400, why);
+            return refuse_body(b, 400, why);
         ret->used++;
     }
     if (b->state == TRAILER)

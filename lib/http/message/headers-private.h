@@ -53,8 +53,11 @@ bool vetch__http_is_own_field(const char *name, size_t len);
  * replaces what was set or added under that name; adding a second one of these
  * is refused with EEXIST. */
 bool vetch__http_is_single_field(const char *name, size_t len);
-/* A field that must not stand in a trailer section (RFC 9110, section 6.5.1):
- * framing, routing, authentication, content, cookies. */
+/* Content-Length or Transfer-Encoding. */
+bool vetch__http_is_framing_field(const char *name, size_t len);
+/* A field that a request must not have in its trailer section (RFC 9110,
+ * section 6.5.1): it would frame, route or authenticate. Others are harmless,
+ * because they are dropped. */
 bool vetch__http_is_forbidden_trailer(const char *name, size_t len);
 /* For setters of both sides: 0, or -1 and EINVAL if the name is no token, the
  * value is none, or the field belongs to the library. */

@@ -274,50 +274,40 @@ vetch__http_is_single_field(const char *name, size_t len)
 }
 
 bool
+vetch__http_is_framing_field(const char *name, size_t len)
+{
+    return vetch__http_equal(name, len, "content-length", 14) ||
+           vetch__http_equal(name, len, "transfer-encoding", 17);
+}
+
+bool
 vetch__http_is_forbidden_trailer(const char *name, size_t len)
 {
     static const char *const forbidden[] = {
-        "host",
+        "authorization",
         "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
         "keep-alive",
-        "transfer-encoding",
+        "max-forwards",
+        "proxy-authorization",
+        "proxy-connection",
+        "set-cookie",
         "te",
         "trailer",
+        "transfer-encoding",
         "upgrade",
-        "expect",
-        "range",
-        "max-forwards",
-        "cache-control",
-        "pragma",
-        "authorization",
-        "proxy-authorization",
-        "www-authenticate",
-        "proxy-authenticate",
-        "authentication-info",
-        "proxy-authentication-info",
-        "cookie",
-        "set-cookie",
-        "forwarded",
         "via",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-proto",
-        "age",
-        "date",
-        "expires",
-        "location",
-        "retry-after",
-        "vary",
-        "if-match",
-        "if-none-match",
-        "if-modified-since",
-        "if-unmodified-since",
-        "if-range",
         NULL,
     };
 
-    return vetch__http_equal(name, len > 8 ? 8 : len, "content-", 8) ||
-           is_one_of(forbidden, name, len);
+    return is_one_of(forbidden, name, len);
 }
 
 int

@@ -1,6 +1,8 @@
 # What travels: grammar, framing, codings. Both sides of the wire use it.
 libvetch_private_la_SOURCES += \
 	lib/http/message/body.c \
+	lib/http/message/first_line-private.h \
+	lib/http/message/first_line.c \
 	lib/http/message/gate.c \
 	lib/http/message/headers-private.h \
 	lib/http/message/headers.c \

@@ -6,7 +6,7 @@
  *   1. vetch__http_gate() looks for the end of the head, without a parser. It
  *      remembers how far it came, keeps the limits on size, and refuses what
  *      the parser behind it would let through (bare CR or LF, control bytes,
- *      folded lines, nameless fields).
+ *      folded lines of requests, nameless fields).
  *   2. vetch__http_parse_request() or _response() takes that whole head, so no
  *      slice is ever split, and refuses what RFC 9112 forbids.
  *   3. If head.framing says that a body follows: vetch__http_body_init(), then
@@ -48,13 +48,17 @@ enum vetch__http_verdict {
     VETCH__HTTP_PIECE = 2 /* of a body; call again */
 };
 
-/* Look at the bytes of a message from its first one. DONE: the head is whole,
- * `*ret_len` bytes long, and the gate is as new for the next message. Heads of
- * both kinds; see _gate_skip() for what may stand before a request. */
+/* Look at the bytes of a request from its first one. DONE: the head is whole,
+ * `*ret_len` bytes long, and the gate is as new for the next message. See
+ * _gate_skip() for what may stand before a request. */
 enum vetch__http_verdict
 vetch__http_gate(struct vetch__http_gate *g,
                  const struct vetch__http_limits *limits, const char *data,
                  size_t len, size_t *ret_len, struct vetch__http_refusal *ret);
+/* The same for a response; where a line is folded, blanks replace its CRLF. */
+enum vetch__http_verdict vetch__http_gate_response(
+    struct vetch__http_gate *g, const struct vetch__http_limits *limits,
+    char *data, size_t len, size_t *ret_len, struct vetch__http_refusal *ret);
 
 /* How many bytes to consume before a request's first line, on each call until
  * the gate has begun: 2 for the one empty line that RFC 9112, section 2.2
@@ -82,7 +86,8 @@ struct vetch__http_head {
     /* Given by the caller: room for the fields. */
     struct vetch__http_fields fields;
 
-    uint8_t minor;   /* of HTTP/1.x: 0 or 1 */
+    bool response;
+    uint8_t minor;   /* of HTTP/1.x: 0, or 1 for all later ones */
     uint8_t framing; /* enum vetch__http_framing */
     uint8_t method;  /* requests: index for vetch__http_method_name() */
     uint8_t form;    /* requests: enum vetch__http_form */
@@ -136,6 +141,7 @@ enum {
 
 struct vetch__http_body {
     uint8_t framing;
+    bool response;
     uint8_t state;      /* of the chunk decoder */
     uint8_t digits;     /* of the chunk size, so far */
     uint16_t extension; /* bytes of this chunk's extensions */

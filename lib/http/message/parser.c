@@ -1,35 +1,31 @@
-/* Heads: llhttp splits a whole head into slices, and what RFC 9112 forbids but
- * llhttp lets through is refused here, from the raw bytes where llhttp hides
- * them. llhttp sees one head and then is forgotten: its own idea of the body
- * and of upgrades is not used. */
+/* Heads. The first line is judged from the raw bytes (first_line.c); llhttp,
+ * which knows neither HTTP/1.2 nor a tab in a reason, sees one of ours in its
+ * place and splits the fields behind it into slices. What they say about
+ * framing is judged here: llhttp is asked to take all of them for fields like
+ * others, because its own verdicts are hasty and some are wrong. It sees one
+ * whole head and then is forgotten. */
 
 #include "http/message/parser-private.h"
 
 #include <llhttp.h>
 #include <string.h>
 
+#include "http/message/first_line-private.h"
+
 struct parse {
     llhttp_t llhttp; /* first: callbacks get a pointer to it */
     struct vetch__http_head *head;
     const char *data;
-    size_t len;
     bool complete; /* llhttp has seen all fields */
 };
 
 /* What fields say about framing and the connection, before it is judged. */
 struct framing {
     unsigned n_length, n_coding, n_host;
-    struct vetch__slice length, coding;
+    struct vetch__slice length; /* the first one */
+    struct vetch__slice coding;
     bool close, keep_alive, expect, expect_other;
 };
-
-static enum vetch__http_verdict
-refuse(struct vetch__http_head *h, unsigned status, const char *why)
-{
-    h->refusal.status = (uint16_t)status;
-    h->refusal.why = why;
-    return VETCH__HTTP_REFUSED;
-}
 
 /* ---- llhttp's callbacks ---- */
 
@@ -40,29 +36,18 @@ slice_of(const struct parse *p, const char *at, size_t len)
 }
 
 static int
-on_start(llhttp_t *l, const char *at, size_t len)
-{
-    struct parse *p = (struct parse *)l;
-
-    if (l->type == HTTP_REQUEST)
-        p->head->target = slice_of(p, at, len);
-    else
-        p->head->reason = slice_of(p, at, len);
-    return 0;
-}
-
-static int
 on_name(llhttp_t *l, const char *at, size_t len)
 {
     struct parse *p = (struct parse *)l;
     struct vetch__http_fields *f = &p->head->fields;
 
+    l->header_state = 0; /* a field like others */
     if (f->n == f->cap) {
-        refuse(p->head, 431, "too many header fields");
+        vetch__http_refuse_head(p->head, 431, "too many header fields");
         return HPE_USER;
     }
     if (!vetch__http_is_token(at, len)) {
-        refuse(p->head, 400, "malformed field name");
+        vetch__http_refuse_head(p->head, 400, "malformed field name");
         return HPE_USER;
     }
     f->v[f->n].name = slice_of(p, at, len);
@@ -88,29 +73,45 @@ static int
 on_complete(llhttp_t *l)
 {
     ((struct parse *)l)->complete = true;
-    l->upgrade = 0; /* or it would pause */
     return 0;
 }
 
 static const llhttp_settings_t callbacks = {
-    .on_url = on_start,
-    .on_status = on_start,
     .on_header_field = on_name,
     .on_header_value = on_value,
     .on_headers_complete = on_complete,
 };
 
-/* True if llhttp has split the whole head. What it says of framing after that
- * does not matter: the fields are judged here. */
-static bool
-split(struct parse *p, llhttp_type_t type)
+/* Split the fields, which begin at `from`. All that the gate leaves for llhttp
+ * to refuse is a name. */
+static enum vetch__http_verdict
+split_fields(struct vetch__http_head *h, const char *data, size_t len,
+             size_t from)
 {
-    p->head->fields.n = 0;
-    p->head->refusal = (struct vetch__http_refusal){ 0, NULL };
-    p->complete = false;
-    llhttp_init(&p->llhttp, type, &callbacks);
-    llhttp_execute(&p->llhttp, p->data, p->len);
-    return p->complete;
+    static const char line[] = "GET / HTTP/1.1\r\n";
+    struct parse p;
+
+    p.head = h;
+    p.data = data;
+    p.complete = false;
+    h->fields.n = 0;
+    llhttp_init(&p.llhttp, HTTP_REQUEST, &callbacks);
+    llhttp_execute(&p.llhttp, line, sizeof(line) - 1);
+    llhttp_execute(&p.llhttp, data + from, len - from);
+    if (p.complete)
+        return VETCH__HTTP_DONE;
+    if (h->refusal.status == 0)
+        vetch__http_refuse_head(h, 400, "malformed field name");
+    return VETCH__HTTP_REFUSED;
+}
+
+/* The length of the first line; the gate has seen to it that it ends. */
+static size_t
+first_line(const char *data, size_t len)
+{
+    const char *end = memchr(data, '\r', len);
+
+    return (size_t)(end - data);
 }
 
 /* ---- fields that frame the message ---- */
@@ -167,8 +168,8 @@ note_field(struct vetch__http_head *h, struct framing *fr, const char *data,
         break;
     case 14:
         if (named(name, 14, "content-length")) {
-            fr->n_length++;
-            fr->length = field->value;
+            if (fr->n_length++ == 0)
+                fr->length = field->value;
         }
         break;
     case 17:
@@ -215,270 +216,43 @@ parse_length(const char *s, size_t len, uint64_t *ret)
     return true;
 }
 
-static enum vetch__http_verdict
-judge_length(struct vetch__http_head *h, const struct framing *fr,
-             const char *data)
-{
-    if (fr->n_length == 0)
-        return VETCH__HTTP_DONE;
-    if (fr->n_coding > 0)
-        return refuse(h, 400, "Content-Length with Transfer-Encoding");
-    if (fr->n_length > 1)
-        return refuse(h, 400, "repeated Content-Length");
-    if (!parse_length(data + fr->length.at, fr->length.len, &h->content_length))
-        return refuse(h, 400, "malformed Content-Length");
-    h->has_length = true;
-    if (h->content_length > 0)
-        h->framing = VETCH__HTTP_LENGTH;
-    return VETCH__HTTP_DONE;
-}
-
-static bool
-is_chunked(const struct framing *fr, const char *data)
-{
-    return vetch__http_equal(data + fr->coding.at, fr->coding.len, "chunked",
-                             7);
-}
-
-/* ---- the request line ---- */
-
-enum { FRAGMENT = 1, BAD = 2, ENCODED = 4 };
-
-/* Bytes of a target that need attention. Of what RFC 3986 does not allow, some
- * are left alone because browsers send them. */
-static unsigned char
-target_byte(unsigned char c)
-{
-    if (c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>')
-        return BAD;
-    if (c == '#')
-        return FRAGMENT;
-    return c == '%' ? ENCODED : 0;
-}
-
-static const char *
-judge_target_bytes(const char *s, size_t len)
-{
-    size_t i;
-
-    for (i = 0; i < len; i++) {
-        unsigned char what = target_byte((unsigned char)s[i]);
-
-        if (what == BAD)
-            return "forbidden byte in the target";
-        if (what == FRAGMENT)
-            return "fragment in the target";
-    }
-    return NULL;
-}
-
-/* Split path and query; `at` is where the path begins. */
 static void
-split_path(struct vetch__http_head *h, const char *data, uint32_t at)
+set_length(struct vetch__http_head *h, uint64_t length)
 {
-    uint32_t end = h->target.at + h->target.len;
-    uint32_t i;
-
-    h->plain_path = true;
-    for (i = at; i < end && data[i] != '?'; i++) {
-        if (data[i] == '%')
-            h->plain_path = false;
-        if (data[i] == '/' && i + 1 < end &&
-            (data[i + 1] == '/' || data[i + 1] == '.'))
-            h->plain_path = false;
-    }
-    h->path = (struct vetch__slice){ at, i - at };
-    if (i < end)
-        i++;
-    h->query = (struct vetch__slice){ i, end - i };
+    h->content_length = length;
+    h->has_length = true;
+    if (length > 0)
+        h->framing = VETCH__HTTP_LENGTH;
 }
 
+/* The next member of a comma separated list, without blanks; empty ones are
+ * skipped (RFC 9110, section 5.6.1.2). False: there are no more. */
 static bool
-judge_authority_form(struct vetch__http_head *h, const char *data)
+next_member(const char **at, const char *end, const char **ret, size_t *ret_len)
 {
-    const char *s = data + h->target.at;
-    size_t len = h->target.len;
-    size_t digits = 0;
+    const char *start = *at, *stop, *comma;
 
-    h->form = VETCH__HTTP_AUTHORITY;
-    h->path = h->target;
-    h->plain_path = true;
-    while (digits < len && s[len - 1 - digits] >= '0' &&
-           s[len - 1 - digits] <= '9')
-        digits++;
-    return digits > 0 && digits < len && s[len - 1 - digits] == ':' &&
-           vetch__http_is_host(s, len);
-}
-
-/* `http://host[:port][/path][?query]`: the authority goes into ret. */
-static bool
-judge_absolute_form(struct vetch__http_head *h, const char *data,
-                    struct vetch__slice *ret)
-{
-    const char *s = data + h->target.at;
-    size_t len = h->target.len;
-    size_t at, end;
-
-    h->form = VETCH__HTTP_ABSOLUTE;
-    if (len > 7 && named(s, 7, "http://"))
-        at = 7;
-    else if (len > 8 && named(s, 8, "https://"))
-        at = 8;
-    else
+    while (start < end && (*start == ',' || *start == ' ' || *start == '\t'))
+        start++;
+    if (start == end)
         return false;
-    for (end = at; end < len && s[end] != '/' && s[end] != '?'; end++)
-        ;
-    *ret = (struct vetch__slice){ h->target.at + (uint32_t)at,
-                                  (uint32_t)(end - at) };
-    if (end < len && s[end] == '/') {
-        split_path(h, data, h->target.at + (uint32_t)end);
-    } else {
-        /* An empty path is "/": there is one before the authority. */
-        split_path(h, data, h->target.at + (uint32_t)end);
-        h->path = (struct vetch__slice){ h->target.at + (uint32_t)at - 1, 1 };
-        h->plain_path = true;
-    }
-    return vetch__http_is_host(s + at, end - at);
-}
-
-/* RFC 9112, section 3.2. `authority` stays empty but for absolute targets. */
-static enum vetch__http_verdict
-judge_target(struct vetch__http_head *h, const char *data,
-             struct vetch__slice *authority)
-{
-    const char *s = data + h->target.at;
-    const char *why = judge_target_bytes(s, h->target.len);
-
-    if (why != NULL)
-        return refuse(h, 400, why);
-    if (h->method == VETCH__HTTP_CONNECT) {
-        if (!judge_authority_form(h, data))
-            return refuse(h, 400, "CONNECT needs host:port");
-    } else if (s[0] == '/') {
-        h->form = VETCH__HTTP_ORIGIN;
-        split_path(h, data, h->target.at);
-    } else if (h->target.len == 1 && s[0] == '*') {
-        if (h->method != VETCH__HTTP_OPTIONS)
-            return refuse(h, 400, "target * without OPTIONS");
-        h->form = VETCH__HTTP_ASTERISK;
-        h->path = h->target;
-        h->plain_path = true;
-    } else if (!judge_absolute_form(h, data, authority)) {
-        return refuse(h, 400, "malformed target");
-    }
-    return VETCH__HTTP_DONE;
-}
-
-/* llhttp knows where method and target are; what stands between and after them
- * it does not tell. True if the line is `method SP target SP HTTP/1.x`. */
-static bool
-line_is_exact(struct vetch__http_head *h, const char *data, size_t len)
-{
-    size_t method = strlen(vetch__http_method_name(h->method));
-    size_t end = h->target.at + h->target.len;
-
-    if (h->target.at != method + 1 || data[method] != ' ' ||
-        h->target.len == 0 || len - end < 11)
-        return false;
-    if (memcmp(data + end, " HTTP/1.", 8) != 0 || data[end + 9] != '\r' ||
-        (data[end + 8] != '0' && data[end + 8] != '1'))
-        return false;
-    h->minor = (uint8_t)(data[end + 8] - '0');
+    comma = memchr(start, ',', (size_t)(end - start));
+    stop = comma != NULL ? comma : end;
+    *at = stop;
+    while (stop[-1] == ' ' || stop[-1] == '\t')
+        stop--;
+    *ret = start;
+    *ret_len = (size_t)(stop - start);
     return true;
 }
 
-/* NAME "/" 1*DIGIT "." 1*DIGIT: a version, though not ours. */
 static bool
-is_version(const char *s, size_t len)
+is_chunked(const char *coding, size_t len)
 {
-    const char *slash = memchr(s, '/', len);
-    size_t i, dots = 0;
-
-    if (slash == NULL || !vetch__http_is_token(s, (size_t)(slash - s)))
-        return false;
-    for (i = (size_t)(slash - s) + 1; i < len; i++) {
-        if (s[i] == '.')
-            dots++;
-        else if (s[i] < '0' || s[i] > '9')
-            return false;
-    }
-    return dots == 1 && s[len - 1] != '.' && slash[1] != '.';
+    return vetch__http_equal(coding, len, "chunked", 7);
 }
 
-/* Name the field at which llhttp has stopped, the last one in the table. */
-static const char *
-name_the_fault(const struct vetch__http_head *h, const char *data)
-{
-    const struct vetch__slice *last;
-
-    if (h->fields.n == 0)
-        return "malformed header";
-    last = &h->fields.v[h->fields.n - 1].name;
-    if (vetch__http_equal(data + last->at, last->len, "content-length", 14))
-        return "wrong Content-Length";
-    if (vetch__http_equal(data + last->at, last->len, "transfer-encoding", 17))
-        return "wrong Transfer-Encoding";
-    return "malformed header";
-}
-
-/* The line is right, so llhttp has stopped at the last field in the table. It
- * is hasty with transfer codings: those that are merely unknown are 501. */
-static enum vetch__http_verdict
-blame_fields(struct vetch__http_head *h, const char *data, char minor)
-{
-    static const char coding[] = "transfer-encoding";
-    static const char length[] = "content-length";
-    const struct vetch__slice *last;
-
-    if (h->fields.n > 0 && minor == '1') {
-        last = &h->fields.v[h->fields.n - 1].name;
-        if (vetch__http_equal(data + last->at, last->len, coding,
-                              sizeof(coding) - 1) &&
-            data[last->at + last->len] == ':' &&
-            vetch__http_field_find(&h->fields, data, coding, 0) ==
-                h->fields.n - 1 &&
-            vetch__http_field_find(&h->fields, data, length, 0) < 0)
-            return refuse(h, 501, "unknown transfer coding");
-    }
-    return refuse(h, 400, name_the_fault(h, data));
-}
-
-/* A request line that llhttp or line_is_exact() did not like: say what is
- * wrong with it. Anything that is right is wrong in the fields. */
-static enum vetch__http_verdict
-blame_line(struct vetch__http_head *h, const char *data, size_t len)
-{
-    const char *end = memchr(data, '\r', len); /* the gate has found it */
-    const char *target = memchr(data, ' ', (size_t)(end - data));
-    const char *version;
-
-    if (target == NULL || target == data)
-        return refuse(h, 400, "malformed request line");
-    if (target - data == 3 && memcmp(data, "PRI", 3) == 0)
-        return refuse(h, 400, "HTTP/2 preface");
-    version = memchr(target + 1, ' ', (size_t)(end - target - 1));
-    if (version == NULL)
-        return refuse(h, 400, "request line without version");
-    if (version == target + 1 || version + 1 == end ||
-        memchr(version + 1, ' ', (size_t)(end - version - 1)) != NULL)
-        return refuse(h, 400, "misplaced space in the request line");
-    if (!vetch__http_is_token(data, (size_t)(target - data)))
-        return refuse(h, 400, "malformed method");
-    version++;
-    if (end - version != 8 || memcmp(version, "HTTP/1.", 7) != 0 ||
-        (version[7] != '0' && version[7] != '1')) {
-        if (is_version(version, (size_t)(end - version)))
-            return refuse(h, 505, "HTTP version not supported");
-        return refuse(h, 400, "malformed HTTP version");
-    }
-    if (vetch__http_method_find(data, (size_t)(target - data)) < 0)
-        return refuse(h, 501, "unknown method");
-    if (judge_target_bytes(target + 1, (size_t)(version - target - 2)) != NULL)
-        return refuse(h, 400, "forbidden byte in the target");
-    return blame_fields(h, data, version[7]);
-}
-
-/* ---- whole heads ---- */
+/* ---- requests ---- */
 
 static enum vetch__http_verdict
 judge_host(struct vetch__http_head *h, const char *data,
@@ -487,18 +261,70 @@ judge_host(struct vetch__http_head *h, const char *data,
     const char *host = data + h->host.at;
 
     if (fr->n_host > 1)
-        return refuse(h, 400, "repeated Host");
+        return vetch__http_refuse_head(h, 400, "repeated Host");
     if (fr->n_host == 0 && h->minor == 1)
-        return refuse(h, 400, "no Host");
+        return vetch__http_refuse_head(h, 400, "no Host");
     if (fr->n_host == 1 && !vetch__http_is_host(host, h->host.len))
-        return refuse(h, 400, "malformed Host");
+        return vetch__http_refuse_head(h, 400, "malformed Host");
     if (authority->len == 0)
         return VETCH__HTTP_DONE;
     if (fr->n_host == 1 &&
         !vetch__http_host_equal(host, h->host.len, data + authority->at,
                                 authority->len))
-        return refuse(h, 400, "Host differs from the target's");
+        return vetch__http_refuse_head(h, 400,
+                                       "Host differs from the target's");
     h->host = *authority;
+    return VETCH__HTTP_DONE;
+}
+
+static enum vetch__http_verdict
+judge_request_length(struct vetch__http_head *h, const struct framing *fr,
+                     const char *data)
+{
+    uint64_t length;
+
+    if (fr->n_length == 0)
+        return VETCH__HTTP_DONE;
+    if (fr->n_coding > 0)
+        return vetch__http_refuse_head(h, 400,
+                                       "Content-Length with Transfer-Encoding");
+    if (fr->n_length > 1)
+        return vetch__http_refuse_head(h, 400, "repeated Content-Length");
+    if (!parse_length(data + fr->length.at, fr->length.len, &length))
+        return vetch__http_refuse_head(h, 400, "malformed Content-Length");
+    set_length(h, length);
+    return VETCH__HTTP_DONE;
+}
+
+/* RFC 9112, sections 6.1 and 6.3: the last coding must be chunked, and chunked
+ * nothing else; others we do not undo. */
+static enum vetch__http_verdict
+judge_request_coding(struct vetch__http_head *h, const struct framing *fr,
+                     const char *data)
+{
+    const char *at = data + fr->coding.at, *end = at + fr->coding.len, *coding;
+    unsigned n = 0, n_chunked = 0;
+    bool last = false;
+    size_t len;
+
+    if (fr->n_coding == 0)
+        return VETCH__HTTP_DONE;
+    if (fr->n_coding > 1)
+        return vetch__http_refuse_head(h, 400, "repeated Transfer-Encoding");
+    if (h->minor == 0)
+        return vetch__http_refuse_head(h, 400, "Transfer-Encoding in HTTP/1.0");
+    for (; next_member(&at, end, &coding, &len); n++) {
+        last = is_chunked(coding, len);
+        n_chunked += last;
+    }
+    if (!last)
+        return vetch__http_refuse_head(
+            h, 400, "the last transfer coding is not chunked");
+    if (n_chunked > 1)
+        return vetch__http_refuse_head(h, 400, "chunked twice");
+    if (n > 1)
+        return vetch__http_refuse_head(h, 501, "unknown transfer coding");
+    h->framing = VETCH__HTTP_CHUNKED;
     return VETCH__HTTP_DONE;
 }
 
@@ -509,19 +335,11 @@ judge_request(struct vetch__http_head *h, const char *data,
     struct framing fr = note_fields(h, data);
 
     if (judge_host(h, data, &fr, authority) == VETCH__HTTP_REFUSED ||
-        judge_length(h, &fr, data) == VETCH__HTTP_REFUSED)
+        judge_request_length(h, &fr, data) == VETCH__HTTP_REFUSED ||
+        judge_request_coding(h, &fr, data) == VETCH__HTTP_REFUSED)
         return VETCH__HTTP_REFUSED;
-    if (fr.n_coding > 1)
-        return refuse(h, 400, "repeated Transfer-Encoding");
-    if (fr.n_coding == 1) {
-        if (h->minor == 0)
-            return refuse(h, 400, "Transfer-Encoding in HTTP/1.0");
-        if (!is_chunked(&fr, data))
-            return refuse(h, 501, "unknown transfer coding");
-        h->framing = VETCH__HTTP_CHUNKED;
-    }
     if (fr.expect_other)
-        return refuse(h, 417, "unknown expectation");
+        return vetch__http_refuse_head(h, 417, "unknown expectation");
     /* RFC 9110, section 10.1.1: ignored from HTTP/1.0. */
     h->expect_continue =
         fr.expect && h->minor == 1 && h->framing != VETCH__HTTP_NO_BODY;
@@ -534,51 +352,78 @@ enum vetch__http_verdict
 vetch__http_parse_request(struct vetch__http_head *h, const char *data,
                           size_t len)
 {
-    struct parse p;
     struct vetch__slice authority = { 0, 0 };
+    size_t line = first_line(data, len);
 
-    p.head = h;
-    p.data = data;
-    p.len = len;
+    h->response = false;
+    h->refusal = (struct vetch__http_refusal){ 0, NULL };
     h->method = VETCH__HTTP_GET; /* what is refused may have none */
     h->target = h->host = h->query = (struct vetch__slice){ 0, 0 };
-    if (!split(&p, HTTP_REQUEST)) {
-        if (h->refusal.status != 0)
-            return VETCH__HTTP_REFUSED;
-        return blame_line(h, data, len);
-    }
-    if (p.llhttp.method >= VETCH__HTTP_METHODS)
-        return blame_line(h, data, len);
-    h->method = p.llhttp.method;
-    if (!line_is_exact(h, data, len))
-        return blame_line(h, data, len);
-    if (judge_target(h, data, &authority) == VETCH__HTTP_REFUSED)
+    if (vetch__http_request_line(h, data, line, &authority) ==
+            VETCH__HTTP_REFUSED ||
+        split_fields(h, data, len, line + 2) == VETCH__HTTP_REFUSED)
         return VETCH__HTTP_REFUSED;
     return judge_request(h, data, &authority);
 }
 
-/* `HTTP/1.x SP 3DIGIT`, then a reason or nothing. */
-static bool
-judge_status_line(struct vetch__http_head *h, const char *data, size_t len)
-{
-    const char *s = data + 9;
+/* ---- responses ---- */
 
-    if (len < 14 || memcmp(data, "HTTP/1.", 7) != 0 || data[8] != ' ' ||
-        (data[7] != '0' && data[7] != '1'))
-        return false;
-    if (s[0] < '1' || s[0] > '5' || s[1] < '0' || s[1] > '9' || s[2] < '0' ||
-        s[2] > '9' || (s[3] != ' ' && s[3] != '\r'))
-        return false;
-    h->minor = (uint8_t)(data[7] - '0');
-    h->status = (uint16_t)((s[0] - '0') * 100 + (s[1] - '0') * 10 + s[2] - '0');
-    return true;
+/* All lengths that are announced, in one field or several, must be one and the
+ * same (RFC 9112, section 6.3). */
+static enum vetch__http_verdict
+judge_response_length(struct vetch__http_head *h, const struct framing *fr,
+                      const char *data)
+{
+    uint64_t length = 0, other;
+    bool any = false;
+
+    for (size_t i = 0; fr->n_length > 0 && i < h->fields.n; i++) {
+        const struct vetch__http_field *f = &h->fields.v[i];
+        const char *at = data + f->value.at, *end = at + f->value.len, *member;
+        size_t len;
+
+        if (!vetch__http_equal(data + f->name.at, f->name.len, "content-length",
+                               14))
+            continue;
+        while (next_member(&at, end, &member, &len)) {
+            if (!parse_length(member, len, &other))
+                return vetch__http_refuse_head(h, 400,
+                                               "malformed Content-Length");
+            if (any && other != length)
+                return vetch__http_refuse_head(h, 400,
+                                               "differing Content-Lengths");
+            length = other;
+            any = true;
+        }
+    }
+    if (fr->n_length > 0 && !any)
+        return vetch__http_refuse_head(h, 400, "malformed Content-Length");
+    if (any)
+        set_length(h, length);
+    return VETCH__HTTP_DONE;
 }
 
-static bool
-ends_in_chunked(const char *s, size_t len)
+static enum vetch__http_verdict
+judge_response_coding(struct vetch__http_head *h, const struct framing *fr,
+                      const char *data)
 {
-    return memchr(s, ',', len) != NULL && len > 7 &&
-           named(s + len - 7, 7, "chunked");
+    const char *at = data + fr->coding.at, *end = at + fr->coding.len, *coding;
+    size_t len;
+
+    if (fr->n_length > 0)
+        return vetch__http_refuse_head(h, 400,
+                                       "Content-Length with Transfer-Encoding");
+    if (fr->n_coding > 1)
+        return vetch__http_refuse_head(h, 400, "repeated Transfer-Encoding");
+    if (!next_member(&at, end, &coding, &len))
+        return vetch__http_refuse_head(h, 400, "empty Transfer-Encoding");
+    /* Whatever is not understood in full would be handed over as it came. */
+    if (!is_chunked(coding, len) || next_member(&at, end, &coding, &len))
+        return vetch__http_refuse_head(h, 400, "unknown transfer coding");
+    h->framing = VETCH__HTTP_CHUNKED;
+    if (h->minor == 0)
+        h->keep_alive = false; /* section 6.1 */
+    return VETCH__HTTP_DONE;
 }
 
 /* RFC 9112, section 6.3. */
@@ -586,36 +431,19 @@ static enum vetch__http_verdict
 judge_response(struct vetch__http_head *h, const char *data, bool to_head)
 {
     struct framing fr = note_fields(h, data);
-    bool bodiless =
-        to_head || h->status < 200 || h->status == 204 || h->status == 304;
 
-    if (judge_length(h, &fr, data) == VETCH__HTTP_REFUSED)
+    if (judge_response_length(h, &fr, data) == VETCH__HTTP_REFUSED)
         return VETCH__HTTP_REFUSED;
-    if (fr.n_coding > 1)
-        return refuse(h, 400, "repeated Transfer-Encoding");
-    if (bodiless) {
-        h->framing = VETCH__HTTP_NO_BODY;
+    if (to_head || h->status < 200 || h->status == 204 || h->status == 304) {
+        h->framing = VETCH__HTTP_NO_BODY; /* so what frames it is no matter */
         return VETCH__HTTP_DONE;
     }
-    if (fr.n_coding == 0) {
-        if (!h->has_length) {
-            h->framing = VETCH__HTTP_TO_CLOSE;
-            h->keep_alive = false;
-        }
-        return VETCH__HTTP_DONE;
+    if (fr.n_coding > 0)
+        return judge_response_coding(h, &fr, data);
+    if (!h->has_length) {
+        h->framing = VETCH__HTTP_TO_CLOSE;
+        h->keep_alive = false;
     }
-    if (is_chunked(&fr, data)) {
-        h->framing = VETCH__HTTP_CHUNKED;
-        if (h->minor == 0)
-            h->keep_alive = false;
-        return VETCH__HTTP_DONE;
-    }
-    /* Other codings: with chunked at their end the message could be framed but
-     * not decoded; without it only the end of the connection ends it. */
-    if (ends_in_chunked(data + fr.coding.at, fr.coding.len))
-        return refuse(h, 400, "unknown transfer coding");
-    h->keep_alive = false;
-    h->framing = VETCH__HTTP_TO_CLOSE;
     return VETCH__HTTP_DONE;
 }
 
@@ -623,19 +451,14 @@ enum vetch__http_verdict
 vetch__http_parse_response(struct vetch__http_head *h, const char *data,
                            size_t len, bool to_head)
 {
-    struct parse p;
+    size_t line = first_line(data, len);
 
-    p.head = h;
-    p.data = data;
-    p.len = len;
+    h->response = true;
+    h->refusal = (struct vetch__http_refusal){ 0, NULL };
     h->reason = (struct vetch__slice){ 0, 0 };
-    if (!judge_status_line(h, data, len))
-        return refuse(h, 400, "malformed status line");
-    if (!split(&p, HTTP_RESPONSE)) {
-        if (h->refusal.status != 0)
-            return VETCH__HTTP_REFUSED;
-        return refuse(h, 400, name_the_fault(h, data));
-    }
+    if (vetch__http_status_line(h, data, line) == VETCH__HTTP_REFUSED ||
+        split_fields(h, data, len, line + 2) == VETCH__HTTP_REFUSED)
+        return VETCH__HTTP_REFUSED;
     return judge_response(h, data, to_head);
 }
 
@@ -643,28 +466,4 @@ bool
 vetch__http_informational(unsigned *count)
 {
     return ++*count <= 20;
-}
-
-/* ---- methods ---- */
-
-const char *
-vetch__http_method_name(uint8_t method)
-{
-    if (method >= VETCH__HTTP_METHODS)
-        return NULL;
-    return llhttp_method_name((llhttp_method_t)method);
-}
-
-int
-vetch__http_method_find(const char *name, size_t len)
-{
-    unsigned i;
-
-    for (i = 0; i < VETCH__HTTP_METHODS; i++) {
-        const char *known = vetch__http_method_name((uint8_t)i);
-
-        if (strlen(known) == len && memcmp(known, name, len) == 0)
-            return (int)i;
-    }
-    return -1;
 }
