@@ -32,7 +32,7 @@ enum {
     VETCH_EPROTO_HTTP,  /* the peer's HTTP is malformed */
     VETCH_ETOOLARGE,    /* a limit on size was crossed */
     VETCH_ETRUNCATED,   /* the message ended before its announced length */
-    VETCH_ECODING,      /* content coding unknown, malformed or a bomb */
+    VETCH_ECODING,      /* coded content is malformed or a bomb */
 
     VETCH_EHTTP = 11000, /* + status, for code that turns a status into one */
     VETCH_EUSER = 100000

@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	t/fuzz/inflate/expands \
 	t/fuzz/inflate/gzip \
 	t/fuzz/inflate/members \
+	t/fuzz/inflate/padded \
 	t/fuzz/inflate/raw \
 	t/fuzz/inflate/stored \
 	t/fuzz/inflate/zlib \

@@ -131,9 +131,6 @@ static const struct failure malformed[] = {
     { { "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 0, 0 },
       VETCH_EPROTO_HTTP,
       "an upgrade that nobody asked for" },
-    { { OK("Content-Encoding: br\r\nContent-Length: 1\r\n", "x"), 0, 0 },
-      VETCH_ECODING,
-      "unknown content coding" },
     { { OK("Content-Encoding: gzip, gzip\r\nContent-Encoding: gzip\r\n"
            "Content-Length: 1\r\n",
            "x"),

@@ -195,6 +195,56 @@ START_TEST(a_response_may_come_byte_by_byte)
 }
 END_TEST
 
+/* Browsers give such a body as it is. */
+START_TEST(a_body_of_unknown_coding_is_left_as_it_is)
+{
+    static const char *const codings[] = { "UTF-8", "none", "br", "gzip, br",
+                                           "br, gzip" };
+    static char texts[5][128];
+    struct peer_answer answers[5] = { { NULL, 0, 0 } };
+
+    for (int i = 0; i < 5; i++) {
+        snprintf(texts[i], sizeof(texts[i]),
+                 OK("Content-Encoding: %s\r\nContent-Length: 5\r\n", "hello"),
+                 codings[i]);
+        answers[i].text = texts[i];
+    }
+    BEGIN(answers);
+    for (int i = 0; i < 5; i++) {
+        vetch_http_response *r = hc_get("/");
+
+        hc_body(r, "hello");
+        ck_assert_str_eq(vetch_http_response_header(r, "content-encoding"),
+                         codings[i]);
+        vetch_http_response_unref(r);
+    }
+    hc_end();
+}
+END_TEST
+
+/* A part of coded bytes cannot be decoded: none is asked for, and one that
+ * comes all the same stays as it is. */
+START_TEST(a_range_is_not_coded)
+{
+    static const struct peer_answer answers[] = {
+        { "HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\n"
+          "Content-Range: bytes 2-4/9\r\nContent-Length: 3\r\n\r\nabc",
+          0, 0 }
+    };
+    vetch_http_response *r;
+    vetch_http_call *call;
+
+    BEGIN(answers);
+    call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
+    ck_assert_int_eq(vetch_http_call_set_header(call, "Range", "bytes=2-4"), 0);
+    r = hc_run(vetch_http_call_send(call));
+    hc_body(r, "abc");
+    vetch_http_response_unref(r);
+    ck_assert_ptr_null(strstr(peer.requests, "Accept-Encoding"));
+    hc_end();
+}
+END_TEST
+
 START_TEST(head_gets_no_body)
 {
     static const struct peer_answer answers[] = {
@@ -554,6 +604,8 @@ main(void)
     tcase_add_loop_test(basics, every_framing_gives_its_body, 0, n_framings);
     tcase_add_loop_test(basics, a_response_may_come_byte_by_byte, 0,
                         n_framings);
+    tcase_add_test(basics, a_body_of_unknown_coding_is_left_as_it_is);
+    tcase_add_test(basics, a_range_is_not_coded);
     tcase_add_test(basics, head_gets_no_body);
     tcase_add_test(basics, post_sends_its_body);
     tcase_add_test(basics, a_long_body_arrives_whole);

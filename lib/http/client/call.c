@@ -460,7 +460,9 @@ write_head(const vetch_http_call *call, char *to, const char *host,
     at = PUT_TEXT(at, " HTTP/1.1\r\nHost: ");
     at = put(at, host, host_len);
     at = PUT_TEXT(at, "\r\n");
-    if (call->client->options.decompress && !call->own_coding)
+    /* A part of a coded body could not be decoded. */
+    if (call->client->options.decompress && !call->own_coding &&
+        find_line(call, "range", &unused) == NULL)
         at = PUT_TEXT(at, "Accept-Encoding: gzip, deflate\r\n");
     if (call->userinfo_len > 0 && !call->own_authorization)
         at = put_authorization(at, call);

@@ -26,7 +26,9 @@ enum {
 
 /* ---- making one ---- */
 
-/* Find what the body is coded with. NULL, or why it cannot be undone. */
+/* Find what the body is coded with and can be undone: nothing of a part of
+ * coded bytes, nor of codings that are not all known. NULL, or why the body is
+ * refused. */
 static const char *
 find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
              const char *data, struct vetch__codings *ret)
@@ -36,7 +38,7 @@ find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
     int i;
 
     if (!call->client->options.decompress || call->own_coding ||
-        h->framing == VETCH__HTTP_NO_BODY)
+        h->framing == VETCH__HTTP_NO_BODY || h->status == 206)
         return NULL;
     while ((i = vetch__http_field_find(&h->fields, data, "content-encoding",
                                        from)) >= 0) {
@@ -47,6 +49,8 @@ find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
             return why;
         from = (size_t)i + 1;
     }
+    if (ret->unknown)
+        ret->n = 0;
     return NULL;
 }
 

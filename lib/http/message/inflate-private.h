@@ -11,10 +11,11 @@
 struct vetch__codings {
     uint8_t n;
     uint8_t v[2];
+    bool unknown; /* there is one besides: leave the body as it is */
 };
 
 /* Add what the value of a Content-Encoding field names (RFC 9110, section
- * 8.4). NULL, or why it cannot be undone, as a static string. */
+ * 8.4). NULL, or why it is refused, as a static string. */
 const char *vetch__codings_add(struct vetch__codings *c, const char *value,
                                size_t len);
 

@@ -6,6 +6,9 @@
  * watched, because a chain can hide its bomb in the middle.  zlib allocates
  * through the library's allocator, so that tests can make it fail.
  *
+ * Behind the last member of gzip data some servers pad with NULs or end a line;
+ * that is skipped, as gzip(1) does it, and nothing else.
+ *
  * `deflate` means the zlib format (RFC 9110, section 8.4.1.2), but enough
  * servers send the bare format of RFC 1951 under that name that both are taken:
  * the first two bytes tell them apart. */
@@ -30,6 +33,7 @@ struct stage {
     uint8_t n_held;
     bool begun;
     bool ended;
+    bool padded; /* behind its end: no further member may follow */
 };
 
 struct vetch__inflate {
@@ -78,7 +82,7 @@ vetch__codings_add(struct vetch__codings *c, const char *value, size_t len)
         if (coding != 0)
             c->v[c->n++] = coding;
         else if (len > 0 && !vetch__http_equal(value, len, "identity", 8))
-            return "unknown content coding";
+            c->unknown = true;
         value = next;
     }
     return NULL;
@@ -188,11 +192,22 @@ begin_deflate(struct stage *s)
     return result;
 }
 
-/* A new gzip member begins, or deflate goes on where nothing may follow. */
+static void
+skip_padding(struct stage *s)
+{
+    while (s->coding == GZIP && s->z.avail_in > 0 &&
+           (*s->z.next_in == '\0' || *s->z.next_in == '\n')) {
+        s->z.next_in++;
+        s->z.avail_in--;
+        s->padded = true;
+    }
+}
+
+/* A new gzip member begins, or something goes on where nothing may follow. */
 static bool
 begin_again(struct stage *s)
 {
-    if (s->coding != GZIP || inflateReset(&s->z) != Z_OK)
+    if (s->coding != GZIP || s->padded || inflateReset(&s->z) != Z_OK)
         return false;
     s->ended = false;
     return true;
@@ -207,6 +222,8 @@ stage_run(struct stage *s, const char **ret_why)
     *ret_why =
         s->coding == GZIP ? "malformed gzip data" : "malformed deflate data";
     do {
+        if (s->ended)
+            skip_padding(s);
         if (s->ended && s->z.avail_in == 0)
             return Z_OK;
         if (s->ended && !begin_again(s))
