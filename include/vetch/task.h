@@ -24,9 +24,28 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_spawn(vetch_task_fn body,
 /* Suspend this task, never the loop, until `p` settles; consumes `p`. Returns
  * its value, handed over, and sets `*ret_error` to NULL; or returns NULL and
  * hands over the error there (`ret_error` may be NULL). May be called from any
- * depth of functions. Outside a task, and for a value that others hold too, the
- * error is VETCH_EMISUSE. */
+ * depth of functions. `p` may be NULL, as what a handler returns: done, no
+ * value. Outside a task, and for a value that others hold too, the error is
+ * VETCH_EMISUSE. */
 VETCH_EXPORT void *vetch_await(vetch_promise *p, vetch_error **ret_error);
+
+/* Await `p` and return its value; or, if it rejects, end the task here: its
+ * frames do not return, what vetch_defer() registered runs, and the task's
+ * promise rejects with the error. In a deferred function it ends that function;
+ * the others run, and the error becomes the task's, or is suppressed by the one
+ * that the task has already. Consumes `p`, as vetch_await().
+ * Errors: outside a task NULL and errno EPERM. */
+VETCH_EXPORT void *vetch_try(vetch_promise *p);
+
+/* Call `fn(arg)` when this task is over: when its body has returned and what it
+ * returned has settled, when a try ends it, or when it loses its stack at the
+ * end of the reactor; before its promise settles. What was registered last runs
+ * first. `fn` runs in the task and may await. No local variable lives so long:
+ * `arg` must not point to one.
+ *
+ * Errors: out of memory fn(arg) is called at once, and the task ends here with
+ *         VETCH_ENOMEM. Outside a task nothing is registered; errno EPERM. */
+VETCH_EXPORT void vetch_defer(vetch_call_fn fn, void *arg);
 
 /* Whether this code runs in a task. */
 VETCH_EXPORT bool vetch_in_task(void);

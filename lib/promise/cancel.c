@@ -54,10 +54,12 @@ static void
 call_cancellers(void)
 {
     vetch_promise *p;
+    struct task *task;
 
     if (asking)
         return;
     asking = true;
+    task = vetch__task_step_out();
     while ((p = asked_first) != NULL) {
         vetch_deferred *d = (vetch_deferred *)&p->second;
 
@@ -66,6 +68,7 @@ call_cancellers(void)
             p->u.producer.cancel(d, p->u.producer.ctx);
         vetch_deferred_unref(d);
     }
+    vetch__task_step_in(task);
     asking = false;
 }
 
@@ -360,6 +363,7 @@ vetch__promises_finish(vetch_reactor *r)
                   names.n, names.text);
     r->finishing = true;
     vetch__ready_drain(r, SIZE_MAX);
+    vetch__tasks_abandon(r);
     vetch__pool_walk(r->pool, close_produced, r);
     vetch__ready_drain(r, SIZE_MAX);
     vetch__pool_walk(r->pool, report_held, NULL);

@@ -483,8 +483,31 @@ void vetch__sites_done(vetch_reactor *r);
 const char *vetch__scope_example(const vetch_scope *s);
 
 /* ---- task.c ---- */
-/* Name the tasks that did not end, and unmap all stacks. */
+/* Name the tasks that did not end, run what they deferred, and settle them. */
+void vetch__tasks_abandon(vetch_reactor *r);
+/* Unmap all stacks. */
 void vetch__tasks_done(vetch_reactor *r);
+/* Around a call of a user's function in the middle of work of ours: it may not
+ * wait there, and a try may not leave it, though it stands on a task's stack.
+ * Returns what to step back into. */
+static inline struct task *
+vetch__task_step_out(void)
+{
+    vetch_reactor *r = vetch__reactor;
+    struct task *t;
+
+    if (r == NULL)
+        return NULL;
+    t = r->task;
+    r->task = NULL;
+    return t;
+}
+static inline void
+vetch__task_step_in(struct task *t)
+{
+    if (vetch__unlikely(t != NULL))
+        vetch__reactor->task = t;
+}
 
 /* ---- deferred.c ---- */
 /* The work behind this deferred cannot be stopped and uses what its chain

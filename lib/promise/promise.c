@@ -163,16 +163,19 @@ vetch__promise_dispose(vetch_promise *p)
 {
     static __thread vetch_promise *first;
     static __thread bool busy;
+    struct task *task;
 
     p->u.dead.next = first;
     first = p;
     if (busy)
         return;
     busy = true;
+    task = vetch__task_step_out();
     while ((p = first) != NULL) {
         first = p->u.dead.next;
         destroy(p);
     }
+    vetch__task_step_in(task);
     busy = false;
 }
 

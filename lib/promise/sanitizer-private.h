@@ -33,28 +33,30 @@
 #ifdef VETCH__ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-/* Forget the frames of tasks that never returned, before others get the
- * memory. */
-#define VETCH__STACK_CLEAN(low, size) ASAN_UNPOISON_MEMORY_REGION(low, size)
+#define VETCH__STACK_UNPOISON(low, size) ASAN_UNPOISON_MEMORY_REGION(low, size)
 #else
-#define VETCH__STACK_CLEAN(low, size) ((void)0)
+#define VETCH__STACK_UNPOISON(low, size) ((void)0)
 #endif
 #ifdef VETCH__TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
 #ifdef HAVE_VALGRIND_VALGRIND_H
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
+#define VETCH__STACK_UNDEFINE(low, size)                                       \
+    ((void)VALGRIND_MAKE_MEM_UNDEFINED(low, size))
 #define VETCH__STACK_REGISTER(low, top) VALGRIND_STACK_REGISTER(low, top)
 #define VETCH__STACK_DEREGISTER(id)     VALGRIND_STACK_DEREGISTER(id)
 /* Around a look below the stack pointer, where nobody else may. */
 #define VETCH__PEEK_BEGIN() VALGRIND_DISABLE_ERROR_REPORTING
 #define VETCH__PEEK_END()   VALGRIND_ENABLE_ERROR_REPORTING
 #else
-#define VETCH__STACK_REGISTER(low, top) 0
-#define VETCH__STACK_DEREGISTER(id)     ((void)(id))
-#define VETCH__PEEK_BEGIN()             ((void)0)
-#define VETCH__PEEK_END()               ((void)0)
+#define VETCH__STACK_UNDEFINE(low, size) ((void)0)
+#define VETCH__STACK_REGISTER(low, top)  0
+#define VETCH__STACK_DEREGISTER(id)      ((void)(id))
+#define VETCH__PEEK_BEGIN()              ((void)0)
+#define VETCH__PEEK_END()                ((void)0)
 #endif
 
 /* A stack, as the address or the thread sanitizer sees it. */
@@ -70,18 +72,32 @@ struct vetch__fiber {
     char unused;
 };
 
+/* The frames on a stack are no more, though they have not returned. */
+static inline void
+vetch__stack_forget_frames(const void *low, const void *top)
+{
+    size_t size = (size_t)((const char *)top - (const char *)low);
+
+    (void)size;
+    VETCH__STACK_UNPOISON(low, size);
+    VETCH__STACK_UNDEFINE(low, size);
+}
+
+/* Begin a stack, whatever has been on it: `f` is as the last user of the stack
+ * left it, or zero. */
 static inline void
 vetch__fiber_new(struct vetch__fiber *f, const void *low, const void *top)
 {
     (void)f;
-    (void)low;
-    (void)top;
+    vetch__stack_forget_frames(low, top);
 #ifdef VETCH__ASAN
     f->fake_stack = NULL;
     f->low = low;
     f->size = (size_t)((const char *)top - (const char *)low);
 #endif
 #ifdef VETCH__TSAN
+    if (f->tsan != NULL)
+        __tsan_destroy_fiber(f->tsan);
     f->tsan = __tsan_create_fiber(0);
 #endif
 }
@@ -94,6 +110,21 @@ vetch__fiber_leave(struct vetch__fiber *from, struct vetch__fiber *to)
     (void)to;
 #ifdef VETCH__ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->low, to->size);
+#endif
+#ifdef VETCH__TSAN
+    from->tsan = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+}
+
+/* The same, when the frames of `from` will never return. */
+static inline void
+vetch__fiber_leave_for_good(struct vetch__fiber *from, struct vetch__fiber *to)
+{
+    (void)from;
+    (void)to;
+#ifdef VETCH__ASAN
+    __sanitizer_start_switch_fiber(NULL, to->low, to->size);
 #endif
 #ifdef VETCH__TSAN
     from->tsan = __tsan_get_current_fiber();

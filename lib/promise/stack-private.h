@@ -26,6 +26,8 @@ struct vetch__stack {
 struct vetch__stacks *vetch__stacks_new(size_t stack_bytes, size_t user_bytes);
 /* Unmaps all of them, whoever still stands on one. */
 void vetch__stacks_free(struct vetch__stacks *s);
+/* Leave them all as they are: something that cannot be stopped uses one. */
+void vetch__stacks_leak(struct vetch__stacks *s);
 
 /* A stack that is not in use, as its last user left it; below the address
  * returned it is free to run on. NULL and errno: ENOMEM; EAGAIN, the process

@@ -44,6 +44,7 @@ struct slab {
 };
 
 struct vetch__stacks {
+    struct vetch__stacks *next; /* of those that are leaked */
     struct slab *slabs;
     struct vetch__stack *free;
     size_t n_free, n_stacks;
@@ -57,6 +58,9 @@ bool vetch__stacks_guard_by_mapping;
 
 /* Stacks of the whole process whose guards cost mappings. */
 static atomic_size_t n_mapped;
+
+/* Not forgotten, so that leak detectors see that this is on purpose. */
+static _Atomic(struct vetch__stacks *) leaked;
 
 struct vetch__stacks *
 vetch__stacks_new(size_t stack_bytes, size_t user_bytes)
@@ -78,15 +82,25 @@ vetch__stacks_free(struct vetch__stacks *s)
 
     while ((slab = s->slabs) != NULL) {
         s->slabs = slab->next;
-        for (size_t i = 0; i < STACKS_PER_SLAB; i++)
+        for (size_t i = 0; i < STACKS_PER_SLAB; i++) {
             VETCH__STACK_DEREGISTER(slab->valgrind_ids[i]);
-        VETCH__STACK_CLEAN(slab->base, s->stride * STACKS_PER_SLAB);
+            vetch__stack_forget_frames(slab->base + i * s->stride,
+                                       slab->base + (i + 1) * s->stride);
+        }
         munmap(slab->base, s->stride * STACKS_PER_SLAB);
         vetch__free(slab);
     }
     if (s->guards == MAPPED)
         atomic_fetch_sub(&n_mapped, s->n_stacks);
     vetch__free(s);
+}
+
+void
+vetch__stacks_leak(struct vetch__stacks *s)
+{
+    s->next = atomic_load(&leaked);
+    while (!atomic_compare_exchange_weak(&leaked, &s->next, s))
+        ;
 }
 
 /* ---- guards ---- */

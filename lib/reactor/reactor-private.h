@@ -59,6 +59,7 @@ struct vetch__timer {
 struct vetch__timers;  /* see timer-private.h */
 struct vetch__mailbox; /* private to post.c */
 struct vetch__tasks;   /* private to task.c */
+struct task;           /* the same */
 struct vetch__sites;   /* private to debug.c */
 struct vetch__signals; /* private to signal.c */
 struct vetch__net;
@@ -104,6 +105,7 @@ struct vetch_reactor {
     struct vetch__pool *pool;
     vetch_promise *handler;       /* what the handler that runs was given */
     struct vetch__tasks *tasks;   /* made on first use */
+    struct task *task;            /* that runs */
     struct vetch__sites *sites;   /* while debugging is on */
     vetch_executor *executor;     /* the reactor's own, made on first use */
     struct vetch__list executors; /* all; set up by the first one */

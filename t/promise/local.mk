@@ -26,6 +26,7 @@ unit_tests += \
 	t/promise/test_stack \
 	t/promise/test_task \
 	t/promise/test_timeout \
+	t/promise/test_try \
 	t/promise/test_unref \
 	t/promise/test_wait \
 	t/promise/test_wrong_thread \
