@@ -97,7 +97,8 @@ AC_SUBST([COVERAGE_CFLAGS])
 # Sets LIB_CFLAGS and LIB_LDFLAGS for what ends in libvetch: hidden
 # visibility, a version map, calls inside the library bound at link time, and
 # thread-local variables at a fixed offset (the generic model costs a call
-# for each access to the current reactor).
+# for each access to the current reactor). The library stays loaded once it is:
+# a handler of SIGPIPE and one of fork(2) point into it.
 AC_DEFUN([VETCH_LIBRARY_FLAGS], [
 LIB_CFLAGS=
 LIB_LDFLAGS=
@@ -105,6 +106,8 @@ AX_APPEND_COMPILE_FLAGS([-fvisibility=hidden -ftls-model=initial-exec],
     [LIB_CFLAGS], [-Werror])
 AX_CHECK_LINK_FLAG([-Wl,-Bsymbolic],
     [AS_VAR_APPEND([LIB_LDFLAGS], [" -Wl,-Bsymbolic"])])
+AX_CHECK_LINK_FLAG([-Wl,-z,nodelete],
+    [AS_VAR_APPEND([LIB_LDFLAGS], [" -Wl,-z,nodelete"])])
 AX_CHECK_VSCRIPT
 AC_SUBST([LIB_CFLAGS])
 AC_SUBST([LIB_LDFLAGS])

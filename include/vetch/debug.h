@@ -23,7 +23,7 @@ VETCH_EXPORT vetch_promise *vetch_promise_name(vetch_promise *p,
 /* Write a tree of all pending promises to the descriptor `fd`: each operation
  * with its name, and below it what waits for it. Sites and names are there for
  * promises made while debugging was on.
- * Errors: -1 and errno: ENOMEM; EPERM, no reactor; that of write(2). */
+ * Errors: -1 and errno: ENOMEM; that of write(2). */
 VETCH_EXPORT int vetch_reactor_dump(vetch_reactor *r, int fd);
 
 /* Write that dump to standard error at each delivery of `signum`, SIGUSR2 say,

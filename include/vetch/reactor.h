@@ -10,7 +10,8 @@ typedef void (*vetch_rejection_fn)(const vetch_error *error, void *ctx);
 VETCH_BEGIN_DECLS
 
 /* Make a reactor with a loop of its own and bind it to the calling thread.
- * Ignores SIGPIPE unless the program handles it.
+ * From then on SIGPIPE does nothing, unless the program has set it up; in what
+ * the program executes, SIGPIPE kills as ever.
  *
  * Ownership: returns a new reference; see vetch_reactor_unref().
  * Errors:    NULL and errno: EBUSY if the thread has one already; ENOMEM,
@@ -38,7 +39,7 @@ VETCH_EXPORT vetch_reactor *vetch_reactor_unref(vetch_reactor *r);
 
 /* The loop below, borrowed: for libraries that have libevent adapters. One of
  * vetch_reactor_new() is to be run by vetch_reactor_run() and vetch_run() only;
- * who wants to run it himself makes it himself and lets it be adopted. */
+ * a program that wants to run a loop itself makes it, and has it adopted. */
 VETCH_EXPORT struct event_base *vetch_reactor_event_base(vetch_reactor *r);
 
 /* Run until vetch_reactor_stop().
@@ -52,20 +53,21 @@ VETCH_EXPORT void vetch_reactor_stop(vetch_reactor *r);
 
 /* Run `fn` on the reactor's thread, in the order posted.
  *
- * Ownership: `ctx` is handed over: `free_ctx`, if not NULL, gets it exactly
- *            once, after `fn` or instead of it (the reactor ended first). On
- *            failure it stays the caller's.
- * Errors:    -1 and errno: EAGAIN, the queue is full (65,536); ENOMEM;
- *            ECANCELED, the reactor is ending.
+ * Ownership: borrows `ctx` until `fn` has run, or the reactor has ended first.
+ *            `_owned` hands it to `free_ctx` exactly once, after `fn` or
+ * instead of it; on failure it stays the caller's. Errors:    -1 and errno:
+ * EAGAIN, the queue is full (65,536); ENOMEM; ECANCELED, the reactor is ending.
  * Thread:    any, while the reactor lives. */
 VETCH_EXPORT int vetch_reactor_post(vetch_reactor *r, vetch_call_fn fn,
-                                    void *ctx, vetch_free_fn free_ctx);
+                                    void *ctx);
+VETCH_EXPORT int vetch_reactor_post_owned(vetch_reactor *r, vetch_call_fn fn,
+                                          void *ctx, vetch_free_fn free_ctx);
 
 /* Run `fn` from the ready queue of this thread's reactor: after the caller has
  * returned to the loop, in the order of the calls.
  *
  * Ownership: borrows `ctx` until `fn` has run; `_owned` hands it over to
- *            `free_ctx`, as vetch_reactor_post().
+ *            `free_ctx`, as vetch_reactor_post_owned().
  * Errors:    -1 and errno: ENOMEM; ECANCELED, the reactor is ending; EPERM,
  *            the thread has no reactor.
  * Thread:    reactor. */
@@ -89,7 +91,8 @@ VETCH_EXPORT void vetch_reactor_set_rejection_hook(vetch_reactor *r,
 VETCH_EXPORT void vetch_reactor_set_debug(vetch_reactor *r, bool on);
 
 /* How long a callback may hold the loop before it is named in a warning, when
- * debugging is on. Default 0.1. */
+ * debugging is on. Default 0.1; INFINITY: for ever. Negative or NaN is misuse.
+ */
 VETCH_EXPORT void vetch_reactor_set_slow_limit(vetch_reactor *r,
                                                double seconds);
 

@@ -32,6 +32,9 @@ vetch_timer_new_owned(double seconds, vetch_timer_fn fn, void *ctx,
  * loop was busy are skipped, not made up for. */
 VETCH_EXPORT VETCH_NODISCARD vetch_timer *
 vetch_timer_new_periodic(double seconds, vetch_timer_fn fn, void *ctx);
+VETCH_EXPORT VETCH_NODISCARD vetch_timer *
+vetch_timer_new_periodic_owned(double seconds, vetch_timer_fn fn, void *ctx,
+                               vetch_free_fn free_ctx);
 
 /* Start it anew, `seconds` from now, whether it is running or not; these are
  * from then on the period of a periodic one.

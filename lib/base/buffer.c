@@ -49,17 +49,19 @@ vetch_buffer_free(vetch_buffer *b)
 const char *
 vetch_buffer_data(const vetch_buffer *b)
 {
+    VETCH_CHECK(b != NULL, EINVAL, "");
     return b->data != NULL ? b->data + b->start : "";
 }
 
 size_t
 vetch_buffer_len(const vetch_buffer *b)
 {
+    VETCH_CHECK(b != NULL, EINVAL, 0);
     return b->end - b->start;
 }
 
 static int
-grow(vetch_buffer *b, size_t needed)
+buffer_grow(vetch_buffer *b, size_t needed)
 {
     size_t capacity = b->capacity > 0 ? b->capacity : SMALLEST;
     size_t len = b->end - b->start;
@@ -83,8 +85,10 @@ grow(vetch_buffer *b, size_t needed)
 void *
 vetch_buffer_reserve(vetch_buffer *b, size_t len)
 {
-    size_t used = b->end - b->start;
+    size_t used;
 
+    VETCH_CHECK(b != NULL, EINVAL, NULL);
+    used = b->end - b->start;
     if (b->data != NULL && b->capacity - b->end >= len)
         return b->data + b->end;
     if (len > SIZE_MAX / 2 - used) {
@@ -96,7 +100,7 @@ vetch_buffer_reserve(vetch_buffer *b, size_t len)
         memmove(b->data, b->data + b->start, used);
         b->start = 0;
         b->end = used;
-    } else if (grow(b, used + len) < 0) {
+    } else if (buffer_grow(b, used + len) < 0) {
         return NULL;
     }
     return b->data + b->end;
@@ -105,7 +109,7 @@ vetch_buffer_reserve(vetch_buffer *b, size_t len)
 void
 vetch_buffer_commit(vetch_buffer *b, size_t len)
 {
-    VETCH_CHECK(len <= b->capacity - b->end, EINVAL, );
+    VETCH_CHECK(b != NULL && len <= b->capacity - b->end, EINVAL, );
     b->end += len;
 }
 
@@ -114,6 +118,7 @@ vetch_buffer_append(vetch_buffer *b, const void *data, size_t len)
 {
     void *to;
 
+    VETCH_CHECK(b != NULL && (data != NULL || len == 0), EINVAL, -1);
     if (len == 0)
         return 0;
     to = vetch_buffer_reserve(b, len);
@@ -125,7 +130,8 @@ vetch_buffer_append(vetch_buffer *b, const void *data, size_t len)
 }
 
 static int
-append_formatted(vetch_buffer *b, const char *fmt, va_list args, va_list again)
+buffer_append_formatted(vetch_buffer *b, const char *fmt, va_list args,
+                        va_list again)
 {
     size_t room = b->capacity - b->end;
     int n =
@@ -152,9 +158,10 @@ vetch_buffer_printf(vetch_buffer *b, const char *fmt, ...)
     va_list args, again;
     int result;
 
+    VETCH_CHECK(b != NULL, EINVAL, -1);
     va_start(args, fmt);
     va_copy(again, args);
-    result = append_formatted(b, fmt, args, again);
+    result = buffer_append_formatted(b, fmt, args, again);
     va_end(again);
     va_end(args);
     return result;
@@ -163,6 +170,7 @@ vetch_buffer_printf(vetch_buffer *b, const char *fmt, ...)
 void
 vetch_buffer_consume(vetch_buffer *b, size_t len)
 {
+    VETCH_CHECK(b != NULL, EINVAL, );
     if (len >= b->end - b->start) {
         vetch_buffer_clear(b);
         return;
@@ -174,16 +182,19 @@ vetch_buffer_consume(vetch_buffer *b, size_t len)
 void
 vetch_buffer_clear(vetch_buffer *b)
 {
+    VETCH_CHECK(b != NULL, EINVAL, );
     b->start = b->end = b->scanned = 0;
 }
 
 const char *
 vetch_buffer_line(vetch_buffer *b, size_t *ret_len)
 {
-    const char *data = vetch_buffer_data(b);
-    size_t len = vetch_buffer_len(b);
-    const char *lf = NULL;
+    const char *data, *lf = NULL;
+    size_t len;
 
+    VETCH_CHECK(b != NULL && ret_len != NULL, EINVAL, NULL);
+    data = vetch_buffer_data(b);
+    len = vetch_buffer_len(b);
     if (len > b->scanned)
         lf = memchr(data + b->scanned, '\n', len - b->scanned);
     if (lf == NULL) {
@@ -206,6 +217,7 @@ vetch_bytes_new(const void *data, size_t len)
 {
     vetch_bytes *b;
 
+    VETCH_CHECK(data != NULL || len == 0, EINVAL, NULL);
     if (len > SIZE_MAX - sizeof(*b) - 1) {
         errno = ENOMEM;
         return NULL;
@@ -240,11 +252,13 @@ vetch_bytes_unref(vetch_bytes *b)
 const void *
 vetch_bytes_data(const vetch_bytes *b)
 {
+    VETCH_CHECK(b != NULL, EINVAL, NULL);
     return b->data;
 }
 
 size_t
 vetch_bytes_len(const vetch_bytes *b)
 {
+    VETCH_CHECK(b != NULL, EINVAL, 0);
     return b->len;
 }

@@ -48,7 +48,7 @@ IMMORTAL(shared, VETCH_EMISUSE,
          "a value that others hold too cannot be handed over");
 
 static vetch_error *
-make(int code, const char *message, size_t len, const vetch_error *cause)
+error_make(int code, const char *message, size_t len, const vetch_error *cause)
 {
     vetch_error *e = vetch__malloc(sizeof(*e) + len + 1);
 
@@ -65,24 +65,24 @@ make(int code, const char *message, size_t len, const vetch_error *cause)
     return e;
 }
 
-static vetch_error *make_formatted(int code, const vetch_error *cause,
-                                   const char *fmt, va_list args)
+static vetch_error *error_make_formatted(int code, const vetch_error *cause,
+                                         const char *fmt, va_list args)
     VETCH_PRINTF(3, 0);
 
 static vetch_error *
-make_formatted(int code, const vetch_error *cause, const char *fmt,
-               va_list args)
+error_make_formatted(int code, const vetch_error *cause, const char *fmt,
+                     va_list args)
 {
     char message[VETCH__TEXT_MAX + 1];
     size_t len = vetch__text_format(message, fmt, args);
 
-    return make(code, message, len, cause);
+    return error_make(code, message, len, cause);
 }
 
 vetch_error *
 vetch_error_newv(int code, const char *fmt, va_list args)
 {
-    return make_formatted(code, NULL, fmt, args);
+    return error_make_formatted(code, NULL, fmt, args);
 }
 
 vetch_error *
@@ -92,7 +92,7 @@ vetch_error_new(int code, const char *fmt, ...)
     vetch_error *e;
 
     va_start(args, fmt);
-    e = make_formatted(code, NULL, fmt, args);
+    e = error_make_formatted(code, NULL, fmt, args);
     va_end(args);
     return e;
 }
@@ -107,7 +107,7 @@ vetch_error_wrap(const vetch_error *cause, const char *fmt, ...)
         cause = &vetch__error_no_memory; /* what NULL means to all that take an
                                             error */
     va_start(args, fmt);
-    e = make_formatted(cause->code, cause, fmt, args);
+    e = error_make_formatted(cause->code, cause, fmt, args);
     va_end(args);
     return e;
 }
@@ -119,7 +119,7 @@ vetch_error_wrap_code(const vetch_error *cause, int code, const char *fmt, ...)
     vetch_error *e;
 
     va_start(args, fmt);
-    e = make_formatted(code, cause, fmt, args);
+    e = error_make_formatted(code, cause, fmt, args);
     va_end(args);
     return e;
 }
@@ -156,23 +156,23 @@ vetch_error_from_errno(int errnum, const char *fmt, ...)
     va_end(args);
     n = snprintf(message + len, sizeof(message) - len, "%s%s",
                  len > 0 ? ": " : "", system_words(errnum, words, 128));
-    return make(errnum, message, len + (size_t)n, NULL);
+    return error_make(errnum, message, len + (size_t)n, NULL);
 }
 
 static vetch_error *
-make_summary(const vetch_error *primary, const vetch_error *const *others,
-             size_t n)
+error_make_summary(const vetch_error *primary, const vetch_error *const *others,
+                   size_t n)
 {
     char words[VETCH__TEXT_MAX];
     int len;
 
     if (primary != NULL)
-        return make(primary->code, primary->message, primary->len,
-                    primary->cause);
+        return error_make(primary->code, primary->message, primary->len,
+                          primary->cause);
     len = snprintf(words, sizeof(words), "%zu errors%s%.1024s", n,
                    n > 0 ? ", the first: " : "",
                    n > 0 ? vetch_error_text(others[0]) : "");
-    return make(VETCH_EAGGREGATE, words, (size_t)len, NULL);
+    return error_make(VETCH_EAGGREGATE, words, (size_t)len, NULL);
 }
 
 vetch_error *
@@ -180,7 +180,7 @@ vetch_error_aggregate(const vetch_error *primary,
                       const vetch_error *const *others, size_t n)
 {
     size_t i, kept = primary != NULL ? primary->n_suppressed : 0;
-    vetch_error *e = make_summary(primary, others, n);
+    vetch_error *e = error_make_summary(primary, others, n);
 
     if (e == &vetch__error_no_memory || kept + n == 0)
         return e;
@@ -207,7 +207,7 @@ vetch_error_ref(const vetch_error *e)
 
 /* Drop a reference; if it was the last one put the error on the list. */
 static void
-drop(vetch_error *e, vetch_error **dead)
+error_drop(vetch_error *e, vetch_error **dead)
 {
     if (e == NULL || e->object.refs == VETCH__IMMORTAL || --e->object.refs > 0)
         return;
@@ -222,13 +222,13 @@ vetch_error_unref(vetch_error *e)
     vetch_error *dead = NULL;
     size_t i;
 
-    drop(e, &dead);
+    error_drop(e, &dead);
     while (dead != NULL) {
         e = dead;
         dead = e->u.next;
-        drop(e->cause, &dead);
+        error_drop(e->cause, &dead);
         for (i = 0; i < e->n_suppressed; i++)
-            drop(e->suppressed[i], &dead);
+            error_drop(e->suppressed[i], &dead);
         vetch__free(e->suppressed);
         vetch__free(e);
     }

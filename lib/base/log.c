@@ -24,7 +24,7 @@ static atomic_int threshold = LEVEL_UNKNOWN;
 static __thread bool in_hook;
 
 static int
-default_level(void)
+log_default_level(void)
 {
     const char *debug = getenv("VETCH_DEBUG");
 
@@ -42,7 +42,8 @@ vetch_log_get_level(void)
         int unknown = LEVEL_UNKNOWN;
 
         /* Does not undo what another thread has set meanwhile. */
-        atomic_compare_exchange_strong(&threshold, &unknown, default_level());
+        atomic_compare_exchange_strong(&threshold, &unknown,
+                                       log_default_level());
         level = atomic_load(&threshold);
     }
     return (vetch_log_level)level;
@@ -67,7 +68,7 @@ vetch_log_set_hook(vetch_log_fn fn, void *ctx)
 }
 
 static void
-write_line(vetch_log_level level, const char *line, size_t len)
+log_write_line(vetch_log_level level, const char *line, size_t len)
 {
     static const char *const names[] = { "debug: ", "info: ", "warning: ",
                                          "error: " };
@@ -85,15 +86,15 @@ write_line(vetch_log_level level, const char *line, size_t len)
 }
 
 static void
-pass_on(vetch_log_level level, const char *line, size_t len)
+log_pass_on(vetch_log_level level, const char *line, size_t len)
 {
     if (in_hook) {
-        write_line(level, line, len);
+        log_write_line(level, line, len);
         return;
     }
     pthread_mutex_lock(&lock);
     if (hook == NULL) {
-        write_line(level, line, len);
+        log_write_line(level, line, len);
     } else {
         in_hook = true;
         hook(level, line, hook_ctx);
@@ -116,7 +117,7 @@ vetch_log(vetch_log_level level, const char *fmt, ...)
     va_start(args, fmt);
     len = vetch__text_format(line, fmt, args);
     va_end(args);
-    pass_on(level, line, len);
+    log_pass_on(level, line, len);
     errno = saved;
 }
 

@@ -18,6 +18,7 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
+#include "base/check-private.h"
 #include "promise/promise-private.h"
 
 #define N_BUCKETS  4096
@@ -39,7 +40,7 @@ struct vetch__sites {
 /* ---- the table ---- */
 
 static struct site **
-find(struct vetch__sites *sites, const vetch_promise *p)
+site_find(struct vetch__sites *sites, const vetch_promise *p)
 {
     struct site **at =
         &sites->buckets[((uintptr_t)p / VETCH__NODE_SIZE) % N_BUCKETS];
@@ -52,7 +53,7 @@ find(struct vetch__sites *sites, const vetch_promise *p)
 /* The entry of a promise, made if need be; NULL if there is no debugging, or no
  * memory for it. */
 static struct site *
-entry(vetch_promise *p)
+site_of(vetch_promise *p)
 {
     vetch_reactor *r = vetch__reactor;
     struct site **at;
@@ -63,7 +64,7 @@ entry(vetch_promise *p)
         r->sites = vetch__calloc(1, sizeof(*r->sites));
     if (r->sites == NULL)
         return NULL;
-    at = find(r->sites, p);
+    at = site_find(r->sites, p);
     if (*at == NULL) {
         *at = vetch__calloc(1, sizeof(**at));
         if (*at == NULL)
@@ -75,18 +76,18 @@ entry(vetch_promise *p)
 }
 
 static const struct site *
-lookup(const vetch_promise *p)
+site_lookup(const vetch_promise *p)
 {
     vetch_reactor *r;
 
     if (!(p->object.flags & VETCH__SITED)) /* it may not be the pool's */
         return NULL;
     r = vetch__pool_of(p)->owner;
-    return r == NULL || r->sites == NULL ? NULL : *find(r->sites, p);
+    return r == NULL || r->sites == NULL ? NULL : *site_find(r->sites, p);
 }
 
 static void
-free_site(struct site *s)
+site_free(struct site *s)
 {
     vetch__free(s->name);
     vetch__free(s);
@@ -100,12 +101,12 @@ vetch__site_forget(vetch_promise *p)
 
     if (r == NULL || r->sites == NULL)
         return;
-    at = find(r->sites, p);
+    at = site_find(r->sites, p);
     s = *at;
     if (s == NULL)
         return;
     *at = s->next;
-    free_site(s);
+    site_free(s);
 }
 
 void
@@ -118,7 +119,7 @@ vetch__sites_done(vetch_reactor *r)
 
         for (s = r->sites->buckets[i]; s != NULL; s = next) {
             next = s->next;
-            free_site(s);
+            site_free(s);
         }
     }
     vetch__free(r->sites);
@@ -130,7 +131,7 @@ vetch__sites_done(vetch_reactor *r)
 static vetch_promise *__attribute__((noinline))
 remember_place(vetch_promise *p, const char *place)
 {
-    struct site *s = entry(p);
+    struct site *s = site_of(p);
 
     if (s != NULL)
         s->place = place;
@@ -148,7 +149,7 @@ vetch_promise_at(vetch_promise *p, const char *place)
 }
 
 static char *
-format(const char *fmt, va_list args)
+site_format(const char *fmt, va_list args)
 {
     char text[LINE_SIZE];
 
@@ -160,14 +161,14 @@ format(const char *fmt, va_list args)
 vetch_promise *
 vetch_promise_name(vetch_promise *p, const char *fmt, ...)
 {
-    struct site *s = entry(p);
+    struct site *s = site_of(p);
     va_list args;
 
     if (s == NULL)
         return p;
     vetch__free(s->name);
     va_start(args, fmt);
-    s->name = format(fmt, args);
+    s->name = site_format(fmt, args);
     va_end(args);
     return p;
 }
@@ -238,7 +239,7 @@ vetch__promise_describe(vetch_promise *p)
 {
     static __thread char line[LINE_SIZE];
     char kind[VETCH__FUNCTION_NAME + 32];
-    const struct site *s = lookup(p);
+    const struct site *s = site_lookup(p);
     const char *name = s == NULL ? NULL : s->name;
     const char *place = s == NULL ? NULL : s->place;
 
@@ -255,7 +256,7 @@ const char *
 vetch__promise_origin(vetch_promise *p)
 {
     static __thread char text[LINE_SIZE];
-    const struct site *s = lookup(p);
+    const struct site *s = site_lookup(p);
 
     if (s == NULL)
         return "";
@@ -272,7 +273,7 @@ struct dump {
 };
 
 static void
-put_line(struct dump *d, size_t depth, vetch_promise *p)
+dump_line(struct dump *d, size_t depth, vetch_promise *p)
 {
     size_t indent = 2 * (depth + 1);
     vetch_deferred *owner = NULL;
@@ -300,13 +301,13 @@ put_line(struct dump *d, size_t depth, vetch_promise *p)
  * the next, up again. A chain may be as long as memory allows, so this walks
  * and does not recurse. */
 static void
-put_tree(struct dump *d, vetch_promise *root)
+dump_tree(struct dump *d, vetch_promise *root)
 {
     vetch_promise *at = root;
     size_t depth = 0;
 
     for (;;) {
-        put_line(d, depth, at);
+        dump_line(d, depth, at);
         if (vetch__first_waiter(at) != NULL) {
             at = vetch__first_waiter(at);
             depth++;
@@ -323,17 +324,17 @@ put_tree(struct dump *d, vetch_promise *root)
 }
 
 static void
-put_root(void *node, void *ctx)
+dump_root(void *node, void *ctx)
 {
     vetch_promise *p = node;
 
     if (p->object.type == VETCH__PROMISE && !vetch__settled(p) &&
         p->second.state <= VETCH__K_JOINT)
-        put_tree(ctx, p);
+        dump_tree(ctx, p);
 }
 
 static void
-count(void *node, void *ctx)
+count_pending(void *node, void *ctx)
 {
     const vetch_promise *p = node;
     size_t *n = ctx;
@@ -365,17 +366,14 @@ vetch_reactor_dump(vetch_reactor *r, int fd)
     size_t n = 0;
     int result = -1;
 
-    if (r == NULL || r->pool == NULL) {
-        errno = EPERM;
-        return -1;
-    }
+    VETCH_CHECK(r != NULL, EINVAL, -1);
     d.out = vetch_buffer_new();
     if (d.out == NULL)
         return -1;
-    vetch__pool_walk(r->pool, count, &n);
+    vetch__pool_walk(r->pool, count_pending, &n);
     if (vetch_buffer_printf(d.out, "%zu promises are pending\n", n) < 0)
         d.failed = true;
-    vetch__pool_walk(r->pool, put_root, &d);
+    vetch__pool_walk(r->pool, dump_root, &d);
     if (d.n_lines > MAX_LINES && vetch_buffer_printf(d.out, "  and %zu more\n",
                                                      d.n_lines - MAX_LINES) < 0)
         d.failed = true;
@@ -418,10 +416,9 @@ vetch_reactor_dump_on_signal(vetch_reactor *r, int signum)
 {
     vetch_promise *first;
 
-    if (r == NULL || r != vetch__reactor) {
-        errno = EPERM;
+    VETCH_CHECK(r != NULL, EINVAL, -1);
+    if (!vetch__check_thread(&r->owner, "a reactor"))
         return -1;
-    }
     first = vetch_signal(signum); /* tells whether the signal can be had */
     if (vetch_promise_state(first) == VETCH_REJECTED) {
         errno = errno_of(first);

@@ -26,7 +26,7 @@ struct vetch_descriptor {
 };
 
 static void
-dispatch(vetch_descriptor *d, unsigned events)
+descriptor_dispatch(vetch_descriptor *d, unsigned events)
 {
     vetch_reactor *r = d->reactor;
     const void *fn = (const void *)(uintptr_t)d->fn;
@@ -43,23 +43,23 @@ dispatch(vetch_descriptor *d, unsigned events)
 }
 
 static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+descriptor_on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    dispatch(arg, VETCH_READABLE);
+    descriptor_dispatch(arg, VETCH_READABLE);
 }
 
 static void
-on_writable(evutil_socket_t fd, short what, void *arg)
+descriptor_on_writable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    dispatch(arg, VETCH_WRITABLE);
+    descriptor_dispatch(arg, VETCH_WRITABLE);
 }
 
 static int
-add(struct event *event)
+descriptor_add_event(struct event *event)
 {
     errno = 0;
     if (event_add(event, NULL) == 0)
@@ -71,14 +71,15 @@ add(struct event *event)
 
 /* On failure nothing has changed. */
 static int
-watch(vetch_descriptor *d, unsigned events)
+descriptor_watch(vetch_descriptor *d, unsigned events)
 {
     unsigned more = events & ~d->events, less = d->events & ~events;
     int saved;
 
-    if ((more & VETCH_READABLE) != 0 && add(&d->readable) < 0)
+    if ((more & VETCH_READABLE) != 0 && descriptor_add_event(&d->readable) < 0)
         return -1;
-    if ((more & VETCH_WRITABLE) != 0 && add(&d->writable) < 0) {
+    if ((more & VETCH_WRITABLE) != 0 &&
+        descriptor_add_event(&d->writable) < 0) {
         saved = errno;
         if ((more & VETCH_READABLE) != 0)
             event_del(&d->readable);
@@ -93,14 +94,14 @@ watch(vetch_descriptor *d, unsigned events)
 }
 
 static void
-end_with_reactor(struct vetch__member *member)
+descriptor_end(struct vetch__member *member)
 {
     vetch_descriptor_cancel(vetch__container(member, vetch_descriptor, member));
 }
 
 /* epoll refuses plain files, but libevent prints a warning first. */
 static int
-check_descriptor(int fd)
+descriptor_check_fd(int fd)
 {
     struct stat st;
 
@@ -110,13 +111,13 @@ check_descriptor(int fd)
 }
 
 static int
-check_arguments(const vetch_reactor *r, int fd, unsigned events)
+descriptor_check(const vetch_reactor *r, int fd, unsigned events)
 {
     if (r == NULL)
         return EPERM;
     if ((events & ~EVENTS_KNOWN) != 0)
         return EINVAL;
-    return r->ending ? ECANCELED : check_descriptor(fd);
+    return r->ending ? ECANCELED : descriptor_check_fd(fd);
 }
 
 vetch_descriptor *
@@ -131,9 +132,10 @@ vetch_descriptor_new_owned(int fd, unsigned events, vetch_descriptor_fn fn,
 {
     vetch_reactor *r = vetch__reactor;
     vetch_descriptor *d;
-    int wrong = check_arguments(r, fd, events);
+    int wrong;
 
     VETCH_CHECK(fn != NULL, EINVAL, NULL);
+    wrong = descriptor_check(r, fd, events);
     if (wrong != 0) {
         errno = wrong;
         return NULL;
@@ -145,16 +147,16 @@ vetch_descriptor_new_owned(int fd, unsigned events, vetch_descriptor_fn fn,
     d->reactor = r;
     d->fn = fn;
     d->ctx = ctx;
-    event_assign(&d->readable, r->base, fd, EV_READ | EV_PERSIST, on_readable,
-                 d);
-    event_assign(&d->writable, r->base, fd, EV_WRITE | EV_PERSIST, on_writable,
-                 d);
+    event_assign(&d->readable, r->base, fd, EV_READ | EV_PERSIST,
+                 descriptor_on_readable, d);
+    event_assign(&d->writable, r->base, fd, EV_WRITE | EV_PERSIST,
+                 descriptor_on_writable, d);
     if (vetch_descriptor_set_events(d, events) < 0) {
         vetch__free(d);
         return NULL;
     }
     d->free_ctx = free_ctx;
-    vetch__member_add(r, &d->member, "descriptor", end_with_reactor);
+    vetch__member_add(r, &d->member, "descriptor", descriptor_end);
     return d;
 }
 
@@ -172,7 +174,7 @@ vetch_descriptor_set_events(vetch_descriptor *d, unsigned events)
         errno = EPERM;
         return -1;
     }
-    if (watch(d, events) < 0)
+    if (descriptor_watch(d, events) < 0)
         return -1;
     before = d->events;
     d->events = events;
@@ -188,11 +190,12 @@ vetch_descriptor_cancel(vetch_descriptor *d)
 {
     unsigned before;
 
-    if (d == NULL || d->reactor == NULL ||
+    VETCH_CHECK(d != NULL, EINVAL, );
+    if (d->reactor == NULL ||
         !vetch__check_thread(&d->reactor->owner, "a descriptor's watch"))
         return;
     before = d->events;
-    watch(d, 0); /* takes away only, which cannot fail */
+    descriptor_watch(d, 0); /* takes away only, which cannot fail */
     vetch__member_remove(d->reactor, &d->member);
     d->reactor = NULL;
     d->events = 0;

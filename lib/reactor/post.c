@@ -37,7 +37,7 @@ struct vetch__mailbox {
 
 /* Safe in a signal handler, too. */
 static void
-ring(const struct vetch__mailbox *box)
+mailbox_ring(const struct vetch__mailbox *box)
 {
     uint64_t one = 1;
 
@@ -47,7 +47,7 @@ ring(const struct vetch__mailbox *box)
 }
 
 static void
-free_letter(struct letter *letter)
+letter_free(struct letter *letter)
 {
     vetch_free_fn free_ctx = letter->free_ctx;
     void *ctx = letter->ctx;
@@ -59,7 +59,7 @@ free_letter(struct letter *letter)
 
 /* Take at most `limit` from the front, as a list that ends in NULL. */
 static struct letter *
-take(struct vetch__mailbox *box, size_t limit)
+mailbox_take(struct vetch__mailbox *box, size_t limit)
 {
     struct letter *first, *last = NULL;
     size_t n = 0;
@@ -78,25 +78,25 @@ take(struct vetch__mailbox *box, size_t limit)
         box->last = NULL;
         box->signalled = false;
     } else {
-        ring(box);
+        mailbox_ring(box);
     }
     pthread_mutex_unlock(&box->lock);
     return first;
 }
 
 static void
-deliver(vetch_reactor *r, struct letter *letter)
+letter_deliver(vetch_reactor *r, struct letter *letter)
 {
     uint64_t started = r->debug ? vetch__clock_fresh(r) : 0;
 
     letter->fn(letter->ctx);
     if (r->debug)
         vetch__slow_check(r, (const void *)(uintptr_t)letter->fn, started);
-    free_letter(letter);
+    letter_free(letter);
 }
 
 static void
-on_wake(evutil_socket_t fd, short what, void *arg)
+mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
 {
     vetch_reactor *r = arg;
     struct letter *letter, *next;
@@ -108,9 +108,10 @@ on_wake(evutil_socket_t fd, short what, void *arg)
         ;
     if (r->signals_look != NULL)
         r->signals_look(r);
-    for (letter = take(r->mailbox, BATCH); letter != NULL; letter = next) {
+    for (letter = mailbox_take(r->mailbox, BATCH); letter != NULL;
+         letter = next) {
         next = letter->next;
-        deliver(r, letter);
+        letter_deliver(r, letter);
     }
     vetch__reactor_leave(r);
     if (r->running_loop && atomic_load(&r->stop_requested))
@@ -128,8 +129,8 @@ vetch__mailbox_init(vetch_reactor *r)
     box->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (box->fd < 0)
         goto fail;
-    event_assign(&box->event, r->base, box->fd, EV_READ | EV_PERSIST, on_wake,
-                 r);
+    event_assign(&box->event, r->base, box->fd, EV_READ | EV_PERSIST,
+                 mailbox_on_wake, r);
     errno = ENOMEM;
     if (event_add(&box->event, NULL) < 0)
         goto fail;
@@ -154,9 +155,9 @@ vetch__mailbox_close(vetch_reactor *r)
     pthread_mutex_lock(&box->lock);
     box->closed = true;
     pthread_mutex_unlock(&box->lock);
-    for (letter = take(box, SIZE_MAX); letter != NULL; letter = next) {
+    for (letter = mailbox_take(box, SIZE_MAX); letter != NULL; letter = next) {
         next = letter->next;
-        free_letter(letter);
+        letter_free(letter);
     }
 }
 
@@ -177,12 +178,12 @@ vetch__mailbox_done(vetch_reactor *r)
 void
 vetch__mailbox_wake(vetch_reactor *r)
 {
-    ring(r->mailbox);
+    mailbox_ring(r->mailbox);
 }
 
 /* 0, or what is wrong. */
 static int
-enqueue(struct vetch__mailbox *box, struct letter *letter)
+mailbox_enqueue(struct vetch__mailbox *box, struct letter *letter)
 {
     if (box->closed)
         return ECANCELED;
@@ -196,14 +197,20 @@ enqueue(struct vetch__mailbox *box, struct letter *letter)
     box->n++;
     if (!box->signalled) {
         box->signalled = true;
-        ring(box);
+        mailbox_ring(box);
     }
     return 0;
 }
 
 int
-vetch_reactor_post(vetch_reactor *r, vetch_call_fn fn, void *ctx,
-                   vetch_free_fn free_ctx)
+vetch_reactor_post(vetch_reactor *r, vetch_call_fn fn, void *ctx)
+{
+    return vetch_reactor_post_owned(r, fn, ctx, NULL);
+}
+
+int
+vetch_reactor_post_owned(vetch_reactor *r, vetch_call_fn fn, void *ctx,
+                         vetch_free_fn free_ctx)
 {
     struct letter *letter;
     int wrong;
@@ -218,7 +225,7 @@ vetch_reactor_post(vetch_reactor *r, vetch_call_fn fn, void *ctx,
         return -1;
     *letter = (struct letter){ .fn = fn, .ctx = ctx, .free_ctx = free_ctx };
     pthread_mutex_lock(&r->mailbox->lock);
-    wrong = enqueue(r->mailbox, letter);
+    wrong = mailbox_enqueue(r->mailbox, letter);
     pthread_mutex_unlock(&r->mailbox->lock);
     if (wrong != 0) {
         vetch__free(letter);

@@ -25,21 +25,30 @@
 #define END_CALLBACKS     ((size_t)10000)
 #define END_CALLBACK_STEP ((size_t)100)
 
-static void end(vetch_reactor *r);
+static void reactor_end(vetch_reactor *r);
 
 /* ---- making one ---- */
 
-/* Writing to a connection that the peer has closed must be an error, not the
- * end of the process. */
 static void
-ignore_sigpipe(void)
+outlive_sigpipe(int signum)
+{
+    (void)signum;
+}
+
+/* Writing to a connection that the peer has closed must be an error, not the
+ * end of the process. A handler that does nothing and not SIG_IGN, because
+ * programs that this one executes would inherit that, and most rely on dying.
+ */
+static void
+catch_sigpipe(void)
 {
     struct sigaction action;
 
     if (sigaction(SIGPIPE, NULL, &action) < 0 || action.sa_handler != SIG_DFL)
         return;
     memset(&action, 0, sizeof(action));
-    action.sa_handler = SIG_IGN;
+    action.sa_handler = outlive_sigpipe;
+    action.sa_flags = SA_RESTART;
     sigaction(SIGPIPE, &action, NULL);
 }
 
@@ -52,21 +61,21 @@ debug_wanted(void)
 }
 
 static void
-on_end(evutil_socket_t fd, short what, void *arg)
+reactor_on_end(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    end(arg);
+    reactor_end(arg);
 }
 
 static int
-set_up(vetch_reactor *r)
+reactor_set_up(vetch_reactor *r)
 {
     vetch__list_init(&r->members);
     r->slow_limit = SLOW_LIMIT_NS;
     r->debug = debug_wanted();
     r->owner = vetch__owner_here();
-    event_assign(&r->end_event, r->base, -1, 0, on_end, r);
+    event_assign(&r->end_event, r->base, -1, 0, reactor_on_end, r);
     if (vetch__ready_init(r) < 0)
         return -1;
     if (vetch__timers_init(r) < 0)
@@ -75,7 +84,7 @@ set_up(vetch_reactor *r)
 }
 
 static void
-take_down(vetch_reactor *r)
+reactor_take_down(vetch_reactor *r)
 {
     if (r->signals_done != NULL)
         r->signals_done(r);
@@ -93,7 +102,7 @@ take_down(vetch_reactor *r)
 }
 
 static vetch_reactor *
-make(struct event_base *base, bool owns_base)
+reactor_make(struct event_base *base, bool owns_base)
 {
     vetch_reactor *r = vetch__calloc(1, sizeof(*r));
     int saved;
@@ -104,21 +113,21 @@ make(struct event_base *base, bool owns_base)
     }
     r->object = (struct vetch__object){ .type = VETCH__REACTOR, .refs = 1 };
     r->base = base;
-    if (set_up(r) < 0) {
+    if (reactor_set_up(r) < 0) {
         saved = errno;
-        take_down(r);
+        reactor_take_down(r);
         errno = saved;
         return NULL;
     }
     r->owns_base = owns_base;
-    ignore_sigpipe();
+    catch_sigpipe();
     vetch__reactor = r;
     return r;
 }
 
 /* Only our thread touches the base, so it needs no locks. */
 static struct event_base *
-make_base(void)
+reactor_make_base(void)
 {
     struct event_config *config = event_config_new();
     struct event_base *base = NULL;
@@ -145,10 +154,10 @@ vetch_reactor_new(void)
         errno = EBUSY;
         return NULL;
     }
-    base = make_base();
+    base = reactor_make_base();
     if (base == NULL)
         return NULL;
-    r = make(base, true);
+    r = reactor_make(base, true);
     if (r == NULL) {
         saved = errno;
         event_base_free(base);
@@ -165,7 +174,7 @@ vetch_reactor_adopt(struct event_base *base)
         errno = EBUSY;
         return NULL;
     }
-    return make(base, false);
+    return reactor_make(base, false);
 }
 
 vetch_reactor *
@@ -229,7 +238,7 @@ vetch_reactor_live_objects(const vetch_reactor *r)
 /* ---- running ---- */
 
 static int
-check_runnable(const vetch_reactor *r)
+reactor_check_runnable(const vetch_reactor *r)
 {
     if (!vetch__check_thread(&r->owner, "a reactor"))
         return EPERM;
@@ -239,7 +248,7 @@ check_runnable(const vetch_reactor *r)
 }
 
 static bool
-may_go_on(vetch_reactor *r, const bool *flag)
+reactor_may_go_on(vetch_reactor *r, const bool *flag)
 {
     if (r->end_wanted)
         return false;
@@ -263,13 +272,13 @@ loop_failed(void)
 }
 
 static int
-loop(vetch_reactor *r, const bool *flag)
+reactor_loop(vetch_reactor *r, const bool *flag)
 {
     int result = 0;
 
     /* One turn at a time, because what sets a flag does not break the loop, and
      * because each turn has a time of its own. */
-    while (result >= 0 && may_go_on(r, flag)) {
+    while (result >= 0 && reactor_may_go_on(r, flag)) {
         vetch__clock_turn(r);
         errno = 0;
         result = event_base_loop(r->base, EVLOOP_ONCE);
@@ -286,7 +295,7 @@ loop(vetch_reactor *r, const bool *flag)
 int
 vetch__reactor_run_until(vetch_reactor *r, const bool *flag)
 {
-    int wrong = check_runnable(r);
+    int wrong = reactor_check_runnable(r);
     int result, saved;
 
     if (wrong != 0) {
@@ -294,14 +303,14 @@ vetch__reactor_run_until(vetch_reactor *r, const bool *flag)
         return -1;
     }
     r->running_loop = true;
-    result = loop(r, flag);
+    result = reactor_loop(r, flag);
     r->running_loop = false;
     vetch__clock_turn(r);
     saved = errno;
     if (flag == NULL)
         atomic_store(&r->stop_requested, false);
     if (r->end_wanted)
-        end(r);
+        reactor_end(r);
     errno = saved;
     return result;
 }
@@ -391,7 +400,7 @@ name_what_is_left(vetch_reactor *r, struct vetch__list *ended)
 /* In a child process the loop is shared with the parent: taking it down would
  * take the parent's descriptors out of it. */
 static void
-let_go(vetch_reactor *r)
+reactor_let_go(vetch_reactor *r)
 {
     vetch_log(VETCH_LOG_DEBUG,
               "a reactor is left alone in process %d: it "
@@ -403,7 +412,7 @@ let_go(vetch_reactor *r)
 }
 
 static void
-end(vetch_reactor *r)
+reactor_end(vetch_reactor *r)
 {
     struct vetch__list ended;
     size_t budget = END_CALLBACKS;
@@ -428,11 +437,11 @@ end(vetch_reactor *r)
     name_what_is_left(r, &ended);
     r->depth--;
     vetch__reactor = NULL;
-    take_down(r);
+    reactor_take_down(r);
 }
 
 static void
-end_later(vetch_reactor *r)
+reactor_end_later(vetch_reactor *r)
 {
     r->end_wanted = true;
     if (r->running_loop) {
@@ -456,12 +465,12 @@ vetch_reactor_unref(vetch_reactor *r)
     if (--r->object.refs > 0)
         return NULL;
     if (vetch__is_inherited(&r->owner))
-        let_go(r);
+        reactor_let_go(r);
     else if (r->ending)
         return NULL; /* a callback of the end took a reference */
     else if (r->running_loop || r->depth > 0)
-        end_later(r);
+        reactor_end_later(r);
     else
-        end(r);
+        reactor_end(r);
     return NULL;
 }

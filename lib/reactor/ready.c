@@ -17,6 +17,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/check-private.h"
+
 #define DRAIN_BOUND    ((size_t)4096)
 #define SHUFFLE_WINDOW 16
 #define FLUSH_BOUND    ((size_t)1024)
@@ -31,7 +33,7 @@ struct call {
 static_assert(sizeof(struct call) <= VETCH__NODE_SIZE, "calls are pooled");
 
 static void
-finish_call(struct call *call)
+call_finish(struct call *call)
 {
     vetch_free_fn free_ctx = call->free_ctx;
     void *ctx = call->ctx;
@@ -42,7 +44,7 @@ finish_call(struct call *call)
 }
 
 static void
-run_call(vetch_reactor *r, struct call *call)
+call_run(vetch_reactor *r, struct call *call)
 {
     uint64_t started = r->debug ? vetch__clock_fresh(r) : 0;
 
@@ -50,13 +52,13 @@ run_call(vetch_reactor *r, struct call *call)
         call->fn(call->ctx);
     if (r->debug)
         vetch__slow_check(r, (const void *)(uintptr_t)call->fn, started);
-    finish_call(call);
+    call_finish(call);
 }
 
 /* Whether the contract says that a runs before b, which came after it: handlers
  * of one promise, and calls, run in the order in which they came. */
 static bool
-ordered(const struct vetch__ready *a, const struct vetch__ready *b)
+ready_are_ordered(const struct vetch__ready *a, const struct vetch__ready *b)
 {
     return a->object.type == b->object.type && a->source == b->source;
 }
@@ -75,7 +77,7 @@ next_random(uint64_t *state)
 /* For tests: put one of the first entries in front, as the seed says, without
  * breaking an order that is promised. */
 static void
-shuffle(vetch_reactor *r)
+ready_shuffle(vetch_reactor *r)
 {
     struct vetch__ready *at[SHUFFLE_WINDOW], *node = r->ready_first;
     size_t n = 0, chosen;
@@ -84,7 +86,7 @@ shuffle(vetch_reactor *r)
         at[n++] = node;
     chosen = next_random(&r->faults.shuffle) % n;
     for (size_t i = 0; i < chosen; i++)
-        if (ordered(at[i], at[chosen]))
+        if (ready_are_ordered(at[i], at[chosen]))
             chosen = i;
     if (chosen == 0)
         return;
@@ -96,12 +98,12 @@ shuffle(vetch_reactor *r)
 }
 
 static struct vetch__ready *
-pop(vetch_reactor *r)
+ready_pop(vetch_reactor *r)
 {
     struct vetch__ready *node;
 
     if (vetch__unlikely(r->faults.shuffle != 0))
-        shuffle(r);
+        ready_shuffle(r);
     node = r->ready_first;
 
     r->ready_first = node->next;
@@ -114,7 +116,7 @@ pop(vetch_reactor *r)
 
 /* What is left of the limit; the list is empty if that is not 0. */
 static size_t
-run_flushes(vetch_reactor *r, size_t limit)
+flushes_run(vetch_reactor *r, size_t limit)
 {
     struct vetch__flush *f;
 
@@ -130,7 +132,7 @@ run_flushes(vetch_reactor *r, size_t limit)
 }
 
 static bool
-idle(const vetch_reactor *r)
+ready_is_idle(const vetch_reactor *r)
 {
     return r->ready_first == NULL && r->flush_first == NULL;
 }
@@ -139,11 +141,11 @@ size_t
 vetch__ready_drain(vetch_reactor *r, size_t limit)
 {
     while (r->ready_first != NULL && limit > 0) {
-        struct vetch__ready *node = pop(r);
+        struct vetch__ready *node = ready_pop(r);
 
         limit--;
         if (node->object.type == VETCH__CALL)
-            run_call(r, (struct call *)node);
+            call_run(r, (struct call *)node);
         else
             vetch__promise_dispatch(r, node);
     }
@@ -153,7 +155,7 @@ vetch__ready_drain(vetch_reactor *r, size_t limit)
 /* Go on behind the I/O that is waiting. Should the timer not be had, an
  * activation at least keeps the work going. */
 static void
-continue_later(vetch_reactor *r)
+ready_continue_later(vetch_reactor *r)
 {
     static const struct timeval zero = { 0, 0 };
 
@@ -163,16 +165,16 @@ continue_later(vetch_reactor *r)
 }
 
 static void
-drain(vetch_reactor *r)
+ready_drain_turn(vetch_reactor *r)
 {
     size_t entries = r->drain_bound, flushes = FLUSH_BOUND;
 
     do {
         entries = vetch__ready_drain(r, entries);
-        flushes = run_flushes(r, flushes);
-    } while (!idle(r) && entries > 0 && flushes > 0);
-    if (!idle(r))
-        continue_later(r);
+        flushes = flushes_run(r, flushes);
+    } while (!ready_is_idle(r) && entries > 0 && flushes > 0);
+    if (!ready_is_idle(r))
+        ready_continue_later(r);
 }
 
 bool
@@ -180,9 +182,9 @@ vetch__ready_settle(vetch_reactor *r, size_t limit)
 {
     do {
         limit = vetch__ready_drain(r, limit);
-        run_flushes(r, SIZE_MAX);
-    } while (!idle(r) && limit > 0);
-    return idle(r);
+        flushes_run(r, SIZE_MAX);
+    } while (!ready_is_idle(r) && limit > 0);
+    return ready_is_idle(r);
 }
 
 void
@@ -198,16 +200,16 @@ vetch__reactor_leave(vetch_reactor *r)
 {
     if (r->depth == 1) {
         if (r->drain_scheduled) /* the bound was reached in this turn */
-            run_flushes(r, FLUSH_BOUND);
-        else if (!idle(r))
-            drain(r);
+            flushes_run(r, FLUSH_BOUND);
+        else if (!ready_is_idle(r))
+            ready_drain_turn(r);
     }
     if (--r->depth == 0 && !r->running_loop)
         vetch__clock_turn(r);
 }
 
 static void
-drain_now(evutil_socket_t fd, short what, void *arg)
+ready_on_event(evutil_socket_t fd, short what, void *arg)
 {
     vetch_reactor *r = arg;
 
@@ -269,8 +271,8 @@ vetch__ready_init(vetch_reactor *r)
     r->pool = vetch__pool_new(r);
     if (r->pool == NULL)
         return -1;
-    if (event_assign(&r->drain_event, r->base, -1, 0, drain_now, r) < 0 ||
-        evtimer_assign(&r->drain_timer, r->base, drain_now, r) < 0) {
+    if (event_assign(&r->drain_event, r->base, -1, 0, ready_on_event, r) < 0 ||
+        evtimer_assign(&r->drain_timer, r->base, ready_on_event, r) < 0) {
         vetch__pool_release(r->pool);
         r->pool = NULL;
         return -1;
@@ -283,10 +285,10 @@ void
 vetch__ready_done(vetch_reactor *r)
 {
     while (r->ready_first != NULL) {
-        struct vetch__ready *node = pop(r);
+        struct vetch__ready *node = ready_pop(r);
 
         if (node->object.type == VETCH__CALL)
-            finish_call((struct call *)node);
+            call_finish((struct call *)node);
     }
     event_del(&r->drain_event);
     event_del(&r->drain_timer);
@@ -306,8 +308,9 @@ vetch_call_soon_owned(vetch_call_fn fn, void *ctx, vetch_free_fn free_ctx)
     vetch_reactor *r = vetch__reactor;
     struct call *call;
 
-    if (r == NULL || fn == NULL) {
-        errno = r == NULL ? EPERM : EINVAL;
+    VETCH_CHECK(fn != NULL, EINVAL, -1);
+    if (r == NULL) {
+        errno = EPERM;
         return -1;
     }
     if (r->ending) {

@@ -20,10 +20,10 @@ struct vetch_timer {
     vetch_free_fn free_ctx;
 };
 
-static void fire(struct vetch__timer *timer);
+static void timer_fire(struct vetch__timer *timer);
 
 static vetch_timer *
-object_of(struct vetch__timer *timer)
+timer_object(struct vetch__timer *timer)
 {
     return vetch__container(timer, vetch_timer, timer);
 }
@@ -31,7 +31,7 @@ object_of(struct vetch__timer *timer)
 /* The first of n * interval, counted from the expiry that was due, that is
  * still to come. */
 static uint64_t
-next_expiry(const vetch_timer *t, uint64_t now)
+timer_next_expiry(const vetch_timer *t, uint64_t now)
 {
     uint64_t next = t->timer.deadline + t->interval;
 
@@ -42,26 +42,26 @@ next_expiry(const vetch_timer *t, uint64_t now)
 
 /* There is room in the heap, which it has just left, unless others took it. */
 static void
-fire_again(vetch_reactor *r, vetch_timer *t, uint64_t now)
+timer_fire_again(vetch_reactor *r, vetch_timer *t, uint64_t now)
 {
     if (vetch__timer_heap_reserve(&r->timers->heap) < 0) {
         vetch_log(VETCH_LOG_ERROR, "a periodic timer stops: out of memory");
         return;
     }
     vetch_timer_ref(t);
-    vetch__timer_start_at(r, &t->timer, next_expiry(t, now), fire);
+    vetch__timer_start_at(r, &t->timer, timer_next_expiry(t, now), timer_fire);
 }
 
 static void
-fire(struct vetch__timer *timer)
+timer_fire(struct vetch__timer *timer)
 {
-    vetch_timer *t = object_of(timer);
+    vetch_timer *t = timer_object(timer);
     vetch_reactor *r = t->timers->reactor;
     const void *fn = (const void *)(uintptr_t)t->fn;
     uint64_t now = vetch__clock_fresh(r);
 
     if (t->interval > 0) /* first, so that fn can cancel or restart it */
-        fire_again(r, t, now);
+        timer_fire_again(r, t, now);
     t->fn(t, t->ctx);
     if (r->debug)
         vetch__slow_check(r, fn, now);
@@ -71,12 +71,12 @@ fire(struct vetch__timer *timer)
 void
 vetch__timer_canceled(struct vetch__timer *timer)
 {
-    if (timer->fn == fire)
-        vetch_timer_unref(object_of(timer));
+    if (timer->fn == timer_fire)
+        vetch_timer_unref(timer_object(timer));
 }
 
 static int
-check_start(const vetch_reactor *r, double seconds)
+timer_check_start(const vetch_reactor *r, double seconds)
 {
     if (r == NULL || !vetch__check_thread(&r->owner, "a timer"))
         return EPERM;
@@ -86,12 +86,12 @@ check_start(const vetch_reactor *r, double seconds)
 }
 
 static vetch_timer *
-make(double seconds, uint64_t interval, vetch_timer_fn fn, void *ctx,
-     vetch_free_fn free_ctx)
+timer_make(double seconds, uint64_t interval, vetch_timer_fn fn, void *ctx,
+           vetch_free_fn free_ctx)
 {
     vetch_reactor *r = vetch__reactor;
     vetch_timer *t;
-    int wrong = check_start(r, seconds);
+    int wrong = timer_check_start(r, seconds);
 
     if (wrong != 0) {
         errno = wrong;
@@ -100,7 +100,8 @@ make(double seconds, uint64_t interval, vetch_timer_fn fn, void *ctx,
     t = vetch__calloc(1, sizeof(*t));
     if (t == NULL)
         return NULL;
-    if (vetch__timer_start(r, &t->timer, vetch__seconds(seconds), fire) < 0) {
+    if (vetch__timer_start(r, &t->timer, vetch__seconds(seconds), timer_fire) <
+        0) {
         vetch__free(t);
         return NULL;
     }
@@ -124,18 +125,25 @@ vetch_timer_new_owned(double seconds, vetch_timer_fn fn, void *ctx,
                       vetch_free_fn free_ctx)
 {
     VETCH_CHECK(fn != NULL, EINVAL, NULL);
-    return make(seconds, 0, fn, ctx, free_ctx);
+    return timer_make(seconds, 0, fn, ctx, free_ctx);
 }
 
 vetch_timer *
 vetch_timer_new_periodic(double seconds, vetch_timer_fn fn, void *ctx)
+{
+    return vetch_timer_new_periodic_owned(seconds, fn, ctx, NULL);
+}
+
+vetch_timer *
+vetch_timer_new_periodic_owned(double seconds, vetch_timer_fn fn, void *ctx,
+                               vetch_free_fn free_ctx)
 {
     VETCH_CHECK(fn != NULL, EINVAL, NULL);
     if (seconds == 0) {
         errno = EINVAL;
         return NULL;
     }
-    return make(seconds, vetch__seconds(seconds), fn, ctx, NULL);
+    return timer_make(seconds, vetch__seconds(seconds), fn, ctx, free_ctx);
 }
 
 int
@@ -146,7 +154,7 @@ vetch_timer_restart(vetch_timer *t, double seconds)
 
     VETCH_CHECK(t != NULL, EINVAL, -1);
     r = t->timers->reactor;
-    wrong = r == NULL ? ECANCELED : check_start(r, seconds);
+    wrong = r == NULL ? ECANCELED : timer_check_start(r, seconds);
     if (wrong == 0 && t->interval > 0 && seconds == 0)
         wrong = EINVAL;
     if (wrong != 0) {
@@ -159,7 +167,8 @@ vetch_timer_restart(vetch_timer *t, double seconds)
         vetch_timer_ref(t);
     if (t->interval > 0)
         t->interval = vetch__seconds(seconds);
-    return vetch__timer_start(r, &t->timer, vetch__seconds(seconds), fire);
+    return vetch__timer_start(r, &t->timer, vetch__seconds(seconds),
+                              timer_fire);
 }
 
 void
@@ -167,7 +176,8 @@ vetch_timer_cancel(vetch_timer *t)
 {
     vetch_reactor *r;
 
-    if (t == NULL || !vetch__timer_active(&t->timer))
+    VETCH_CHECK(t != NULL, EINVAL, );
+    if (!vetch__timer_active(&t->timer))
         return;
     r = t->timers->reactor;
     if (!vetch__check_thread(&r->owner, "a timer"))

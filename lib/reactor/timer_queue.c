@@ -26,7 +26,7 @@ static struct vetch__lane in_heap, in_due;
 /* ---- waking the loop ---- */
 
 static void
-set_timerfd(const struct vetch__timers *ts, uint64_t deadline)
+timers_set_fd(const struct vetch__timers *ts, uint64_t deadline)
 {
     struct itimerspec when = { .it_value = {
                                    .tv_sec = (time_t)(deadline / 1000000000),
@@ -36,7 +36,7 @@ set_timerfd(const struct vetch__timers *ts, uint64_t deadline)
 }
 
 static void
-wake_now(struct vetch__timers *ts)
+timers_wake_now(struct vetch__timers *ts)
 {
     static const struct timeval zero = { 0, 0 };
 
@@ -49,18 +49,18 @@ wake_now(struct vetch__timers *ts)
 /* In virtual time a test comes back when it has moved the clock; in a child
  * process the timerfd is the parent's. */
 static void
-wake_at(struct vetch__timers *ts, uint64_t deadline)
+timers_wake_at(struct vetch__timers *ts, uint64_t deadline)
 {
     const vetch_reactor *r = ts->reactor;
 
     if (r->virtual_clock || vetch__is_inherited(&r->owner))
         return;
     ts->armed = deadline;
-    set_timerfd(ts, deadline);
+    timers_set_fd(ts, deadline);
 }
 
 static void
-arm(struct vetch__timers *ts, uint64_t now)
+timers_arm(struct vetch__timers *ts, uint64_t now)
 {
     uint64_t deadline;
 
@@ -70,17 +70,17 @@ arm(struct vetch__timers *ts, uint64_t now)
     if (vetch__likely(deadline >= ts->armed))
         return;
     if (deadline <= now)
-        wake_now(ts);
+        timers_wake_now(ts);
     else
-        wake_at(ts, deadline);
+        timers_wake_at(ts, deadline);
 }
 
 static void
-arm_next(struct vetch__timers *ts)
+timers_arm_next(struct vetch__timers *ts)
 {
     while (ts->heap.n > 0 && !vetch__lane_settle(ts))
         ;
-    arm(ts, vetch__clock_fresh(ts->reactor));
+    timers_arm(ts, vetch__clock_fresh(ts->reactor));
 }
 
 /* ---- starting and stopping ---- */
@@ -148,7 +148,7 @@ timer_start(vetch_reactor *r, struct vetch__timer *t, uint64_t now,
         vetch__lane_append(ts, lane, t);
     else
         timer_insert(ts, t);
-    arm(ts, now);
+    timers_arm(ts, now);
     return 0;
 }
 
@@ -173,7 +173,7 @@ vetch__timer_start_at(vetch_reactor *r, struct vetch__timer *t,
     t->fn = fn;
     t->deadline = deadline;
     timer_insert(r->timers, t);
-    arm(r->timers, vetch__clock_fresh(r));
+    timers_arm(r->timers, vetch__clock_fresh(r));
 }
 
 void
@@ -188,7 +188,7 @@ vetch__timer_stop(vetch_reactor *r, struct vetch__timer *t)
 
 /* Move the first timer to the list of those that are due, if it is. */
 static bool
-collect_one(struct vetch__timers *ts, uint64_t now)
+timers_collect_one(struct vetch__timers *ts, uint64_t now)
 {
     struct vetch__timer *t;
     struct vetch__lane *lane;
@@ -208,7 +208,7 @@ collect_one(struct vetch__timers *ts, uint64_t now)
 }
 
 static void
-fire_due(struct vetch__timers *ts)
+timers_fire_due(struct vetch__timers *ts)
 {
     while (!vetch__list_empty(&ts->due)) {
         struct vetch__timer *t =
@@ -220,7 +220,7 @@ fire_due(struct vetch__timers *ts)
 }
 
 static void
-fire(vetch_reactor *r)
+timers_fire(vetch_reactor *r)
 {
     struct vetch__timers *ts = r->timers;
     /* In virtual time what each timer makes ready runs before the next. */
@@ -228,16 +228,16 @@ fire(vetch_reactor *r)
     uint64_t now = vetch__clock_fresh(r);
 
     vetch__reactor_enter(r);
-    while (left-- > 0 && collect_one(ts, now))
+    while (left-- > 0 && timers_collect_one(ts, now))
         ;
-    fire_due(ts);
+    timers_fire_due(ts);
     vetch__reactor_leave(r);
     vetch__timer_heap_shrink(&ts->heap);
-    arm_next(ts);
+    timers_arm_next(ts);
 }
 
 static void
-on_timerfd(evutil_socket_t fd, short what, void *arg)
+timers_on_fd(evutil_socket_t fd, short what, void *arg)
 {
     vetch_reactor *r = arg;
     uint64_t ticks;
@@ -246,18 +246,18 @@ on_timerfd(evutil_socket_t fd, short what, void *arg)
     if (!r->timers->by_edge && read(fd, &ticks, sizeof(ticks)) < 0)
         return; /* it has been set anew meanwhile */
     r->timers->armed = VETCH__NEVER;
-    fire(r);
+    timers_fire(r);
 }
 
 static void
-on_now(evutil_socket_t fd, short what, void *arg)
+timers_on_now(evutil_socket_t fd, short what, void *arg)
 {
     vetch_reactor *r = arg;
 
     (void)fd;
     (void)what;
     r->timers->waking = false;
-    fire(r);
+    timers_fire(r);
 }
 
 uint64_t
@@ -278,15 +278,15 @@ vetch__timers_clock_changed(vetch_reactor *r)
     event_del(&ts->now_event);
     ts->waking = false;
     if (ts->armed != VETCH__NEVER)
-        set_timerfd(ts, 0); /* off */
+        timers_set_fd(ts, 0); /* off */
     ts->armed = VETCH__NEVER;
-    arm_next(ts);
+    timers_arm_next(ts);
 }
 
 /* ---- the whole ---- */
 
 static int
-watch_timerfd(vetch_reactor *r, struct vetch__timers *ts)
+timers_watch_fd(vetch_reactor *r, struct vetch__timers *ts)
 {
     short what = EV_READ | EV_PERSIST;
 
@@ -296,7 +296,7 @@ watch_timerfd(vetch_reactor *r, struct vetch__timers *ts)
     ts->by_edge = (event_base_get_features(r->base) & EV_FEATURE_ET) != 0;
     if (ts->by_edge)
         what |= EV_ET;
-    event_assign(&ts->event, r->base, ts->fd, what, on_timerfd, r);
+    event_assign(&ts->event, r->base, ts->fd, what, timers_on_fd, r);
     errno = ENOMEM;
     return event_add(&ts->event, NULL);
 }
@@ -311,9 +311,9 @@ vetch__timers_init(vetch_reactor *r)
     ts->reactor = r;
     ts->armed = VETCH__NEVER;
     vetch__list_init(&ts->due);
-    evtimer_assign(&ts->now_event, r->base, on_now, r);
+    evtimer_assign(&ts->now_event, r->base, timers_on_now, r);
     r->timers = ts;
-    return watch_timerfd(r, ts);
+    return timers_watch_fd(r, ts);
 }
 
 void
@@ -321,7 +321,7 @@ vetch__timers_cancel_all(vetch_reactor *r)
 {
     struct vetch__timers *ts = r->timers;
 
-    while (collect_one(ts, VETCH__NEVER)) {
+    while (timers_collect_one(ts, VETCH__NEVER)) {
         struct vetch__timer *t =
             vetch__container(ts->due.prev, struct vetch__timer, u.link);
 
@@ -331,7 +331,7 @@ vetch__timers_cancel_all(vetch_reactor *r)
 }
 
 static void
-free_if_unused(struct vetch__timers *ts)
+timers_free_if_unused(struct vetch__timers *ts)
 {
     if (ts->reactor == NULL && ts->n_objects == 0)
         vetch__free(ts);
@@ -353,7 +353,7 @@ vetch__timers_done(vetch_reactor *r)
     ts->heap.entries = NULL;
     ts->reactor = NULL;
     r->timers = NULL;
-    free_if_unused(ts);
+    timers_free_if_unused(ts);
 }
 
 size_t
@@ -373,5 +373,5 @@ void
 vetch__timers_unref(struct vetch__timers *ts)
 {
     ts->n_objects--;
-    free_if_unused(ts);
+    timers_free_if_unused(ts);
 }

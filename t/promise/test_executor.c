@@ -353,7 +353,7 @@ static void *
 post_from_job(void *arg, vetch_error **ret_error)
 {
     (void)ret_error;
-    if (vetch_reactor_post(vt_reactor, vt_count, arg, NULL) < 0)
+    if (vetch_reactor_post(vt_reactor, vt_count, arg) < 0)
         *ret_error = vetch_error_from_errno(errno, "post");
     return NULL;
 }

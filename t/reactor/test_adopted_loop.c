@@ -68,8 +68,8 @@ END_TEST
 START_TEST(adopted_loop_may_be_run_by_its_owner)
 {
     vetch_call_soon(vt_count, &n_run);
-    vetch_reactor_post(vt_reactor, vt_count, &n_run, NULL);
-    vetch_reactor_post(vt_reactor, break_loop, NULL, NULL);
+    vetch_reactor_post(vt_reactor, vt_count, &n_run);
+    vetch_reactor_post(vt_reactor, break_loop, NULL);
     ck_assert_int_eq(event_base_dispatch(base), 0);
     ck_assert_int_eq(n_run, 2);
 }

@@ -119,7 +119,7 @@ START_TEST(slow_timer_and_post_are_named)
     vetch_reactor_set_debug(vt_reactor, true);
     vetch_reactor_set_slow_limit(vt_reactor, 0.01);
     ck_assert_ptr_nonnull(vetch_timer_new(0.001, hold_and_stop, NULL));
-    vetch_reactor_post(vt_reactor, hold_20_ms, NULL, NULL);
+    vetch_reactor_post(vt_reactor, hold_20_ms, NULL);
     vetch_reactor_run(vt_reactor);
     logged = strstr(vt_log_take(), "slow callback: ");
     ck_assert_ptr_nonnull(logged);

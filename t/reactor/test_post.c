@@ -82,8 +82,9 @@ START_TEST(post_runs_in_the_order_posted)
     int i;
 
     for (i = 0; i < 1000; i++)
-        ck_assert_int_eq(vetch_reactor_post(vt_reactor, note_number,
-                                            (void *)(intptr_t)i, count_freed),
+        ck_assert_int_eq(vetch_reactor_post_owned(vt_reactor, note_number,
+                                                  (void *)(intptr_t)i,
+                                                  count_freed),
                          0);
     ck_assert_int_eq(n_run, 0); /* never inside the call */
     vt_run_ready();
@@ -98,7 +99,8 @@ post_again(void *ctx)
 {
     if (++*(int *)ctx < 10)
         ck_assert_int_eq(
-            vetch_reactor_post(vt_reactor, post_again, ctx, count_freed), 0);
+            vetch_reactor_post_owned(vt_reactor, post_again, ctx, count_freed),
+            0);
 }
 
 START_TEST(post_from_a_posted_callback)
@@ -106,7 +108,7 @@ START_TEST(post_from_a_posted_callback)
     int n = 0;
 
     ck_assert_int_eq(
-        vetch_reactor_post(vt_reactor, post_again, &n, count_freed), 0);
+        vetch_reactor_post_owned(vt_reactor, post_again, &n, count_freed), 0);
     vt_run_ready();
     ck_assert_int_eq(n, 10);
     ck_assert_int_eq(n_freed, 10);
@@ -118,20 +120,22 @@ START_TEST(post_is_refused_when_the_queue_is_full)
     int i;
 
     for (i = 0; i < QUEUE_LIMIT; i++) {
-        if (vetch_reactor_post(vt_reactor, vt_count, &n_run, count_freed) < 0)
+        if (vetch_reactor_post_owned(vt_reactor, vt_count, &n_run,
+                                     count_freed) < 0)
             break;
     }
     ck_assert_int_eq(i, QUEUE_LIMIT);
     errno = 0;
     ck_assert_int_eq(
-        vetch_reactor_post(vt_reactor, vt_count, &n_run, count_freed), -1);
+        vetch_reactor_post_owned(vt_reactor, vt_count, &n_run, count_freed),
+        -1);
     ck_assert_int_eq(errno, EAGAIN);
     ck_assert_int_eq(n_freed, 0); /* on failure it stays the caller's */
     vt_run_ready();
     ck_assert_int_eq(n_run, QUEUE_LIMIT);
     ck_assert_int_eq(n_freed, QUEUE_LIMIT);
     ck_assert_int_eq(
-        vetch_reactor_post(vt_reactor, vt_count, &n_run, count_freed), 0);
+        vetch_reactor_post_owned(vt_reactor, vt_count, &n_run, count_freed), 0);
     vt_run_ready();
     ck_assert_int_eq(n_run, QUEUE_LIMIT + 1);
 }
@@ -152,7 +156,7 @@ START_TEST(post_flood_lets_descriptors_in)
 
     ck_assert_int_eq(pipe(fds), 0);
     for (i = 0; i < 10000; i++)
-        vetch_reactor_post(vt_reactor, vt_count, &n_run, NULL);
+        vetch_reactor_post(vt_reactor, vt_count, &n_run);
     d = vetch_descriptor_new(fds[1], VETCH_WRITABLE, note_readable,
                              &run_before);
     vt_run_ready();
@@ -170,7 +174,7 @@ START_TEST(post_ctx_is_freed_if_the_reactor_ends_first)
     int i;
 
     for (i = 0; i < 10; i++)
-        vetch_reactor_post(vt_reactor, vt_count, &n_run, count_freed);
+        vetch_reactor_post_owned(vt_reactor, vt_count, &n_run, count_freed);
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_int_eq(n_run, 0);
     ck_assert_int_eq(n_freed, 10);
@@ -183,14 +187,14 @@ static void
 post_late(void *ctx)
 {
     errno = 0;
-    ck_assert_int_eq(vetch_reactor_post(ctx, do_nothing, NULL, count_freed),
-                     -1);
+    ck_assert_int_eq(
+        vetch_reactor_post_owned(ctx, do_nothing, NULL, count_freed), -1);
     late_errno = errno;
 }
 
 START_TEST(post_is_refused_while_the_reactor_ends)
 {
-    vetch_reactor_post(vt_reactor, do_nothing, vt_reactor, post_late);
+    vetch_reactor_post_owned(vt_reactor, do_nothing, vt_reactor, post_late);
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_int_eq(late_errno, ECANCELED);
     ck_assert_int_eq(n_freed, 0);
@@ -202,7 +206,8 @@ START_TEST(post_without_memory_is_refused)
     vetch_testing_fail_allocation(1, false);
     errno = 0;
     ck_assert_int_eq(
-        vetch_reactor_post(vt_reactor, vt_count, &n_run, count_freed), -1);
+        vetch_reactor_post_owned(vt_reactor, vt_count, &n_run, count_freed),
+        -1);
     ck_assert_int_eq(errno, ENOMEM);
     vetch_testing_fail_allocation(0, false);
     vt_run_ready();
@@ -222,7 +227,8 @@ post_many(void *arg)
 
         l->thread = *(int *)arg;
         l->number = number;
-        if (vetch_reactor_post(vt_reactor, run_letter, l, free_letter) == 0)
+        if (vetch_reactor_post_owned(vt_reactor, run_letter, l, free_letter) ==
+            0)
             number++;
         else
             free(l); /* the queue is full; the reactor is working on it */
@@ -259,7 +265,8 @@ post_until_told(void *arg)
     int *accepted = arg;
 
     while (atomic_load(&keep_posting)) {
-        if (vetch_reactor_post(vt_reactor, vt_count, &n_run, count_freed) == 0)
+        if (vetch_reactor_post_owned(vt_reactor, vt_count, &n_run,
+                                     count_freed) == 0)
             ++*accepted;
     }
     return NULL;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -150,7 +151,7 @@ write_to_nobody(void)
 
 /* Threads libuv #45 #1013 #3044, joyent/libuv #1244 #1535: a broken pipe is an
  * error, not death. (LESSONS 11) */
-START_TEST(reactor_ignores_sigpipe)
+START_TEST(reactor_outlives_sigpipe)
 {
     vetch_reactor *r;
 
@@ -159,6 +160,25 @@ START_TEST(reactor_ignores_sigpipe)
     ck_assert_int_eq(write_to_nobody(), EPIPE);
     vetch_reactor_unref(r);
     ck_assert_int_eq(write_to_nobody(), EPIPE);
+}
+END_TEST
+
+/* An ignored signal would be inherited; `yes | head` relies on dying. */
+START_TEST(an_executed_program_dies_of_sigpipe_as_ever)
+{
+    char name[] = "sh", option[] = "-c", script[] = "kill -PIPE $$";
+    char *argv[] = { name, option, script, NULL };
+    vetch_reactor *r;
+    int status;
+    pid_t pid;
+
+    signal(SIGPIPE, SIG_DFL);
+    r = vetch_reactor_new();
+    ck_assert_int_eq(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ),
+                     0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+    vetch_reactor_unref(r);
 }
 END_TEST
 
@@ -238,8 +258,8 @@ START_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
     bool flag = false;
 
     vetch_call_soon(stop, NULL);
-    vetch_reactor_post(vt_reactor, vt_count, &n_run, NULL);
-    vetch_reactor_post(vt_reactor, raise_flag, &flag, NULL);
+    vetch_reactor_post(vt_reactor, vt_count, &n_run);
+    vetch_reactor_post(vt_reactor, raise_flag, &flag);
     ck_assert_int_eq(vetch__reactor_run_until(vt_reactor, &flag), 0);
     ck_assert(flag);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0); /* that is stopped */
@@ -436,7 +456,7 @@ make_and_use(bool unharmed)
         return;
     }
     accepted += vetch_call_soon_owned(vt_count, &n_run, count_freed) == 0;
-    accepted += vetch_reactor_post(r, vt_count, &n_run, count_freed) == 0;
+    accepted += vetch_reactor_post_owned(r, vt_count, &n_run, count_freed) == 0;
     vt_run_ready();
     ck_assert_int_eq(n_run, accepted);
     vetch_reactor_unref(r);
@@ -488,7 +508,8 @@ main(void)
     tcase_add_checked_fixture(end, reset, NULL);
     add_virtual(basics);
     add_end(end);
-    tcase_add_test(alone, reactor_ignores_sigpipe);
+    tcase_add_test(alone, reactor_outlives_sigpipe);
+    tcase_add_test(alone, an_executed_program_dies_of_sigpipe_as_ever);
     tcase_add_test(alone, reactor_leaves_a_sigpipe_handler_alone);
     tcase_add_test(alone, reactor_survives_each_failed_allocation);
     suite_add_tcase(suite, basics);

@@ -75,7 +75,7 @@ note_nested(void *ctx)
     deepest = ++nesting > deepest ? nesting : deepest;
     if (--*left > 0) {
         vetch_call_soon(note_nested, left);
-        vetch_reactor_post(vt_reactor, note_nested, left, NULL);
+        vetch_reactor_post(vt_reactor, note_nested, left);
         vetch_timer_unref(vetch_timer_new(0, note_nested_timer, left));
     }
     nesting--;

@@ -121,7 +121,6 @@ START_TEST(timer_cancelled_does_not_fire)
     vt_advance(10);
     ck_assert_int_eq(p.fired, 0);
     vetch_timer_unref(t);
-    vetch_timer_cancel(NULL);
 }
 END_TEST
 
@@ -447,10 +446,26 @@ START_TEST(timer_owned_ctx_is_freed_after_cancel)
 }
 END_TEST
 
+START_TEST(timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel)
+{
+    struct probe p = { 0 };
+    vetch_timer *t = vetch_timer_new_periodic_owned(1, count, &p, count_free);
+
+    vt_advance(2);
+    ck_assert_int_eq(p.fired, 2);
+    vetch_timer_cancel(t);
+    ck_assert_int_eq(p.freed, 0);
+    vetch_timer_unref(t);
+    ck_assert_int_eq(p.freed, 1);
+}
+END_TEST
+
 START_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
 {
     struct probe p = { 0 };
 
+    ck_assert_ptr_null(
+        vetch_timer_new_periodic_owned(-1, count, &p, count_free));
     ck_assert_ptr_null(vetch_timer_new_owned(-1, count, &p, count_free));
     ck_assert_int_eq(p.freed, 0);
 }
@@ -702,6 +717,7 @@ add_lifetime(TCase *tc)
     tcase_add_test(tc, timer_owned_ctx_is_freed_after_expiry_and_release);
     tcase_add_test(tc, timer_owned_ctx_is_freed_after_release_and_expiry);
     tcase_add_test(tc, timer_owned_ctx_is_freed_after_cancel);
+    tcase_add_test(tc, timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel);
     tcase_add_test(tc, timer_owned_ctx_stays_the_caller_s_on_failure);
     tcase_add_test(tc, timer_owned_ctx_is_freed_when_the_reactor_ends);
     tcase_add_test(tc, timer_outlives_its_reactor);
