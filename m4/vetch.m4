@@ -18,11 +18,13 @@ AC_ARG_ENABLE([coverage],
     [], [enable_coverage=no])
 AC_ARG_ENABLE([fuzzing],
     [AS_HELP_STRING([--enable-fuzzing],
-        [link the fuzzers with libFuzzer (needs clang)])],
+        [link the fuzzers with libFuzzer, address and undefined (needs clang)])],
     [], [enable_fuzzing=no])
+AC_SUBST([enable_fuzzing])
 AC_ARG_ENABLE([werror],
     [AS_HELP_STRING([--enable-werror], [turn warnings into errors])],
     [], [enable_werror=no])
+AS_IF([test "x$enable_fuzzing$enable_sanitizers" = xyesno], [enable_sanitizers=yes])
 AM_CONDITIONAL([DEBUG_BUILD], [test "x$enable_debug" = xyes])
 AM_CONDITIONAL([FUZZING], [test "x$enable_fuzzing" = xyes])
 AM_CONDITIONAL([COVERAGE], [test "x$enable_coverage" = xyes])
@@ -76,10 +78,21 @@ AS_IF([test "x$vetch_sanitizers" != xnone], [
         [AC_MSG_RESULT([no])
         AC_MSG_ERROR([$CC cannot link with -fsanitize=$vetch_sanitizers])])
     CFLAGS=$vetch_save_CFLAGS])
-AS_IF([test "x$enable_fuzzing" = xyes],
-    [AX_CHECK_COMPILE_FLAG([-fsanitize=fuzzer-no-link],
-        [SAN_CFLAGS="$SAN_CFLAGS -fsanitize=fuzzer-no-link"],
-        [AC_MSG_ERROR([--enable-fuzzing needs CC=clang])], [-Werror])])
+AS_IF([test "x$enable_fuzzing" = xyes], [
+    vetch_save_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS $SAN_CFLAGS -fsanitize=fuzzer"
+    AC_MSG_CHECKING([whether $CC has libFuzzer])
+    AC_LINK_IFELSE([AC_LANG_SOURCE([[
+        #include <stddef.h>
+        #include <stdint.h>
+        int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+        int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+        { return data == NULL && size > 0; }]])],
+        [AC_MSG_RESULT([yes])],
+        [AC_MSG_RESULT([no])
+        AC_MSG_ERROR([--enable-fuzzing needs CC=clang and its libFuzzer (Debian: libclang-rt-dev)])])
+    CFLAGS=$vetch_save_CFLAGS
+    SAN_CFLAGS="$SAN_CFLAGS -fsanitize=fuzzer-no-link"])
 AC_SUBST([SAN_CFLAGS])
 AC_SUBST([SANITIZERS], [$vetch_sanitizers])
 AM_CONDITIONAL([SANITIZED], [test "x$vetch_sanitizers" != xnone])

@@ -37,6 +37,7 @@ AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	CC='$(CC)'; export CC; \
 	SAN_CFLAGS='$(SAN_CFLAGS)'; export SAN_CFLAGS; \
+	FUZZING='$(enable_fuzzing)'; export FUZZING; \
 	COVERAGE_CFLAGS='$(COVERAGE_CFLAGS)'; export COVERAGE_CFLAGS;
 TEST_EXTENSIONS = .sh
 # Scripts wait for programs; one that hangs must not hang everything.

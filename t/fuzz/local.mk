@@ -1,24 +1,47 @@
-# Fuzz targets; `make check` replays their corpora.
+# Fuzz targets.  With --enable-fuzzing libFuzzer is their main function, else
+# a program that replays: `make check' runs their corpora in both cases.
 
-check_PROGRAMS += t/fuzz/fuzz_http
+fuzzers = \
+	t/fuzz/fuzz_http \
+	t/fuzz/fuzz_inflate \
+	t/fuzz/fuzz_url
+check_PROGRAMS += $(fuzzers)
+
+if FUZZING
+fuzz_main =
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+fuzz_main = t/fuzz/replay.c
+fuzz_ldflags = $(AM_LDFLAGS)
+endif
+fuzz_libs = libvetch-private.la $(DEPENDENCY_LIBS)
+
 t_fuzz_fuzz_http_SOURCES = \
 	t/fuzz/fuzz_http.c \
-	t/fuzz/replay.c \
 	t/support/http_feed.c \
-	t/support/http_feed.h
-t_fuzz_fuzz_http_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
+	t/support/http_feed.h \
+	$(fuzz_main)
+t_fuzz_fuzz_http_LDADD = $(fuzz_libs)
+t_fuzz_fuzz_http_LDFLAGS = $(fuzz_ldflags)
 
-check_PROGRAMS += t/fuzz/fuzz_inflate
-t_fuzz_fuzz_inflate_SOURCES = \
-	t/fuzz/fuzz_inflate.c \
-	t/fuzz/replay.c
-t_fuzz_fuzz_inflate_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
+t_fuzz_fuzz_inflate_SOURCES = t/fuzz/fuzz_inflate.c $(fuzz_main)
+t_fuzz_fuzz_inflate_LDADD = $(fuzz_libs)
+t_fuzz_fuzz_inflate_LDFLAGS = $(fuzz_ldflags)
 
-check_PROGRAMS += t/fuzz/fuzz_url
-t_fuzz_fuzz_url_SOURCES = \
-	t/fuzz/fuzz_url.c \
-	t/fuzz/replay.c
-t_fuzz_fuzz_url_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
+t_fuzz_fuzz_url_SOURCES = t/fuzz/fuzz_url.c $(fuzz_main)
+t_fuzz_fuzz_url_LDADD = $(fuzz_libs)
+t_fuzz_fuzz_url_LDFLAGS = $(fuzz_ldflags)
+
+# How long each target runs.
+FUZZ_SECONDS = 60
+
+fuzz: $(fuzzers)
+if FUZZING
+	$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/t/fuzz/fuzz.sh $(FUZZ_SECONDS)
+else
+	@echo 'configure with CC=clang --enable-fuzzing first' >&2; exit 1
+endif
+.PHONY: fuzz
 
 TESTS += t/fuzz/fuzz.sh
 EXTRA_DIST += \
