@@ -3,6 +3,7 @@
 tree_tests = \
 	t/promise/switch_stacks.sh \
 	t/tree/dist.sh \
+	t/tree/docs.sh \
 	t/tree/examples.sh \
 	t/tree/exports.sh \
 	t/tree/headers.sh \
