@@ -8,12 +8,9 @@ need "${GCOV:-gcov}"
 make_scratch
 top=$(cd "$top_builddir" && pwd)
 cd "$scratch"
-for data in "$top"/lib/*/*.gcda "$top"/lib/*/.libs/*.gcda; do
-    [ -f "$data" ] || continue
-    "${GCOV:-gcov}" -n "$data" 2>/dev/null
-done | awk '
+find "$top/lib" -name '*.gcda' -exec "${GCOV:-gcov}" -n {} \; 2>/dev/null | awk '
     /^File / { file = $2; gsub(/\047/, "", file) }
-    /^Lines executed:/ && file ~ /lib\/[a-z]+\/[^\/]*\.c$/ {
+    /^Lines executed:/ && file ~ /lib\/[a-z\/]+\/[^\/]*\.c$/ {
         sub(/.*lib\//, "lib/", file)
         split($0, part, /[:%]| of /)
         if (!(file in best) || part[2] > best[file])
