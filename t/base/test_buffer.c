@@ -20,7 +20,9 @@ assert_content(const vetch_buffer *b, const char *expected)
 
 /* ---- basics ---- */
 
-START_TEST(buffer_starts_empty)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(buffer_starts_empty)
 {
     vetch_buffer *b = vetch_buffer_new();
 
@@ -29,9 +31,8 @@ START_TEST(buffer_starts_empty)
     vetch_buffer_free(b);
     vetch_buffer_free(NULL);
 }
-END_TEST
 
-START_TEST(buffer_append_and_consume)
+VT_TEST(buffer_append_and_consume)
 {
     vetch_buffer *b = vetch_buffer_new();
 
@@ -45,9 +46,8 @@ START_TEST(buffer_append_and_consume)
     ck_assert_ptr_nonnull(vetch_buffer_data(b));
     vetch_buffer_free(b);
 }
-END_TEST
 
-START_TEST(buffer_append_of_nothing_does_nothing)
+VT_TEST(buffer_append_of_nothing_does_nothing)
 {
     vetch_buffer *b = vetch_buffer_new();
 
@@ -55,9 +55,8 @@ START_TEST(buffer_append_of_nothing_does_nothing)
     ck_assert_uint_eq(vetch_buffer_len(b), 0);
     vetch_buffer_free(b);
 }
-END_TEST
 
-START_TEST(buffer_printf_appends)
+VT_TEST(buffer_printf_appends)
 {
     vetch_buffer *b = vetch_buffer_new();
     char *expected = malloc(2001);
@@ -72,10 +71,9 @@ START_TEST(buffer_printf_appends)
     free(expected);
     vetch_buffer_free(b);
 }
-END_TEST
 
 /* Lengths around the room that is left, where an off-by-one would hide. */
-START_TEST(buffer_printf_at_each_fill)
+VT_TEST(buffer_printf_at_each_fill)
 {
     int fill;
 
@@ -89,9 +87,8 @@ START_TEST(buffer_printf_at_each_fill)
         vetch_buffer_free(b);
     }
 }
-END_TEST
 
-START_TEST(buffer_reserve_then_commit)
+VT_TEST(buffer_reserve_then_commit)
 {
     vetch_buffer *b = vetch_buffer_new();
     char *to = vetch_buffer_reserve(b, 1000);
@@ -103,9 +100,10 @@ START_TEST(buffer_reserve_then_commit)
     assert_content(b, "abc");
     vetch_buffer_free(b);
 }
-END_TEST
 
-START_TEST(buffer_reserve_of_too_much_is_refused)
+VT_CASE("limits", vt_tcase);
+
+VT_TEST(buffer_reserve_of_too_much_is_refused)
 {
     vetch_buffer *b = vetch_buffer_new();
 
@@ -117,11 +115,12 @@ START_TEST(buffer_reserve_of_too_much_is_refused)
     assert_content(b, "abc");
     vetch_buffer_free(b);
 }
-END_TEST
 
 /* ---- lines ---- */
 
-START_TEST(buffer_line_comes_with_its_lf)
+VT_CASE("lines", vt_tcase);
+
+VT_TEST(buffer_line_comes_with_its_lf)
 {
     vetch_buffer *b = vetch_buffer_new();
     size_t len = 0;
@@ -139,9 +138,8 @@ START_TEST(buffer_line_comes_with_its_lf)
     ck_assert_uint_eq(len, 1);
     vetch_buffer_free(b);
 }
-END_TEST
 
-START_TEST(buffer_line_is_found_behind_a_partial_consume)
+VT_TEST(buffer_line_is_found_behind_a_partial_consume)
 {
     vetch_buffer *b = vetch_buffer_new();
     size_t len = 0;
@@ -157,10 +155,9 @@ START_TEST(buffer_line_is_found_behind_a_partial_consume)
     ck_assert_mem_eq(vetch_buffer_line(b, &len), "x\n", 2);
     vetch_buffer_free(b);
 }
-END_TEST
 
 /* Quadratic work would be 5 * 10^11 bytes: the test would time out. */
-START_TEST(buffer_line_that_comes_byte_by_byte_costs_linear_time)
+VT_TEST(buffer_line_that_comes_byte_by_byte_costs_linear_time)
 {
     vetch_buffer *b = vetch_buffer_new();
     size_t len = 0, i, found = 0;
@@ -175,9 +172,10 @@ START_TEST(buffer_line_that_comes_byte_by_byte_costs_linear_time)
     ck_assert_uint_eq(len, 1000001);
     vetch_buffer_free(b);
 }
-END_TEST
 
 /* ---- against a model ---- */
+
+VT_CASE("basics", vt_tcase);
 
 static void
 check_step(vetch_buffer *b, char *model, size_t *len, int choice)
@@ -208,7 +206,7 @@ check_step(vetch_buffer *b, char *model, size_t *len, int choice)
     ck_assert_mem_eq(vetch_buffer_data(b), model, *len);
 }
 
-START_TEST(buffer_behaves_like_a_plain_array)
+VT_TEST(buffer_behaves_like_a_plain_array)
 {
     vetch_buffer *b = vetch_buffer_new();
     char *model = malloc(MODEL_SIZE);
@@ -221,11 +219,12 @@ START_TEST(buffer_behaves_like_a_plain_array)
     free(model);
     vetch_buffer_free(b);
 }
-END_TEST
 
 /* ---- out of memory ---- */
 
-START_TEST(buffer_is_unchanged_when_memory_is_out)
+VT_CASE("limits", vt_tcase);
+
+VT_TEST(buffer_is_unchanged_when_memory_is_out)
 {
     vetch_buffer *b = vetch_buffer_new();
     char big[1000] = { 0 };
@@ -243,11 +242,12 @@ START_TEST(buffer_is_unchanged_when_memory_is_out)
     assert_content(b, "abc");
     vetch_buffer_free(b);
 }
-END_TEST
 
 /* ---- byte strings ---- */
 
-START_TEST(bytes_are_a_copy_with_a_nul_behind)
+VT_CASE("bytes", vt_tcase);
+
+VT_TEST(bytes_are_a_copy_with_a_nul_behind)
 {
     char data[] = { 'a', '\0', 'b' };
     vetch_bytes *b = vetch_bytes_new(data, 3);
@@ -257,9 +257,8 @@ START_TEST(bytes_are_a_copy_with_a_nul_behind)
     ck_assert_mem_eq(vetch_bytes_data(b), "a\0b\0", 4);
     vetch_bytes_unref(b);
 }
-END_TEST
 
-START_TEST(bytes_may_be_empty)
+VT_TEST(bytes_may_be_empty)
 {
     vetch_bytes *b = vetch_bytes_new(NULL, 0);
 
@@ -267,9 +266,8 @@ START_TEST(bytes_may_be_empty)
     ck_assert_str_eq(vetch_bytes_data(b), "");
     vetch_bytes_unref(b);
 }
-END_TEST
 
-START_TEST(bytes_live_until_their_last_reference)
+VT_TEST(bytes_live_until_their_last_reference)
 {
     vetch_bytes *b = vetch_bytes_new("abc", 3);
 
@@ -280,45 +278,10 @@ START_TEST(bytes_live_until_their_last_reference)
     ck_assert_ptr_null(vetch_bytes_ref(NULL));
     ck_assert_ptr_null(vetch_bytes_unref(NULL));
 }
-END_TEST
 
-START_TEST(bytes_of_an_impossible_length_are_refused)
+VT_TEST(bytes_of_an_impossible_length_are_refused)
 {
     errno = 0;
     ck_assert_ptr_null(vetch_bytes_new("x", SIZE_MAX - 4));
     ck_assert_int_eq(errno, ENOMEM);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("buffer");
-    TCase *basics = vt_tcase("basics");
-    TCase *lines = vt_tcase("lines");
-    TCase *limits = vt_tcase("limits");
-    TCase *bytes = vt_tcase("bytes");
-
-    tcase_add_test(basics, buffer_starts_empty);
-    tcase_add_test(basics, buffer_append_and_consume);
-    tcase_add_test(basics, buffer_append_of_nothing_does_nothing);
-    tcase_add_test(basics, buffer_printf_appends);
-    tcase_add_test(basics, buffer_printf_at_each_fill);
-    tcase_add_test(basics, buffer_reserve_then_commit);
-    tcase_add_test(basics, buffer_behaves_like_a_plain_array);
-    tcase_add_test(lines, buffer_line_comes_with_its_lf);
-    tcase_add_test(lines, buffer_line_is_found_behind_a_partial_consume);
-    tcase_add_test(lines,
-                   buffer_line_that_comes_byte_by_byte_costs_linear_time);
-    tcase_add_test(limits, buffer_reserve_of_too_much_is_refused);
-    tcase_add_test(limits, buffer_is_unchanged_when_memory_is_out);
-    tcase_add_test(bytes, bytes_are_a_copy_with_a_nul_behind);
-    tcase_add_test(bytes, bytes_may_be_empty);
-    tcase_add_test(bytes, bytes_live_until_their_last_reference);
-    tcase_add_test(bytes, bytes_of_an_impossible_length_are_refused);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, lines);
-    suite_add_tcase(suite, limits);
-    suite_add_tcase(suite, bytes);
-    return vt_main(suite);
 }

@@ -10,7 +10,9 @@
 
 /* ---- basics ---- */
 
-START_TEST(error_has_code_and_message)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(error_has_code_and_message)
 {
     vetch_error *e = vetch_error_new(VETCH_EUSER + 1, "no room for %d", 7);
 
@@ -20,9 +22,8 @@ START_TEST(error_has_code_and_message)
     ck_assert_ptr_null(vetch_error_cause(e));
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_prints_all_causes_in_one_line)
+VT_TEST(error_prints_all_causes_in_one_line)
 {
     vetch_error *refused =
         vetch_error_from_errno(ECONNREFUSED, "connect %s", "127.0.0.1:8001");
@@ -37,9 +38,8 @@ START_TEST(error_prints_all_causes_in_one_line)
     vetch_error_unref(get);
     vetch_error_unref(fetch);
 }
-END_TEST
 
-START_TEST(error_text_is_made_once)
+VT_TEST(error_text_is_made_once)
 {
     vetch_error *cause = vetch_error_new(1, "inner");
     vetch_error *e = vetch_error_wrap(cause, "outer");
@@ -48,9 +48,8 @@ START_TEST(error_text_is_made_once)
     vetch_error_unref(cause);
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_wrap_keeps_the_code)
+VT_TEST(error_wrap_keeps_the_code)
 {
     vetch_error *cause = vetch_error_new(VETCH_ETOOLARGE, "too much");
     vetch_error *e = vetch_error_wrap(cause, "reading");
@@ -60,9 +59,8 @@ START_TEST(error_wrap_keeps_the_code)
     vetch_error_unref(cause);
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_wrap_code_replaces_the_code)
+VT_TEST(error_wrap_code_replaces_the_code)
 {
     vetch_error *cause = vetch_error_from_errno(ENOENT, "open");
     vetch_error *e = vetch_error_wrap_code(cause, VETCH_EUSER, "no settings");
@@ -72,9 +70,8 @@ START_TEST(error_wrap_code_replaces_the_code)
     vetch_error_unref(cause);
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_wrap_of_null_means_out_of_memory)
+VT_TEST(error_wrap_of_null_means_out_of_memory)
 {
     vetch_error *e = vetch_error_wrap(NULL, "while saving");
 
@@ -82,9 +79,8 @@ START_TEST(error_wrap_of_null_means_out_of_memory)
     ck_assert_str_eq(vetch_error_text(e), "while saving: out of memory");
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_is_searches_the_chain)
+VT_TEST(error_is_searches_the_chain)
 {
     vetch_error *cause = vetch_error_from_errno(EPIPE, "write");
     vetch_error *e = vetch_error_wrap_code(cause, VETCH_ECLOSED, "send");
@@ -96,9 +92,8 @@ START_TEST(error_is_searches_the_chain)
     vetch_error_unref(cause);
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_of_errno_without_words_is_the_system_s)
+VT_TEST(error_of_errno_without_words_is_the_system_s)
 {
     vetch_error *e = vetch_error_from_errno(ENOENT, "%s", "");
 
@@ -106,9 +101,8 @@ START_TEST(error_of_errno_without_words_is_the_system_s)
     ck_assert_int_eq(vetch_error_code(e), ENOENT);
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_null_reads_as_no_error)
+VT_TEST(error_null_reads_as_no_error)
 {
     ck_assert_int_eq(vetch_error_code(NULL), 0);
     ck_assert_str_eq(vetch_error_text(NULL), "no error");
@@ -118,18 +112,16 @@ START_TEST(error_null_reads_as_no_error)
     ck_assert_ptr_null(vetch_error_ref(NULL));
     ck_assert_ptr_null(vetch_error_unref(NULL));
 }
-END_TEST
 
-START_TEST(error_control_characters_become_spaces)
+VT_TEST(error_control_characters_become_spaces)
 {
     vetch_error *e = vetch_error_new(1, "a\nb\tc\033[31md\177e");
 
     ck_assert_str_eq(vetch_error_message(e), "a b c [31md e");
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_control_characters_of_utf_8_become_spaces)
+VT_TEST(error_control_characters_of_utf_8_become_spaces)
 {
     vetch_error *e = vetch_error_new(1, "a\302\233"
                                         "31mb\302\205c \303\237\302");
@@ -137,9 +129,8 @@ START_TEST(error_control_characters_of_utf_8_become_spaces)
     ck_assert_str_eq(vetch_error_message(e), "a  31mb  c \303\237\302");
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_message_is_not_cut_inside_a_character)
+VT_TEST(error_message_is_not_cut_inside_a_character)
 {
     char words[4001];
     vetch_error *e;
@@ -154,9 +145,8 @@ START_TEST(error_message_is_not_cut_inside_a_character)
         vetch_error_unref(e);
     }
 }
-END_TEST
 
-START_TEST(error_message_of_2048_bytes_is_whole)
+VT_TEST(error_message_of_2048_bytes_is_whole)
 {
     char words[2049];
     vetch_error *e;
@@ -167,9 +157,8 @@ START_TEST(error_message_of_2048_bytes_is_whole)
     ck_assert_str_eq(vetch_error_message(e), words);
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_message_of_a_megabyte_is_cut)
+VT_TEST(error_message_of_a_megabyte_is_cut)
 {
     size_t len = 1000000;
     char *words = malloc(len + 1);
@@ -186,9 +175,8 @@ START_TEST(error_message_of_a_megabyte_is_cut)
     vetch_error_unref(e);
     free(words);
 }
-END_TEST
 
-START_TEST(error_keeps_errno)
+VT_TEST(error_keeps_errno)
 {
     vetch_error *e;
 
@@ -197,11 +185,12 @@ START_TEST(error_keeps_errno)
     vetch_error_unref(e);
     ck_assert_int_eq(errno, EXDEV);
 }
-END_TEST
 
 /* ---- names ---- */
 
-START_TEST(error_names_say_what_a_code_is)
+VT_CASE("names", vt_tcase);
+
+VT_TEST(error_names_say_what_a_code_is)
 {
     ck_assert_str_eq(vetch_error_name(VETCH_ECANCELED), "VETCH_ECANCELED");
     ck_assert_str_eq(vetch_error_name(VETCH_ENOMEM), "VETCH_ENOMEM");
@@ -213,9 +202,8 @@ START_TEST(error_names_say_what_a_code_is)
     ck_assert_ptr_null(vetch_error_name(0));
     ck_assert_ptr_null(vetch_error_name(-1));
 }
-END_TEST
 
-START_TEST(error_each_code_of_ours_has_its_own_name)
+VT_TEST(error_each_code_of_ours_has_its_own_name)
 {
     static const int codes[] = {
         VETCH_ETIMEDOUT,   VETCH_EABANDONED, VETCH_ECLOSED,    VETCH_ECYCLE,
@@ -234,11 +222,12 @@ START_TEST(error_each_code_of_ours_has_its_own_name)
                              vetch_error_name(codes[j]));
     }
 }
-END_TEST
 
 /* ---- lifetime ---- */
 
-START_TEST(error_lives_until_its_last_reference)
+VT_CASE("lifetime", vt_tcase);
+
+VT_TEST(error_lives_until_its_last_reference)
 {
     vetch_error *e = vetch_error_new(1, "shared");
 
@@ -247,9 +236,8 @@ START_TEST(error_lives_until_its_last_reference)
     ck_assert_str_eq(vetch_error_message(e), "shared");
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_chain_of_a_million_is_freed_in_constant_stack)
+VT_TEST(error_chain_of_a_million_is_freed_in_constant_stack)
 {
     vetch_error *e = vetch_error_new(1, "root");
     int i;
@@ -263,11 +251,12 @@ START_TEST(error_chain_of_a_million_is_freed_in_constant_stack)
     ck_assert(vetch_error_is(e, 1));
     vetch_error_unref(e);
 }
-END_TEST
 
 /* ---- aggregates ---- */
 
-START_TEST(error_aggregate_keeps_the_primary_s_code_and_text)
+VT_CASE("aggregates", vt_tcase);
+
+VT_TEST(error_aggregate_keeps_the_primary_s_code_and_text)
 {
     vetch_error *cause = vetch_error_from_errno(EPIPE, "write");
     vetch_error *first = vetch_error_wrap(cause, "send");
@@ -288,9 +277,8 @@ START_TEST(error_aggregate_keeps_the_primary_s_code_and_text)
     ck_assert_str_eq(vetch_error_text(vetch_error_suppressed(e, 1)), "third");
     vetch_error_unref(e);
 }
-END_TEST
 
-START_TEST(error_aggregate_without_primary_sums_up)
+VT_TEST(error_aggregate_without_primary_sums_up)
 {
     vetch_error *one = vetch_error_new(1, "one");
     vetch_error *two = vetch_error_new(2, "two");
@@ -307,9 +295,8 @@ START_TEST(error_aggregate_without_primary_sums_up)
     vetch_error_unref(one);
     vetch_error_unref(two);
 }
-END_TEST
 
-START_TEST(error_aggregate_of_an_aggregate_keeps_all)
+VT_TEST(error_aggregate_of_an_aggregate_keeps_all)
 {
     vetch_error *one = vetch_error_new(1, "one");
     vetch_error *two = vetch_error_new(2, "two");
@@ -326,11 +313,12 @@ START_TEST(error_aggregate_of_an_aggregate_keeps_all)
     vetch_error_unref(inner);
     vetch_error_unref(outer);
 }
-END_TEST
 
 /* ---- out of memory ---- */
 
-START_TEST(error_out_of_memory_is_an_error_of_that_kind)
+VT_CASE("memory", vt_tcase);
+
+VT_TEST(error_out_of_memory_is_an_error_of_that_kind)
 {
     vetch_error *e, *again;
 
@@ -346,7 +334,6 @@ START_TEST(error_out_of_memory_is_an_error_of_that_kind)
     vetch_error_unref(again);
     ck_assert_str_eq(vetch_error_text(e), "out of memory");
 }
-END_TEST
 
 static void
 make_and_print(bool unharmed)
@@ -365,52 +352,7 @@ make_and_print(bool unharmed)
     vetch_error_unref(all);
 }
 
-START_TEST(error_survives_each_failed_allocation)
+VT_TEST(error_survives_each_failed_allocation)
 {
     vt_sweep_allocations(make_and_print);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("error");
-    TCase *basics = vt_tcase("basics");
-    TCase *names = vt_tcase("names");
-    TCase *lifetime = vt_tcase("lifetime");
-    TCase *aggregates = vt_tcase("aggregates");
-    TCase *memory = vt_tcase("memory");
-
-    tcase_add_test(basics, error_has_code_and_message);
-    tcase_add_test(basics, error_prints_all_causes_in_one_line);
-    tcase_add_test(basics, error_text_is_made_once);
-    tcase_add_test(basics, error_wrap_keeps_the_code);
-    tcase_add_test(basics, error_wrap_code_replaces_the_code);
-    tcase_add_test(basics, error_wrap_of_null_means_out_of_memory);
-    tcase_add_test(basics, error_is_searches_the_chain);
-    tcase_add_test(basics, error_of_errno_without_words_is_the_system_s);
-    tcase_add_test(basics, error_null_reads_as_no_error);
-    tcase_add_test(basics, error_control_characters_become_spaces);
-    tcase_add_test(basics, error_control_characters_of_utf_8_become_spaces);
-    tcase_add_test(basics, error_message_is_not_cut_inside_a_character);
-    tcase_add_test(basics, error_message_of_2048_bytes_is_whole);
-    tcase_add_test(basics, error_message_of_a_megabyte_is_cut);
-    tcase_add_test(basics, error_keeps_errno);
-    tcase_add_test(names, error_names_say_what_a_code_is);
-    tcase_add_test(names, error_each_code_of_ours_has_its_own_name);
-    tcase_add_test(lifetime, error_lives_until_its_last_reference);
-    tcase_add_test(lifetime,
-                   error_chain_of_a_million_is_freed_in_constant_stack);
-    tcase_add_test(aggregates,
-                   error_aggregate_keeps_the_primary_s_code_and_text);
-    tcase_add_test(aggregates, error_aggregate_without_primary_sums_up);
-    tcase_add_test(aggregates, error_aggregate_of_an_aggregate_keeps_all);
-    tcase_add_test(memory, error_out_of_memory_is_an_error_of_that_kind);
-    tcase_add_test(memory, error_survives_each_failed_allocation);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, names);
-    suite_add_tcase(suite, lifetime);
-    suite_add_tcase(suite, aggregates);
-    suite_add_tcase(suite, memory);
-    return vt_main(suite);
 }

@@ -67,16 +67,17 @@ read_stderr(int fd, int saved, char *to, size_t size)
     close(fd);
 }
 
-START_TEST(log_hook_gets_level_and_line)
+VT_CASE("basics", vt_tcase, .set_up = hook, .take_down = unhook);
+
+VT_TEST(log_hook_gets_level_and_line)
 {
     vetch_log(VETCH_LOG_ERROR, "disk %d is %s", 3, "full");
     ck_assert_int_eq(n_lines, 1);
     ck_assert_int_eq(last_level, VETCH_LOG_ERROR);
     ck_assert_str_eq(last_line, "disk 3 is full");
 }
-END_TEST
 
-START_TEST(log_is_silent_below_warning_by_default)
+VT_TEST(log_is_silent_below_warning_by_default)
 {
     ck_assert_int_eq(vetch_log_get_level(), VETCH_LOG_WARNING);
     vetch_log(VETCH_LOG_INFO, "unimportant");
@@ -84,9 +85,8 @@ START_TEST(log_is_silent_below_warning_by_default)
     vetch_log(VETCH_LOG_WARNING, "important");
     ck_assert_int_eq(n_lines, 1);
 }
-END_TEST
 
-START_TEST(log_level_chooses_what_is_logged)
+VT_TEST(log_level_chooses_what_is_logged)
 {
     vetch_log_set_level(VETCH_LOG_DEBUG);
     vetch_log(VETCH_LOG_DEBUG, "detail");
@@ -96,16 +96,14 @@ START_TEST(log_level_chooses_what_is_logged)
     ck_assert_int_eq(n_lines, 1);
     ck_assert_int_eq(vetch_log_get_level(), VETCH_LOG_NONE);
 }
-END_TEST
 
-START_TEST(log_line_stays_one_line)
+VT_TEST(log_line_stays_one_line)
 {
     vetch_log(VETCH_LOG_ERROR, "peer said: %s", "x\r\nvetch: forged\033[2J");
     ck_assert_str_eq(last_line, "peer said: x  vetch: forged [2J");
 }
-END_TEST
 
-START_TEST(log_line_of_a_megabyte_is_cut)
+VT_TEST(log_line_of_a_megabyte_is_cut)
 {
     size_t len = 1000000;
     char *words = malloc(len + 1);
@@ -117,18 +115,16 @@ START_TEST(log_line_of_a_megabyte_is_cut)
     ck_assert_str_eq(last_line + 2045, "...");
     free(words);
 }
-END_TEST
 
-START_TEST(log_keeps_errno)
+VT_TEST(log_keeps_errno)
 {
     errno = EXDEV;
     vetch_log(VETCH_LOG_ERROR, "one");
     vetch_log(VETCH_LOG_DEBUG, "two");
     ck_assert_int_eq(errno, EXDEV);
 }
-END_TEST
 
-START_TEST(log_goes_to_stderr_without_hook)
+VT_TEST(log_goes_to_stderr_without_hook)
 {
     char text[256];
     int saved, fd = catch_stderr(&saved);
@@ -139,7 +135,6 @@ START_TEST(log_goes_to_stderr_without_hook)
     read_stderr(fd, saved, text, sizeof(text));
     ck_assert_str_eq(text, "vetch: warning: careful\nvetch: error: too late\n");
 }
-END_TEST
 
 static void
 log_again(vetch_log_level level, const char *line, void *ctx)
@@ -149,7 +144,7 @@ log_again(vetch_log_level level, const char *line, void *ctx)
 }
 
 /* A hook that waited for itself would hang here. */
-START_TEST(log_hook_may_log_and_replace_itself)
+VT_TEST(log_hook_may_log_and_replace_itself)
 {
     char text[256];
     int saved, fd = catch_stderr(&saved);
@@ -161,7 +156,6 @@ START_TEST(log_hook_may_log_and_replace_itself)
     ck_assert_str_eq(
         text, "vetch: error: from the hook: hello\nvetch: error: again\n");
 }
-END_TEST
 
 static void *
 log_many(void *arg)
@@ -173,8 +167,10 @@ log_many(void *arg)
     return NULL;
 }
 
+VT_CASE("threads", vt_tcase, .set_up = hook, .take_down = unhook);
+
 /* The hook counts without a lock of its own. */
-START_TEST(log_lines_of_threads_come_one_at_a_time)
+VT_TEST(log_lines_of_threads_come_one_at_a_time)
 {
     pthread_t threads[THREADS];
     int numbers[THREADS], i;
@@ -187,28 +183,4 @@ START_TEST(log_lines_of_threads_come_one_at_a_time)
     for (i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     ck_assert_int_eq(n_lines, THREADS * LINES);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("log");
-    TCase *basics = vt_tcase("basics");
-    TCase *threads = vt_tcase("threads");
-
-    tcase_add_checked_fixture(basics, hook, unhook);
-    tcase_add_checked_fixture(threads, hook, unhook);
-    tcase_add_test(basics, log_hook_gets_level_and_line);
-    tcase_add_test(basics, log_is_silent_below_warning_by_default);
-    tcase_add_test(basics, log_level_chooses_what_is_logged);
-    tcase_add_test(basics, log_line_stays_one_line);
-    tcase_add_test(basics, log_line_of_a_megabyte_is_cut);
-    tcase_add_test(basics, log_keeps_errno);
-    tcase_add_test(basics, log_goes_to_stderr_without_hook);
-    tcase_add_test(basics, log_hook_may_log_and_replace_itself);
-    tcase_add_test(threads, log_lines_of_threads_come_one_at_a_time);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, threads);
-    return vt_main(suite);
 }

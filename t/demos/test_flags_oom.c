@@ -47,63 +47,42 @@ sweep(struct child child)
     ck_assert_uint_gt(child.fail_nth, 20);
 }
 
-START_TEST(promises_survive_each_failed_allocation)
+VT_CASE("errors", vt_tcase, .seconds = 300);
+
+VT_TEST(promises_survive_each_failed_allocation)
 {
     sweep((struct child){ .name = "flags3_promises",
                           .main = flags3_promises_main });
 }
-END_TEST
 
-START_TEST(promises_survive_all_allocations_failing_from_any_on)
+VT_TEST(promises_survive_all_allocations_failing_from_any_on)
 {
     sweep((struct child){ .name = "flags3_promises",
                           .main = flags3_promises_main,
                           .fail_after = true });
 }
-END_TEST
 
-START_TEST(callbacks_survive_each_failed_allocation)
+VT_TEST(callbacks_survive_each_failed_allocation)
 {
     sweep((struct child){ .name = "flags3_callbacks",
                           .main = flags3_callbacks_main });
 }
-END_TEST
 
-START_TEST(callbacks_survive_all_allocations_failing_from_any_on)
+VT_TEST(callbacks_survive_all_allocations_failing_from_any_on)
 {
     sweep((struct child){ .name = "flags3_callbacks",
                           .main = flags3_callbacks_main,
                           .fail_after = true });
 }
-END_TEST
 
-START_TEST(tasks_survive_each_failed_allocation)
+VT_TEST(tasks_survive_each_failed_allocation)
 {
     sweep((struct child){ .name = "flags3_tasks", .main = flags3_tasks_main });
 }
-END_TEST
 
-START_TEST(tasks_survive_all_allocations_failing_from_any_on)
+VT_TEST(tasks_survive_all_allocations_failing_from_any_on)
 {
     sweep((struct child){ .name = "flags3_tasks",
                           .main = flags3_tasks_main,
                           .fail_after = true });
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("flags_oom");
-    TCase *tc = vt_tcase("errors");
-
-    tcase_set_timeout(tc, 300);
-    tcase_add_test(tc, promises_survive_each_failed_allocation);
-    tcase_add_test(tc, promises_survive_all_allocations_failing_from_any_on);
-    tcase_add_test(tc, callbacks_survive_each_failed_allocation);
-    tcase_add_test(tc, callbacks_survive_all_allocations_failing_from_any_on);
-    tcase_add_test(tc, tasks_survive_each_failed_allocation);
-    tcase_add_test(tc, tasks_survive_all_allocations_failing_from_any_on);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

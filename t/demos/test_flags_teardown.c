@@ -44,62 +44,41 @@ end_at_every_step(struct child child)
     ck_assert_uint_eq(end.errors, 0);
 }
 
-START_TEST(first_series_ends_at_every_step)
+VT_CASE("lifetime", vt_tcase, .seconds = 300);
+
+VT_TEST(first_series_ends_at_every_step)
 {
     end_at_every_step((struct child){ .name = "flags_promises",
                                       .main = flags_promises_main,
                                       .first_series = true });
 }
-END_TEST
 
-START_TEST(second_series_ends_at_every_step)
+VT_TEST(second_series_ends_at_every_step)
 {
     end_at_every_step((struct child){ .name = "flags2_promises",
                                       .main = flags2_promises_main });
 }
-END_TEST
 
-START_TEST(second_series_with_executor_ends_at_every_step)
+VT_TEST(second_series_with_executor_ends_at_every_step)
 {
     end_at_every_step((struct child){ .name = "flags2_executor",
                                       .main = flags2_executor_main });
 }
-END_TEST
 
-START_TEST(third_series_with_promises_ends_at_every_step)
+VT_TEST(third_series_with_promises_ends_at_every_step)
 {
     end_at_every_step((struct child){ .name = "flags3_promises",
                                       .main = flags3_promises_main });
 }
-END_TEST
 
-START_TEST(third_series_with_callbacks_ends_at_every_step)
+VT_TEST(third_series_with_callbacks_ends_at_every_step)
 {
     end_at_every_step((struct child){ .name = "flags3_callbacks",
                                       .main = flags3_callbacks_main });
 }
-END_TEST
 
-START_TEST(third_series_with_tasks_ends_at_every_step)
+VT_TEST(third_series_with_tasks_ends_at_every_step)
 {
     end_at_every_step(
         (struct child){ .name = "flags3_tasks", .main = flags3_tasks_main });
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("flags_teardown");
-    TCase *tc = vt_tcase("lifetime");
-
-    tcase_set_timeout(tc, 300);
-    tcase_add_test(tc, first_series_ends_at_every_step);
-    tcase_add_test(tc, second_series_ends_at_every_step);
-    tcase_add_test(tc, second_series_with_executor_ends_at_every_step);
-    tcase_add_test(tc, third_series_with_promises_ends_at_every_step);
-    tcase_add_test(tc, third_series_with_callbacks_ends_at_every_step);
-    tcase_add_test(tc, third_series_with_tasks_ends_at_every_step);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

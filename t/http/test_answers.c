@@ -17,7 +17,9 @@ check_failure(int code, const char *text)
 
 /* ---- what goes wrong ---- */
 
-START_TEST(a_refused_connection_names_everything)
+VT_CASE("errors", vt_reactor_tcase);
+
+VT_TEST(a_refused_connection_names_everything)
 {
     vetch_error *error, *want;
     char url[64];
@@ -36,7 +38,6 @@ START_TEST(a_refused_connection_names_everything)
     vetch_error_unref(error);
     vetch_http_client_unref(client);
 }
-END_TEST
 
 struct failure {
     struct peer_answer answer;
@@ -68,7 +69,7 @@ static const struct failure truncations[] = {
       "the connection ended without an answer" },
 };
 
-START_TEST(an_early_end_is_an_error)
+VT_TEST(an_early_end_is_an_error, .loops = VT_COUNT_OF(truncations))
 {
     const struct failure *f = &truncations[_i];
 
@@ -77,9 +78,8 @@ START_TEST(an_early_end_is_an_error)
     ck_assert_uint_eq(peer.n_requests, 1); /* a fresh one is not retried */
     hc_end();
 }
-END_TEST
 
-START_TEST(a_reset_is_told_from_an_end)
+VT_TEST(a_reset_is_told_from_an_end)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 10\r\n", "12345"), 0, 0 }
@@ -98,7 +98,6 @@ START_TEST(a_reset_is_told_from_an_end)
     vetch_error_unref(error);
     hc_end();
 }
-END_TEST
 
 static const struct failure malformed[] = {
     { { "ICY 200 OK\r\n\r\n", 0, 0 }, VETCH_EPROTO_HTTP, NULL },
@@ -146,7 +145,7 @@ static const struct failure malformed[] = {
       "the coded body ends early" },
 };
 
-START_TEST(malformed_answers_are_refused)
+VT_TEST(malformed_answers_are_refused, .loops = VT_COUNT_OF(malformed))
 {
     const struct failure *f = &malformed[_i];
     vetch_error *error;
@@ -161,9 +160,8 @@ START_TEST(malformed_answers_are_refused)
     }
     hc_end();
 }
-END_TEST
 
-START_TEST(twenty_informational_answers_are_enough)
+VT_TEST(twenty_informational_answers_are_enough, .loops = 2)
 {
     static char text[4096];
     struct peer_answer answer = { text, 0, 0 };
@@ -183,9 +181,8 @@ START_TEST(twenty_informational_answers_are_enough)
     }
     hc_end();
 }
-END_TEST
 
-START_TEST(bytes_behind_the_answer_end_the_connection)
+VT_TEST(bytes_behind_the_answer_end_the_connection)
 {
     static const struct peer_answer answers[] = {
         { "HTTP/1.1 204 No Content\r\n\r\nx", 0, 0 },
@@ -198,10 +195,9 @@ START_TEST(bytes_behind_the_answer_end_the_connection)
     ck_assert_uint_eq(peer.accepted, 2);
     hc_end();
 }
-END_TEST
 
 /* In one segment or in two: what is behind a response is no part of it. */
-START_TEST(a_body_ends_where_it_was_announced_to_end)
+VT_TEST(a_body_ends_where_it_was_announced_to_end)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 3\r\n", "hello"), 0, 0 },
@@ -220,11 +216,12 @@ START_TEST(a_body_ends_where_it_was_announced_to_end)
     ck_assert_uint_eq(peer.accepted, 3);
     hc_end();
 }
-END_TEST
 
 /* ---- limits ---- */
 
-START_TEST(a_long_body_is_refused_before_it_comes)
+VT_CASE("limits", vt_reactor_tcase);
+
+VT_TEST(a_long_body_is_refused_before_it_comes)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 10000000000\r\n", ""), 0, 0 }
@@ -234,7 +231,6 @@ START_TEST(a_long_body_is_refused_before_it_comes)
     check_failure(VETCH_ETOOLARGE, "the body is larger than 16777216 bytes");
     hc_end();
 }
-END_TEST
 
 static const struct peer_answer unannounced[] = {
     { OK("Transfer-Encoding: chunked\r\n",
@@ -244,7 +240,7 @@ static const struct peer_answer unannounced[] = {
     { OK("Content-Length: 11\r\n", "12345678123"), 0, 0 },
 };
 
-START_TEST(a_body_is_refused_as_soon_as_it_is_too_long)
+VT_TEST(a_body_is_refused_as_soon_as_it_is_too_long, .loops = 3)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
@@ -253,9 +249,8 @@ START_TEST(a_body_is_refused_as_soon_as_it_is_too_long)
     check_failure(VETCH_ETOOLARGE, "the body is larger than 10 bytes");
     hc_end();
 }
-END_TEST
 
-START_TEST(a_body_of_just_the_limit_is_taken)
+VT_TEST(a_body_of_just_the_limit_is_taken)
 {
     static const struct peer_answer answers[] = {
         { OK("Transfer-Encoding: chunked\r\n",
@@ -275,10 +270,9 @@ START_TEST(a_body_of_just_the_limit_is_taken)
     }
     hc_end();
 }
-END_TEST
 
 /* CVE-2018-12121, CVE-2023-38039: the head is bounded. */
-START_TEST(a_long_head_is_refused)
+VT_TEST(a_long_head_is_refused)
 {
     static char text[40000];
     struct peer_answer answer = { text, 0, 0 };
@@ -292,9 +286,8 @@ START_TEST(a_long_head_is_refused)
     vetch_error_unref(error);
     hc_end();
 }
-END_TEST
 
-START_TEST(the_limit_of_the_head_can_be_raised)
+VT_TEST(the_limit_of_the_head_can_be_raised)
 {
     static char text[3000000];
     struct peer_answer answer = { text, 0, 0 };
@@ -312,10 +305,9 @@ START_TEST(the_limit_of_the_head_can_be_raised)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
 /* CVE-2022-32205: very many fields. */
-START_TEST(cve_2022_32205_the_number_of_fields_is_bounded)
+VT_TEST(cve_2022_32205_the_number_of_fields_is_bounded)
 {
     static char text[16000];
     struct peer_answer answer = { text, 0, 0 };
@@ -330,33 +322,4 @@ START_TEST(cve_2022_32205_the_number_of_fields_is_bounded)
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
     vetch_error_unref(error);
     hc_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_answers");
-    TCase *errors = vt_reactor_tcase("errors");
-    TCase *limits = vt_reactor_tcase("limits");
-
-    tcase_add_test(errors, a_refused_connection_names_everything);
-    tcase_add_loop_test(errors, an_early_end_is_an_error, 0,
-                        sizeof(truncations) / sizeof(truncations[0]));
-    tcase_add_test(errors, a_reset_is_told_from_an_end);
-    tcase_add_loop_test(errors, malformed_answers_are_refused, 0,
-                        sizeof(malformed) / sizeof(malformed[0]));
-    tcase_add_loop_test(errors, twenty_informational_answers_are_enough, 0, 2);
-    tcase_add_test(errors, bytes_behind_the_answer_end_the_connection);
-    tcase_add_test(errors, a_body_ends_where_it_was_announced_to_end);
-    tcase_add_test(limits, a_long_body_is_refused_before_it_comes);
-    tcase_add_loop_test(limits, a_body_is_refused_as_soon_as_it_is_too_long, 0,
-                        3);
-    tcase_add_test(limits, a_body_of_just_the_limit_is_taken);
-    tcase_add_test(limits, a_long_head_is_refused);
-    tcase_add_test(limits, the_limit_of_the_head_can_be_raised);
-    tcase_add_test(limits, cve_2022_32205_the_number_of_fields_is_bounded);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, limits);
-    return vt_main(suite);
 }

@@ -13,6 +13,8 @@
 
 /* ---- whole bodies ---- */
 
+VT_CASE("whole", vt_reactor_tcase);
+
 static vetch_promise *
 echo(vetch_http_request *r, void *ctx)
 {
@@ -31,7 +33,7 @@ start_echo(void)
     ht_route("POST", "/", echo, NULL);
 }
 
-START_TEST(bodies_are_whole_when_the_handler_is_called)
+VT_TEST(bodies_are_whole_when_the_handler_is_called)
 {
     static const char *const rows[] = {
         POST "Content-Length: 5\r\n\r\nhello",
@@ -60,9 +62,8 @@ START_TEST(bodies_are_whole_when_the_handler_is_called)
     }
     ht_end();
 }
-END_TEST
 
-START_TEST(a_body_without_bytes_is_empty)
+VT_TEST(a_body_without_bytes_is_empty)
 {
     struct talk t;
 
@@ -79,9 +80,8 @@ START_TEST(a_body_without_bytes_is_empty)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(large_bodies_are_echoed)
+VT_TEST(large_bodies_are_echoed)
 {
     size_t len = 1048576, i;
     char *body = malloc(len);
@@ -100,9 +100,8 @@ START_TEST(large_bodies_are_echoed)
     free(body);
     ht_end();
 }
-END_TEST
 
-START_TEST(continue_is_said_when_the_client_waits_for_it)
+VT_TEST(continue_is_said_when_the_client_waits_for_it)
 {
     struct talk t;
 
@@ -126,9 +125,8 @@ START_TEST(continue_is_said_when_the_client_waits_for_it)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_refused_expectation_is_answered_at_once)
+VT_TEST(a_refused_expectation_is_answered_at_once)
 {
     struct talk t;
 
@@ -140,9 +138,8 @@ START_TEST(a_refused_expectation_is_answered_at_once)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(an_error_without_reading_the_body_closes)
+VT_TEST(an_error_without_reading_the_body_closes)
 {
     struct talk t;
 
@@ -157,9 +154,10 @@ START_TEST(an_error_without_reading_the_body_closes)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* ---- streams ---- */
+
+VT_CASE("streams", vt_reactor_tcase);
 
 struct stream {
     vetch_http_request *request;
@@ -234,7 +232,7 @@ end_stream(struct stream *s)
     s->data = NULL;
 }
 
-START_TEST(a_stream_is_read_piece_by_piece)
+VT_TEST(a_stream_is_read_piece_by_piece)
 {
     struct stream s;
     struct talk t;
@@ -263,9 +261,8 @@ START_TEST(a_stream_is_read_piece_by_piece)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(tiny_chunks_come_together)
+VT_TEST(tiny_chunks_come_together)
 {
     struct stream s;
     struct talk t;
@@ -286,9 +283,8 @@ START_TEST(tiny_chunks_come_together)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(the_end_of_a_stream_may_come_late)
+VT_TEST(the_end_of_a_stream_may_come_late)
 {
     struct stream s;
     struct talk t;
@@ -311,11 +307,10 @@ START_TEST(the_end_of_a_stream_may_come_late)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* node 10487, libevent 483: the handler starts at the end of the head, and
  * the client is told to go on when it first reads. */
-START_TEST(continue_is_said_at_the_first_read)
+VT_TEST(continue_is_said_at_the_first_read)
 {
     struct stream s;
     struct talk t;
@@ -335,10 +330,9 @@ START_TEST(continue_is_said_at_the_first_read)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* The client has gone, and the server is about to be told. */
-START_TEST(continue_to_nobody_rejects_the_read)
+VT_TEST(continue_to_nobody_rejects_the_read)
 {
     struct stream s;
     struct talk t;
@@ -353,10 +347,9 @@ START_TEST(continue_to_nobody_rejects_the_read)
     vetch_deferred_unref(s.end);
     ht_end();
 }
-END_TEST
 
 /* libevent 588, 634: refuse early, without reading. */
-START_TEST(an_early_answer_closes_but_arrives)
+VT_TEST(an_early_answer_closes_but_arrives)
 {
     struct stream s;
     struct talk t;
@@ -372,9 +365,8 @@ START_TEST(an_early_answer_closes_but_arrives)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(what_is_not_read_is_not_received)
+VT_TEST(what_is_not_read_is_not_received)
 {
     struct stream s;
     struct talk t;
@@ -402,10 +394,9 @@ START_TEST(what_is_not_read_is_not_received)
     free(much);
     ht_end();
 }
-END_TEST
 
 /* node 28172, 31054: a premature end is an error. */
-START_TEST(a_truncated_stream_rejects_the_read)
+VT_TEST(a_truncated_stream_rejects_the_read)
 {
     struct stream s;
     struct talk t;
@@ -421,9 +412,8 @@ START_TEST(a_truncated_stream_rejects_the_read)
     vetch_deferred_unref(s.end);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_malformed_stream_rejects_the_read_and_is_400)
+VT_TEST(a_malformed_stream_rejects_the_read_and_is_400)
 {
     struct stream s;
     struct talk t;
@@ -442,11 +432,10 @@ START_TEST(a_malformed_stream_rejects_the_read_and_is_400)
     vetch_deferred_unref(s.end);
     ht_end();
 }
-END_TEST
 
 /* What a first piece hides must not slip through with the next: the verdict on
  * a body is final. */
-START_TEST(a_malformed_stream_stays_malformed)
+VT_TEST(a_malformed_stream_stays_malformed)
 {
     static const char *const bodies[] = {
         "1\r\na\r\n00000000000000001\r\nb\r\n0\r\n\r\n", /* 17 digits */
@@ -476,9 +465,8 @@ START_TEST(a_malformed_stream_stays_malformed)
         ht_end();
     }
 }
-END_TEST
 
-START_TEST(chunks_that_are_too_small_end_a_stream_for_good)
+VT_TEST(chunks_that_are_too_small_end_a_stream_for_good)
 {
     char *body = malloc(64 * 1024);
     size_t len = 0;
@@ -502,10 +490,9 @@ START_TEST(chunks_that_are_too_small_end_a_stream_for_good)
     vetch_deferred_unref(s.end);
     ht_end();
 }
-END_TEST
 
 /* A 100 behind the head of the answer would be part of its body. */
-START_TEST(continue_is_not_said_once_the_answer_has_begun)
+VT_TEST(continue_is_not_said_once_the_answer_has_begun)
 {
     struct stream s;
     struct talk t;
@@ -525,9 +512,8 @@ START_TEST(continue_is_not_said_once_the_answer_has_begun)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(reads_may_be_cancelled_and_repeated)
+VT_TEST(reads_may_be_cancelled_and_repeated)
 {
     struct stream s;
     struct talk t;
@@ -552,9 +538,8 @@ START_TEST(reads_may_be_cancelled_and_repeated)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(one_read_at_a_time)
+VT_TEST(one_read_at_a_time)
 {
     struct stream s;
     struct talk t;
@@ -573,7 +558,6 @@ START_TEST(one_read_at_a_time)
     vetch_deferred_unref(s.end);
     ht_end();
 }
-END_TEST
 
 static int misused;
 
@@ -589,7 +573,7 @@ read_without_stream(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(whole_bodies_are_not_read_in_pieces)
+VT_TEST(whole_bodies_are_not_read_in_pieces)
 {
     struct talk t;
 
@@ -602,9 +586,8 @@ START_TEST(whole_bodies_are_not_read_in_pieces)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(nothing_is_read_after_the_client_has_gone)
+VT_TEST(nothing_is_read_after_the_client_has_gone)
 {
     struct stream s;
     struct talk t;
@@ -619,39 +602,4 @@ START_TEST(nothing_is_read_after_the_client_has_gone)
     ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
     end_stream(&s);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_body");
-    TCase *tc = vt_reactor_tcase("whole");
-
-    tcase_add_test(tc, bodies_are_whole_when_the_handler_is_called);
-    tcase_add_test(tc, a_body_without_bytes_is_empty);
-    tcase_add_test(tc, large_bodies_are_echoed);
-    tcase_add_test(tc, continue_is_said_when_the_client_waits_for_it);
-    tcase_add_test(tc, a_refused_expectation_is_answered_at_once);
-    tcase_add_test(tc, an_error_without_reading_the_body_closes);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("streams");
-    tcase_add_test(tc, a_stream_is_read_piece_by_piece);
-    tcase_add_test(tc, tiny_chunks_come_together);
-    tcase_add_test(tc, the_end_of_a_stream_may_come_late);
-    tcase_add_test(tc, continue_is_said_at_the_first_read);
-    tcase_add_test(tc, continue_to_nobody_rejects_the_read);
-    tcase_add_test(tc, an_early_answer_closes_but_arrives);
-    tcase_add_test(tc, what_is_not_read_is_not_received);
-    tcase_add_test(tc, a_truncated_stream_rejects_the_read);
-    tcase_add_test(tc, a_malformed_stream_rejects_the_read_and_is_400);
-    tcase_add_test(tc, a_malformed_stream_stays_malformed);
-    tcase_add_test(tc, chunks_that_are_too_small_end_a_stream_for_good);
-    tcase_add_test(tc, continue_is_not_said_once_the_answer_has_begun);
-    tcase_add_test(tc, reads_may_be_cancelled_and_repeated);
-    tcase_add_test(tc, one_read_at_a_time);
-    tcase_add_test(tc, whole_bodies_are_not_read_in_pieces);
-    tcase_add_test(tc, nothing_is_read_after_the_client_has_gone);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -177,9 +177,11 @@ choose_seed(void)
                          : (unsigned)time(NULL) * 31 + (unsigned)getpid();
 }
 
+VT_CASE("chance", vt_reactor_tcase, .seconds = 120);
+
 /* aiohttp #253 #1623 #2189 #3296 #3845 #4936 #6490, node #5699 #9530: nothing
  * that happens to a request keeps its connection from the next. */
-START_TEST(whatever_happens_the_pool_stays_whole)
+VT_TEST(whatever_happens_the_pool_stays_whole, .loops = 6)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_client_stats stats;
@@ -214,17 +216,4 @@ START_TEST(whatever_happens_the_pool_stays_whole)
     client = vetch_http_client_unref(client);
     for (int i = 0; i < PEERS; i++)
         peer_stop(&peers[i]);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_chance");
-    TCase *chance = vt_reactor_tcase("chance");
-
-    tcase_set_timeout(chance, 120);
-    tcase_add_loop_test(chance, whatever_happens_the_pool_stays_whole, 0, 6);
-    suite_add_tcase(suite, chance);
-    return vt_main(suite);
 }

@@ -11,7 +11,9 @@
 
 /* ---- basics ---- */
 
-START_TEST(get_gives_the_whole_response)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(get_gives_the_whole_response)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Type: text/plain\r\nX-Empty:\r\nContent-Length: 5\r\n",
@@ -36,9 +38,8 @@ START_TEST(get_gives_the_whole_response)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(the_request_is_as_the_rfc_wants_it)
+VT_TEST(the_request_is_as_the_rfc_wants_it)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
@@ -57,9 +58,8 @@ START_TEST(the_request_is_as_the_rfc_wants_it)
     ck_assert_str_eq(peer.requests, want);
     hc_end();
 }
-END_TEST
 
-START_TEST(an_empty_path_is_a_slash)
+VT_TEST(an_empty_path_is_a_slash)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
@@ -73,9 +73,8 @@ START_TEST(an_empty_path_is_a_slash)
     ck_assert_ptr_nonnull(strstr(peer.requests, "GET /?q HTTP/1.1\r\n"));
     hc_end();
 }
-END_TEST
 
-START_TEST(a_second_request_uses_the_same_connection)
+VT_TEST(a_second_request_uses_the_same_connection)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 1\r\n", "a"), 0, 0 },
@@ -99,7 +98,6 @@ START_TEST(a_second_request_uses_the_same_connection)
     ck_assert_uint_eq(peer.accepted, 1);
     hc_end();
 }
-END_TEST
 
 struct framing {
     struct peer_answer answer;
@@ -149,7 +147,7 @@ static const struct framing framings[] = {
       true },
 };
 
-START_TEST(every_framing_gives_its_body)
+VT_TEST(every_framing_gives_its_body, .loops = VT_COUNT_OF(framings))
 {
     const struct framing *f = &framings[_i];
     const struct peer_answer answers[] = {
@@ -165,9 +163,8 @@ START_TEST(every_framing_gives_its_body)
     ck_assert_uint_eq(peer.accepted, f->reused ? 1 : 2);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_response_may_come_byte_by_byte)
+VT_TEST(a_response_may_come_byte_by_byte, .loops = VT_COUNT_OF(framings))
 {
     const struct framing *f = &framings[_i];
     const struct peer_answer answers[] = { { NULL, 0, 0 } };
@@ -193,10 +190,9 @@ START_TEST(a_response_may_come_byte_by_byte)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
 /* Browsers give such a body as it is. */
-START_TEST(a_body_of_unknown_coding_is_left_as_it_is)
+VT_TEST(a_body_of_unknown_coding_is_left_as_it_is)
 {
     static const char *const codings[] = { "UTF-8", "none", "br", "gzip, br",
                                            "br, gzip" };
@@ -220,11 +216,10 @@ START_TEST(a_body_of_unknown_coding_is_left_as_it_is)
     }
     hc_end();
 }
-END_TEST
 
 /* A part of coded bytes cannot be decoded: none is asked for, and one that
  * comes all the same stays as it is. */
-START_TEST(a_range_is_not_coded)
+VT_TEST(a_range_is_not_coded)
 {
     static const struct peer_answer answers[] = {
         { "HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\n"
@@ -243,9 +238,8 @@ START_TEST(a_range_is_not_coded)
     ck_assert_ptr_null(strstr(peer.requests, "Accept-Encoding"));
     hc_end();
 }
-END_TEST
 
-START_TEST(head_gets_no_body)
+VT_TEST(head_gets_no_body)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 10000000000\r\n", ""), 0, 0 },
@@ -264,9 +258,8 @@ START_TEST(head_gets_no_body)
     ck_assert_int_eq(strncmp(peer.requests, "HEAD / HTTP/1.1\r\n", 17), 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(post_sends_its_body)
+VT_TEST(post_sends_its_body)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
@@ -286,7 +279,6 @@ START_TEST(post_sends_its_body)
     ck_assert_ptr_nonnull(strstr(peer.requests, "Content-Length: 0\r\n\r\n"));
     hc_end();
 }
-END_TEST
 
 static size_t big_length;
 
@@ -300,7 +292,7 @@ count_body(struct peer *p, const char *request)
     return (struct peer_answer){ OK("Content-Length: 2\r\n", "ok"), 0, 0 };
 }
 
-START_TEST(a_long_body_arrives_whole)
+VT_TEST(a_long_body_arrives_whole)
 {
     size_t len = 700000;
     char *body = malloc(len);
@@ -314,9 +306,8 @@ START_TEST(a_long_body_arrives_whole)
     ck_assert_uint_eq(big_length, len);
     hc_end();
 }
-END_TEST
 
-START_TEST(fields_of_a_call_are_sent)
+VT_TEST(fields_of_a_call_are_sent)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
@@ -343,9 +334,8 @@ START_TEST(fields_of_a_call_are_sent)
     ck_assert_str_eq(peer.requests, want);
     hc_end();
 }
-END_TEST
 
-START_TEST(credentials_of_the_url_become_a_field)
+VT_TEST(credentials_of_the_url_become_a_field)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
@@ -374,9 +364,8 @@ START_TEST(credentials_of_the_url_become_a_field)
     ck_assert_ptr_null(strstr(peer.requests, "Basic"));
     hc_end();
 }
-END_TEST
 
-START_TEST(a_call_that_is_not_sent_can_be_freed)
+VT_TEST(a_call_that_is_not_sent_can_be_freed)
 {
     vetch_http_call *call;
 
@@ -388,7 +377,6 @@ START_TEST(a_call_that_is_not_sent_can_be_freed)
     vetch_http_call_free(NULL);
     vetch_http_client_unref(client);
 }
-END_TEST
 
 static void
 note_result(const vetch_error *error, void *result, void *ctx)
@@ -399,7 +387,7 @@ note_result(const vetch_error *error, void *result, void *ctx)
     *(bool *)ctx = true;
 }
 
-START_TEST(the_callback_form_hands_the_response_over)
+VT_TEST(the_callback_form_hands_the_response_over)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
@@ -413,9 +401,8 @@ START_TEST(the_callback_form_hands_the_response_over)
     peer_until(done);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_response_that_nobody_takes_is_freed)
+VT_TEST(a_response_that_nobody_takes_is_freed)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 },
@@ -428,9 +415,8 @@ START_TEST(a_response_that_nobody_takes_is_freed)
     vetch_http_response_unref(hc_get("/"));
     hc_end();
 }
-END_TEST
 
-START_TEST(requests_keep_their_client_alive)
+VT_TEST(requests_keep_their_client_alive)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
@@ -444,13 +430,14 @@ START_TEST(requests_keep_their_client_alive)
     peer_until(peer.open == 0); /* and then its connection has closed */
     hc_end();
 }
-END_TEST
 
 /* ---- what cannot be sent ---- */
 
+VT_CASE("errors", vt_reactor_tcase);
+
 /* CVE-2018-12116, CVE-2019-12387, CVE-2022-31150, CVE-2022-35948,
  * CVE-2023-49081: no setter lets a line be added to the head. */
-START_TEST(setters_refuse_what_breaks_the_head)
+VT_TEST(setters_refuse_what_breaks_the_head)
 {
     static const char *const bad[][2] = { { "", "v" },
                                           { "a b", "v" },
@@ -489,9 +476,8 @@ START_TEST(setters_refuse_what_breaks_the_head)
     vetch_http_call_free(call);
     vetch_http_client_unref(client);
 }
-END_TEST
 
-START_TEST(an_invalid_method_is_a_rejection)
+VT_TEST(an_invalid_method_is_a_rejection)
 {
     static const char *const bad[] = { "", "GE T", "GET\r\n", "CONNECT",
                                        "AMETHODTHATISLONGERTHANANYMETHODIS" };
@@ -506,9 +492,8 @@ START_TEST(an_invalid_method_is_a_rejection)
     }
     vetch_http_client_unref(client);
 }
-END_TEST
 
-START_TEST(an_invalid_url_is_a_rejection)
+VT_TEST(an_invalid_url_is_a_rejection)
 {
     vetch_error *error;
 
@@ -523,9 +508,8 @@ START_TEST(an_invalid_url_is_a_rejection)
     vetch_error_unref(error);
     vetch_http_client_unref(client);
 }
-END_TEST
 
-START_TEST(a_call_that_could_not_be_made_is_a_rejection)
+VT_TEST(a_call_that_could_not_be_made_is_a_rejection)
 {
     vetch_error *error = hc_fail(vetch_http_call_send(NULL));
 
@@ -535,9 +519,8 @@ START_TEST(a_call_that_could_not_be_made_is_a_rejection)
     ck_assert_int_eq(vetch_error_code(error), VETCH_ENOMEM);
     vetch_error_unref(error);
 }
-END_TEST
 
-START_TEST(credentials_stay_out_of_messages)
+VT_TEST(credentials_stay_out_of_messages)
 {
     static const struct peer_answer answers[] = { { NULL, PEER_CLOSE, 0 } };
     vetch_error *error;
@@ -550,9 +533,8 @@ START_TEST(credentials_stay_out_of_messages)
     vetch_error_unref(error);
     hc_end();
 }
-END_TEST
 
-START_TEST(options_that_make_no_sense_are_refused)
+VT_TEST(options_that_make_no_sense_are_refused, .misuse = true)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
@@ -565,10 +547,9 @@ START_TEST(options_that_make_no_sense_are_refused)
     ck_assert_int_eq(errno, EINVAL);
     vt_log_take(); /* each was named there */
 }
-END_TEST
 
 /* A program built with an earlier or a later library. */
-START_TEST(options_may_be_shorter_or_longer)
+VT_TEST(options_may_be_shorter_or_longer)
 {
     struct {
         vetch_http_client_options ours;
@@ -586,43 +567,4 @@ START_TEST(options_may_be_shorter_or_longer)
     c = vetch_http_client_new_with(&earlier);
     ck_assert_ptr_nonnull(c);
     vetch_http_client_unref(c);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_client");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *errors = vt_reactor_tcase("errors");
-    const int n_framings = sizeof(framings) / sizeof(framings[0]);
-
-    tcase_add_test(basics, get_gives_the_whole_response);
-    tcase_add_test(basics, the_request_is_as_the_rfc_wants_it);
-    tcase_add_test(basics, an_empty_path_is_a_slash);
-    tcase_add_test(basics, a_second_request_uses_the_same_connection);
-    tcase_add_loop_test(basics, every_framing_gives_its_body, 0, n_framings);
-    tcase_add_loop_test(basics, a_response_may_come_byte_by_byte, 0,
-                        n_framings);
-    tcase_add_test(basics, a_body_of_unknown_coding_is_left_as_it_is);
-    tcase_add_test(basics, a_range_is_not_coded);
-    tcase_add_test(basics, head_gets_no_body);
-    tcase_add_test(basics, post_sends_its_body);
-    tcase_add_test(basics, a_long_body_arrives_whole);
-    tcase_add_test(basics, fields_of_a_call_are_sent);
-    tcase_add_test(basics, credentials_of_the_url_become_a_field);
-    tcase_add_test(basics, a_call_that_is_not_sent_can_be_freed);
-    tcase_add_test(basics, the_callback_form_hands_the_response_over);
-    tcase_add_test(basics, a_response_that_nobody_takes_is_freed);
-    tcase_add_test(basics, requests_keep_their_client_alive);
-    tcase_add_test(errors, setters_refuse_what_breaks_the_head);
-    tcase_add_test(errors, an_invalid_method_is_a_rejection);
-    tcase_add_test(errors, an_invalid_url_is_a_rejection);
-    tcase_add_test(errors, a_call_that_could_not_be_made_is_a_rejection);
-    tcase_add_test(errors, credentials_stay_out_of_messages);
-    vt_add_misuse_test(errors, options_that_make_no_sense_are_refused);
-    tcase_add_test(errors, options_may_be_shorter_or_longer);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, errors);
-    return vt_main(suite);
 }

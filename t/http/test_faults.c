@@ -76,6 +76,8 @@ url_of(const char *path)
 
 /* ---- memory ---- */
 
+VT_CASE("memory", vt_reactor_tcase, .seconds = 120);
+
 static const char *swept_path;
 
 /* What failed, failed for want of memory. */
@@ -133,14 +135,13 @@ sweep(const char *path, void (*step)(bool unharmed))
     stop_server();
 }
 
-START_TEST(no_allocation_of_a_get_is_vital)
+VT_TEST(no_allocation_of_a_get_is_vital, .loops = 4)
 {
     static const char *const paths[] = { "/plain", "/chunked", "/close",
                                          "/gzip" };
 
     sweep(paths[_i], get_twice);
 }
-END_TEST
 
 static void
 read_stream(bool unharmed)
@@ -168,14 +169,13 @@ read_stream(bool unharmed)
     vt_run_ready();
 }
 
-START_TEST(no_allocation_of_a_stream_is_vital)
+VT_TEST(no_allocation_of_a_stream_is_vital, .loops = 4)
 {
     static const char *const paths[] = { "/plain", "/chunked", "/close",
                                          "/gzip" };
 
     sweep(paths[_i], read_stream);
 }
-END_TEST
 
 static void
 post_with_fields(bool unharmed)
@@ -203,13 +203,14 @@ post_with_fields(bool unharmed)
     vt_run_ready();
 }
 
-START_TEST(no_allocation_of_a_call_is_vital)
+VT_TEST(no_allocation_of_a_call_is_vital)
 {
     sweep("/plain", post_with_fields);
 }
-END_TEST
 
 /* ---- the end of the reactor ---- */
+
+VT_CASE("ends", vt_tcase, .seconds = 120);
 
 static unsigned outcomes;
 
@@ -257,14 +258,13 @@ end_after(int turns, bool client_goes_first)
     return all;
 }
 
-START_TEST(the_reactor_may_end_at_every_step_of_a_get)
+VT_TEST(the_reactor_may_end_at_every_step_of_a_get, .loops = 2)
 {
     start_server();
     for (int turns = 0; !end_after(turns, _i == 1); turns++)
         ck_assert_int_lt(turns, 1000);
     stop_server();
 }
-END_TEST
 
 static vetch_http_response *held;
 
@@ -307,16 +307,15 @@ end_stream_after(int turns)
     return all;
 }
 
-START_TEST(the_reactor_may_end_at_every_step_of_a_stream)
+VT_TEST(the_reactor_may_end_at_every_step_of_a_stream)
 {
     start_server();
     for (int turns = 0; !end_stream_after(turns); turns++)
         ck_assert_int_lt(turns, 1000);
     stop_server();
 }
-END_TEST
 
-START_TEST(a_client_without_reactor_refuses)
+VT_TEST(a_client_without_reactor_refuses)
 {
     vetch_reactor *r = vetch_reactor_new();
     vetch_http_client *c = vetch_http_client_new();
@@ -329,33 +328,10 @@ START_TEST(a_client_without_reactor_refuses)
     vetch_promise_unref(p);
     vetch_http_client_unref(c);
 }
-END_TEST
 
-START_TEST(a_client_needs_a_reactor)
+VT_TEST(a_client_needs_a_reactor)
 {
     errno = 0;
     ck_assert_ptr_null(vetch_http_client_new());
     ck_assert_int_eq(errno, EPERM);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_faults");
-    TCase *memory = vt_reactor_tcase("memory");
-    TCase *ends = vt_tcase("ends");
-
-    tcase_set_timeout(memory, 120);
-    tcase_set_timeout(ends, 120);
-    tcase_add_loop_test(memory, no_allocation_of_a_get_is_vital, 0, 4);
-    tcase_add_loop_test(memory, no_allocation_of_a_stream_is_vital, 0, 4);
-    tcase_add_test(memory, no_allocation_of_a_call_is_vital);
-    tcase_add_loop_test(ends, the_reactor_may_end_at_every_step_of_a_get, 0, 2);
-    tcase_add_test(ends, the_reactor_may_end_at_every_step_of_a_stream);
-    tcase_add_test(ends, a_client_without_reactor_refuses);
-    tcase_add_test(ends, a_client_needs_a_reactor);
-    suite_add_tcase(suite, memory);
-    suite_add_tcase(suite, ends);
-    return vt_main(suite);
 }

@@ -111,7 +111,9 @@ get(struct talk *t, const char *path)
     return ht_hear(t);
 }
 
-START_TEST(regular_files_are_served)
+VT_CASE("files", vt_reactor_tcase, .seconds = 30);
+
+VT_TEST(regular_files_are_served)
 {
     struct talk t;
 
@@ -137,7 +139,6 @@ START_TEST(regular_files_are_served)
     ht_hang_up(&t);
     end();
 }
-END_TEST
 
 /* aiohttp CVE-2024-23334, CVE-2024-42367, libevent 1904: whatever is not a
  * regular file below the directory looks as if it were not there. */
@@ -208,21 +209,19 @@ check_traversal(void)
     end();
 }
 
-START_TEST(cve_2024_23334_nothing_else_can_be_reached)
+VT_TEST(cve_2024_23334_nothing_else_can_be_reached)
 {
     check_traversal();
 }
-END_TEST
 
-START_TEST(nor_on_kernels_without_openat2)
+VT_TEST(nor_on_kernels_without_openat2)
 {
     vetch__files_walk = true;
     check_traversal();
     vetch__files_walk = false;
 }
-END_TEST
 
-START_TEST(files_of_any_size_arrive)
+VT_TEST(files_of_any_size_arrive)
 {
     static const size_t sizes[] = { 1, 12287, 12288, 12289, 65536, 5000000 };
     struct talk t;
@@ -246,10 +245,9 @@ START_TEST(files_of_any_size_arrive)
     }
     end();
 }
-END_TEST
 
 /* Many requests for large files at once must not open them all. */
-START_TEST(pipelined_files_hold_few_descriptors)
+VT_TEST(pipelined_files_hold_few_descriptors)
 {
     size_t len = 1000000;
     char *data = calloc(1, len);
@@ -272,9 +270,8 @@ START_TEST(pipelined_files_hold_few_descriptors)
     free(data);
     end();
 }
-END_TEST
 
-START_TEST(a_client_that_goes_leaves_no_file_open)
+VT_TEST(a_client_that_goes_leaves_no_file_open)
 {
     size_t len = 3000000;
     char *data = calloc(1, len);
@@ -288,9 +285,8 @@ START_TEST(a_client_that_goes_leaves_no_file_open)
     free(data);
     end(); /* the fixture counts descriptors */
 }
-END_TEST
 
-START_TEST(a_file_that_shrinks_cuts_the_answer_off)
+VT_TEST(a_file_that_shrinks_cuts_the_answer_off)
 {
     size_t len = 3000000;
     char *data = calloc(1, len);
@@ -308,9 +304,8 @@ START_TEST(a_file_that_shrinks_cuts_the_answer_off)
     free(data);
     end();
 }
-END_TEST
 
-START_TEST(bad_arguments_are_refused)
+VT_TEST(bad_arguments_are_refused)
 {
     char path[100];
 
@@ -332,9 +327,8 @@ START_TEST(bad_arguments_are_refused)
     ck_assert_int_eq(errno, EEXIST);
     end();
 }
-END_TEST
 
-START_TEST(types_follow_the_suffix)
+VT_TEST(types_follow_the_suffix)
 {
     ck_assert_str_eq(vetch__http_type_of("a/b.html"),
                      "text/html; charset=utf-8");
@@ -344,25 +338,4 @@ START_TEST(types_follow_the_suffix)
     ck_assert_str_eq(vetch__http_type_of("a.gif/b"),
                      "application/octet-stream");
     ck_assert_str_eq(vetch__http_type_of("b."), "application/octet-stream");
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_files");
-    TCase *tc = vt_reactor_tcase("files");
-
-    tcase_add_test(tc, regular_files_are_served);
-    tcase_add_test(tc, cve_2024_23334_nothing_else_can_be_reached);
-    tcase_add_test(tc, nor_on_kernels_without_openat2);
-    tcase_add_test(tc, files_of_any_size_arrive);
-    tcase_add_test(tc, pipelined_files_hold_few_descriptors);
-    tcase_add_test(tc, a_client_that_goes_leaves_no_file_open);
-    tcase_add_test(tc, a_file_that_shrinks_cuts_the_answer_off);
-    tcase_add_test(tc, bad_arguments_are_refused);
-    tcase_add_test(tc, types_follow_the_suffix);
-    tcase_set_timeout(tc, 30);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -160,16 +160,17 @@ check_format(const struct format *f, size_t len)
     free(text.data);
 }
 
-START_TEST(any_pieces_give_the_same_bytes)
+VT_CASE("basics", vt_tcase, .seconds = 60);
+
+VT_TEST(any_pieces_give_the_same_bytes, .loops = VT_COUNT_OF(formats))
 {
     check_format(&formats[_i], 0);
     check_format(&formats[_i], 1);
     check_format(&formats[_i], 5000);
     check_format(&formats[_i], 150000);
 }
-END_TEST
 
-START_TEST(gzip_members_are_joined)
+VT_TEST(gzip_members_are_joined)
 {
     struct blob a = compress_as(GZIP, "hello, ", 7);
     struct blob b = compress_as(GZIP, "world", 5);
@@ -183,9 +184,8 @@ START_TEST(gzip_members_are_joined)
     free(b.data);
     free(both.data);
 }
-END_TEST
 
-START_TEST(no_content_at_all_is_complete)
+VT_TEST(no_content_at_all_is_complete)
 {
     struct blob none = { NULL, 0 };
 
@@ -193,10 +193,11 @@ START_TEST(no_content_at_all_is_complete)
     check_same("deflate", none, none);
     check_same("gzip, deflate", none, none);
 }
-END_TEST
+
+VT_CASE("errors", vt_tcase);
 
 /* Every cut of coded data is noticed. */
-START_TEST(cut_data_are_never_complete)
+VT_TEST(cut_data_are_never_complete, .loops = VT_COUNT_OF(formats))
 {
     const struct format *f = &formats[_i];
     struct blob text = make_text(300);
@@ -214,9 +215,8 @@ START_TEST(cut_data_are_never_complete)
     free(coded.data);
     free(text.data);
 }
-END_TEST
 
-START_TEST(bytes_behind_the_end_are_refused)
+VT_TEST(bytes_behind_the_end_are_refused, .loops = 3)
 {
     static const int kinds[] = { GZIP, ZLIB, RAW };
     struct blob coded = compress_as(kinds[_i], "hello", 5);
@@ -233,10 +233,9 @@ START_TEST(bytes_behind_the_end_are_refused)
     }
     free(coded.data);
 }
-END_TEST
 
 /* gzip(1) and browsers do the same: node 7502, curl 3796. */
-START_TEST(padding_behind_gzip_data_is_skipped)
+VT_TEST(padding_behind_gzip_data_is_skipped)
 {
     static const struct {
         const char *bytes;
@@ -263,9 +262,8 @@ START_TEST(padding_behind_gzip_data_is_skipped)
         }
     free(coded.data);
 }
-END_TEST
 
-START_TEST(damaged_data_are_refused)
+VT_TEST(damaged_data_are_refused)
 {
     struct blob text = make_text(2000);
     struct blob coded = compress_as(GZIP, text.data, text.len);
@@ -286,7 +284,6 @@ START_TEST(damaged_data_are_refused)
     free(coded.data);
     free(text.data);
 }
-END_TEST
 
 static const char *
 why_not(const char *first, const char *second)
@@ -300,7 +297,7 @@ why_not(const char *first, const char *second)
 }
 
 /* curl #21143, CVE-2026-22036, CVE-2022-32206: chained encodings. */
-START_TEST(more_than_two_codings_are_refused)
+VT_TEST(more_than_two_codings_are_refused)
 {
     ck_assert_ptr_null(why_not("gzip, gzip", NULL));
     ck_assert_str_eq(why_not("gzip, gzip, gzip", NULL),
@@ -309,9 +306,8 @@ START_TEST(more_than_two_codings_are_refused)
                      "more than two content codings");
     ck_assert_ptr_null(why_not("identity, identity, identity", "gzip"));
 }
-END_TEST
 
-START_TEST(unknown_codings_are_told_apart)
+VT_TEST(unknown_codings_are_told_apart)
 {
     static const struct {
         const char *value;
@@ -330,7 +326,6 @@ START_TEST(unknown_codings_are_told_apart)
         ck_assert_int_eq(c.unknown, rows[i].unknown);
     }
 }
-END_TEST
 
 static struct blob
 make_bomb(const char *encoding, size_t len)
@@ -347,8 +342,10 @@ make_bomb(const char *encoding, size_t len)
     return outer;
 }
 
+VT_CASE("limits", vt_tcase);
+
 /* CVE-2025-69223 (aiohttp), CVE-2023-23916, undici: zip bombs. */
-START_TEST(cve_2025_69223_a_bomb_is_refused_after_one_mebibyte)
+VT_TEST(cve_2025_69223_a_bomb_is_refused_after_one_mebibyte, .loops = 3)
 {
     static const char *const encodings[] = { "gzip", "deflate", "gzip, gzip" };
     struct blob bomb = make_bomb(encodings[_i], 20000000);
@@ -361,9 +358,8 @@ START_TEST(cve_2025_69223_a_bomb_is_refused_after_one_mebibyte)
     free(o.made.data);
     free(bomb.data);
 }
-END_TEST
 
-START_TEST(a_bomb_that_comes_slowly_stops_at_the_ratio)
+VT_TEST(a_bomb_that_comes_slowly_stops_at_the_ratio)
 {
     struct blob bomb = make_bomb("gzip", 20000000);
     struct outcome o = decode("gzip", bomb, 64, 65536);
@@ -373,10 +369,9 @@ START_TEST(a_bomb_that_comes_slowly_stops_at_the_ratio)
     free(o.made.data);
     free(bomb.data);
 }
-END_TEST
 
 /* The middle of a chain expands a thousand times, its end not at all. */
-START_TEST(a_bomb_inside_a_chain_is_refused)
+VT_TEST(a_bomb_inside_a_chain_is_refused)
 {
     struct blob member = compress_as(GZIP, "", 0);
     struct blob many = { malloc(member.len * 200000), member.len * 200000 };
@@ -395,9 +390,8 @@ START_TEST(a_bomb_inside_a_chain_is_refused)
     free(many.data);
     free(member.data);
 }
-END_TEST
 
-START_TEST(small_data_may_expand_as_they_like)
+VT_TEST(small_data_may_expand_as_they_like)
 {
     struct blob zeros = { calloc(1, 1000000), 1000000 };
     struct blob coded = compress_as(GZIP, zeros.data, zeros.len);
@@ -410,10 +404,11 @@ START_TEST(small_data_may_expand_as_they_like)
     free(coded.data);
     free(zeros.data);
 }
-END_TEST
+
+VT_CASE("errors", vt_tcase);
 
 /* The n-th allocation fails, for each n until all succeed. */
-START_TEST(out_of_memory_is_an_outcome)
+VT_TEST(out_of_memory_is_an_outcome)
 {
     struct blob text = make_text(100000);
     struct blob inner = compress_as(ZLIB, text.data, text.len);
@@ -439,37 +434,4 @@ START_TEST(out_of_memory_is_an_outcome)
     free(coded.data);
     free(inner.data);
     free(text.data);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("inflate");
-    TCase *basics = vt_tcase("basics");
-    TCase *errors = vt_tcase("errors");
-    TCase *limits = vt_tcase("limits");
-
-    tcase_set_timeout(basics, 60);
-    tcase_add_loop_test(basics, any_pieces_give_the_same_bytes, 0,
-                        sizeof(formats) / sizeof(formats[0]));
-    tcase_add_test(basics, gzip_members_are_joined);
-    tcase_add_test(basics, no_content_at_all_is_complete);
-    tcase_add_loop_test(errors, cut_data_are_never_complete, 0,
-                        sizeof(formats) / sizeof(formats[0]));
-    tcase_add_test(errors, padding_behind_gzip_data_is_skipped);
-    tcase_add_loop_test(errors, bytes_behind_the_end_are_refused, 0, 3);
-    tcase_add_test(errors, damaged_data_are_refused);
-    tcase_add_test(errors, more_than_two_codings_are_refused);
-    tcase_add_test(errors, unknown_codings_are_told_apart);
-    tcase_add_test(errors, out_of_memory_is_an_outcome);
-    tcase_add_loop_test(
-        limits, cve_2025_69223_a_bomb_is_refused_after_one_mebibyte, 0, 3);
-    tcase_add_test(limits, a_bomb_that_comes_slowly_stops_at_the_ratio);
-    tcase_add_test(limits, a_bomb_inside_a_chain_is_refused);
-    tcase_add_test(limits, small_data_may_expand_as_they_like);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, limits);
-    return vt_main(suite);
 }

@@ -140,9 +140,11 @@ hear_all(struct talk *t)
 
 /* ---- the client goes ---- */
 
+VT_CASE("clients", vt_reactor_tcase, .seconds = 60);
+
 /* libevent #689 #712 #997 #1289 #1808, PR #77 #182 #218: use after free in the
  * HTTP layer. (LESSONS 2) */
-START_TEST(a_client_may_go_after_each_byte)
+VT_TEST(a_client_may_go_after_each_byte)
 {
     size_t i, n;
 
@@ -160,9 +162,8 @@ START_TEST(a_client_may_go_after_each_byte)
     vt_advance(5);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_client_may_reset_after_each_byte)
+VT_TEST(a_client_may_reset_after_each_byte)
 {
     size_t i, n;
 
@@ -180,9 +181,8 @@ START_TEST(a_client_may_reset_after_each_byte)
     vt_advance(5);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_client_may_go_at_each_moment)
+VT_TEST(a_client_may_go_at_each_moment)
 {
     size_t i;
     int tenths;
@@ -204,9 +204,10 @@ START_TEST(a_client_may_go_at_each_moment)
     vt_advance(5);
     ht_end();
 }
-END_TEST
 
 /* ---- the reactor ends ---- */
+
+VT_CASE("reactors", vt_reactor_tcase, .seconds = 60);
 
 static void
 end_reactor(void)
@@ -236,7 +237,7 @@ end_after(const char *script, size_t bytes, int tenths)
     ht_server = vetch_http_server_unref(ht_server);
 }
 
-START_TEST(the_reactor_may_end_at_each_step)
+VT_TEST(the_reactor_may_end_at_each_step)
 {
     size_t i, n;
     int tenths;
@@ -249,9 +250,8 @@ START_TEST(the_reactor_may_end_at_each_step)
             end_after(scripts[i], strlen(scripts[i]), tenths);
     }
 }
-END_TEST
 
-START_TEST(the_reactor_may_end_while_the_server_stops)
+VT_TEST(the_reactor_may_end_while_the_server_stops)
 {
     struct talk t;
     vetch_promise *p;
@@ -276,9 +276,10 @@ START_TEST(the_reactor_may_end_while_the_server_stops)
     free(t.in);
     ht_server = vetch_http_server_unref(ht_server);
 }
-END_TEST
 
 /* ---- memory ends ---- */
+
+VT_CASE("memory", vt_reactor_tcase, .seconds = 60);
 
 static const char *script; /* of the sweep */
 
@@ -311,35 +312,10 @@ serve_one(bool unharmed)
     vt_advance(10);
 }
 
-START_TEST(serving_survives_failing_allocations)
+VT_TEST(serving_survives_failing_allocations, .loops = N_SCRIPTS)
 {
     vt_log_from(VETCH_LOG_WARNING); /* it may complain */
     script = scripts[_i];
     vt_sweep_allocations(serve_one);
     vt_log_take();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_lifetime");
-    TCase *tc = vt_reactor_tcase("clients");
-
-    tcase_add_test(tc, a_client_may_go_after_each_byte);
-    tcase_add_test(tc, a_client_may_reset_after_each_byte);
-    tcase_add_test(tc, a_client_may_go_at_each_moment);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("reactors");
-    tcase_add_test(tc, the_reactor_may_end_at_each_step);
-    tcase_add_test(tc, the_reactor_may_end_while_the_server_stops);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("memory");
-    tcase_add_loop_test(tc, serving_survives_failing_allocations, 0,
-                        (int)N_SCRIPTS);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

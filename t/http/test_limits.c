@@ -63,7 +63,9 @@ status_of(const char *before, const char *what, size_t n, const char *after)
 
 /* ---- sizes ---- */
 
-START_TEST(a_request_line_of_8_kib_is_414)
+VT_CASE("sizes", vt_reactor_tcase, .seconds = 30);
+
+VT_TEST(a_request_line_of_8_kib_is_414)
 {
     start(NULL);
     ck_assert_uint_eq(
@@ -72,11 +74,10 @@ START_TEST(a_request_line_of_8_kib_is_414)
         status_of("GET /", "t", 8179, " HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
     ht_end();
 }
-END_TEST
 
 /* node 24692, 25605, 27645: limits are known, adjustable, with the right
  * status. */
-START_TEST(a_header_block_of_16_kib_is_431)
+VT_TEST(a_header_block_of_16_kib_is_431)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
 
@@ -94,9 +95,8 @@ START_TEST(a_header_block_of_16_kib_is_431)
     ck_assert_uint_eq(status_of(GET "A: ", "v", 1000000, "\r\n\r\n"), 200);
     ht_end();
 }
-END_TEST
 
-START_TEST(more_than_100_fields_are_431)
+VT_TEST(more_than_100_fields_are_431)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
 
@@ -109,10 +109,9 @@ START_TEST(more_than_100_fields_are_431)
     ck_assert_uint_eq(status_of(GET, "A:\r\n", 4000, "\r\n"), 200);
     ht_end();
 }
-END_TEST
 
 /* What is kept in memory is bounded while it comes. */
-START_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
+VT_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
 
@@ -138,9 +137,8 @@ START_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
                       200);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_chunked_body_is_counted_as_it_comes)
+VT_TEST(a_chunked_body_is_counted_as_it_comes)
 {
     char *chunk = repeat("b", 1024);
     char text[1100];
@@ -158,9 +156,8 @@ START_TEST(a_chunked_body_is_counted_as_it_comes)
     ht_end();
     free(chunk);
 }
-END_TEST
 
-START_TEST(a_route_may_have_a_limit_of_its_own)
+VT_TEST(a_route_may_have_a_limit_of_its_own)
 {
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
 
@@ -179,9 +176,8 @@ START_TEST(a_route_may_have_a_limit_of_its_own)
                       413);
     ht_end();
 }
-END_TEST
 
-START_TEST(extensions_and_trailers_are_bounded)
+VT_TEST(extensions_and_trailers_are_bounded)
 {
 #define CHUNKED                                                                \
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -198,9 +194,8 @@ START_TEST(extensions_and_trailers_are_bounded)
                       431);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_connection_serves_so_many_requests)
+VT_TEST(a_connection_serves_so_many_requests)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct talk t;
@@ -219,9 +214,8 @@ START_TEST(a_connection_serves_so_many_requests)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_connection_serves_a_thousand_requests_by_default)
+VT_TEST(a_connection_serves_a_thousand_requests_by_default)
 {
     struct talk t;
     unsigned i;
@@ -237,13 +231,14 @@ START_TEST(a_connection_serves_a_thousand_requests_by_default)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* ---- times ---- */
 
+VT_CASE("times", vt_reactor_tcase);
+
 /* node 13449, libevent 1577, CVE-2018-12122: the whole head has a deadline,
  * however steadily its bytes come. */
-START_TEST(cve_2018_12122_slow_heads_are_408)
+VT_TEST(cve_2018_12122_slow_heads_are_408)
 {
     struct talk t;
     int i;
@@ -266,9 +261,8 @@ START_TEST(cve_2018_12122_slow_heads_are_408)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(each_head_has_a_deadline_of_its_own)
+VT_TEST(each_head_has_a_deadline_of_its_own)
 {
     struct talk t;
 
@@ -286,9 +280,8 @@ START_TEST(each_head_has_a_deadline_of_its_own)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(idle_connections_close_after_75_seconds)
+VT_TEST(idle_connections_close_after_75_seconds)
 {
     struct talk t;
     int i;
@@ -308,10 +301,9 @@ START_TEST(idle_connections_close_after_75_seconds)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* libevent 1781: a timer that was left over closes a healthy connection. */
-START_TEST(deadlines_of_one_phase_do_not_outlive_it)
+VT_TEST(deadlines_of_one_phase_do_not_outlive_it)
 {
     struct talk t;
     int i;
@@ -331,10 +323,11 @@ START_TEST(deadlines_of_one_phase_do_not_outlive_it)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
+
+VT_CASE("sizes", vt_reactor_tcase, .seconds = 30);
 
 /* The opposite of no limit. */
-START_TEST(a_limit_of_zero_bytes_refuses_every_body)
+VT_TEST(a_limit_of_zero_bytes_refuses_every_body)
 {
     vetch_http_server_options server = VETCH_HTTP_SERVER_OPTIONS_INIT;
     vetch_http_route_options route = VETCH_HTTP_ROUTE_OPTIONS_INIT;
@@ -359,9 +352,10 @@ START_TEST(a_limit_of_zero_bytes_refuses_every_body)
                       200);
     ht_end();
 }
-END_TEST
 
-START_TEST(limits_of_time_can_be_switched_off)
+VT_CASE("times", vt_reactor_tcase);
+
+VT_TEST(limits_of_time_can_be_switched_off)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct talk t;
@@ -380,10 +374,9 @@ START_TEST(limits_of_time_can_be_switched_off)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* libwebsockets 2154, seastar 3148: a minimum rate for bodies. */
-START_TEST(slow_bodies_are_408)
+VT_TEST(slow_bodies_are_408)
 {
     struct talk t;
     char *part = repeat("b", 250);
@@ -408,7 +401,6 @@ START_TEST(slow_bodies_are_408)
     free(part);
     ht_end();
 }
-END_TEST
 
 struct stream {
     vetch_http_request *request;
@@ -441,7 +433,7 @@ take_stream(vetch_http_request *r, void *ctx)
     return vetch_deferred_promise(s->deferred);
 }
 
-START_TEST(slow_streams_are_408_but_slow_readers_are_not)
+VT_TEST(slow_streams_are_408_but_slow_readers_are_not)
 {
     struct stream s = { 0 };
     struct talk t;
@@ -463,7 +455,6 @@ START_TEST(slow_streams_are_408_but_slow_readers_are_not)
     vetch_deferred_unref(s.deferred);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 answer_much(vetch_http_request *r, void *ctx)
@@ -477,7 +468,7 @@ answer_much(vetch_http_request *r, void *ctx)
 }
 
 /* A client that does not read its answer. */
-START_TEST(slow_readers_are_cut_off)
+VT_TEST(slow_readers_are_cut_off)
 {
     struct talk t;
     int i;
@@ -498,12 +489,13 @@ START_TEST(slow_readers_are_cut_off)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* ---- numbers of connections ---- */
 
+VT_CASE("connections", vt_reactor_tcase);
+
 /* node #20256: a request that comes while its connection is closed. */
-START_TEST(a_connection_with_a_request_on_its_way_is_not_idle)
+VT_TEST(a_connection_with_a_request_on_its_way_is_not_idle)
 {
     static const char request[] = GET "\r\n";
     struct talk t[2];
@@ -521,9 +513,8 @@ START_TEST(a_connection_with_a_request_on_its_way_is_not_idle)
     ht_hang_up(&t[1]);
     ht_end();
 }
-END_TEST
 
-START_TEST(the_longest_idle_connection_makes_room)
+VT_TEST(the_longest_idle_connection_makes_room)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct talk t[4];
@@ -550,9 +541,8 @@ START_TEST(the_longest_idle_connection_makes_room)
         ht_hang_up(&t[i]);
     ht_end();
 }
-END_TEST
 
-START_TEST(connections_beyond_the_limit_wait)
+VT_TEST(connections_beyond_the_limit_wait)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct stream s[3];
@@ -582,13 +572,12 @@ START_TEST(connections_beyond_the_limit_wait)
         vetch_deferred_unref(s[i].deferred);
     ht_end();
 }
-END_TEST
 
 /* ---- lingering ---- */
 
 /* node 9085, 12339, libevent 321: the client sends on, and still hears 413
  * instead of a reset. */
-START_TEST(an_early_refusal_reaches_a_client_that_sends_on)
+VT_TEST(an_early_refusal_reaches_a_client_that_sends_on)
 {
     char *part = repeat("b", 65536);
     struct talk t;
@@ -606,9 +595,8 @@ START_TEST(an_early_refusal_reaches_a_client_that_sends_on)
     free(part);
     ht_end();
 }
-END_TEST
 
-START_TEST(lingering_is_bounded)
+VT_TEST(lingering_is_bounded)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     char *part = repeat("b", 65536);
@@ -635,43 +623,4 @@ START_TEST(lingering_is_bounded)
     ht_hang_up(&t);
     free(part);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_limits");
-    TCase *tc = vt_reactor_tcase("sizes");
-
-    tcase_add_test(tc, a_request_line_of_8_kib_is_414);
-    tcase_add_test(tc, a_header_block_of_16_kib_is_431);
-    tcase_add_test(tc, more_than_100_fields_are_431);
-    tcase_add_test(tc, cve_2025_69228_bodies_of_more_than_1_mib_are_413);
-    tcase_add_test(tc, a_chunked_body_is_counted_as_it_comes);
-    tcase_add_test(tc, a_route_may_have_a_limit_of_its_own);
-    tcase_add_test(tc, a_limit_of_zero_bytes_refuses_every_body);
-    tcase_add_test(tc, extensions_and_trailers_are_bounded);
-    tcase_add_test(tc, a_connection_serves_so_many_requests);
-    tcase_add_test(tc, a_connection_serves_a_thousand_requests_by_default);
-    tcase_set_timeout(tc, 30);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("times");
-    tcase_add_test(tc, cve_2018_12122_slow_heads_are_408);
-    tcase_add_test(tc, each_head_has_a_deadline_of_its_own);
-    tcase_add_test(tc, idle_connections_close_after_75_seconds);
-    tcase_add_test(tc, deadlines_of_one_phase_do_not_outlive_it);
-    tcase_add_test(tc, limits_of_time_can_be_switched_off);
-    tcase_add_test(tc, slow_bodies_are_408);
-    tcase_add_test(tc, slow_streams_are_408_but_slow_readers_are_not);
-    tcase_add_test(tc, slow_readers_are_cut_off);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("connections");
-    tcase_add_test(tc, a_connection_with_a_request_on_its_way_is_not_idle);
-    tcase_add_test(tc, the_longest_idle_connection_makes_room);
-    tcase_add_test(tc, connections_beyond_the_limit_wait);
-    tcase_add_test(tc, an_early_refusal_reaches_a_client_that_sends_on);
-    tcase_add_test(tc, lingering_is_bounded);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -32,7 +32,9 @@ expect_repeated(const char *before, const char *what, size_t n,
 
 /* ---- what must be understood ---- */
 
-START_TEST(plain_requests_are_understood)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(plain_requests_are_understood)
 {
     EXPECT_ROWS(
         { "GET / HTTP/1.1\r\n" H "\r\n", "GET / keep []\n" },
@@ -67,9 +69,8 @@ START_TEST(plain_requests_are_understood)
         { "GET / HTTP/1.1\r\n" H "A: caf\xc3\xa9\r\n\r\n",
           "GET / keep []\n" }, );
 }
-END_TEST
 
-START_TEST(every_known_method_is_understood)
+VT_TEST(every_known_method_is_understood)
 {
     int i;
 
@@ -86,9 +87,8 @@ START_TEST(every_known_method_is_understood)
     }
     ck_assert_ptr_null(vetch__http_method_name(VETCH__HTTP_METHODS));
 }
-END_TEST
 
-START_TEST(pipelined_requests_are_told_apart)
+VT_TEST(pipelined_requests_are_told_apart)
 {
     expect("GET /1 HTTP/1.1\r\n" H "\r\n"
            "POST /2 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nxy"
@@ -98,18 +98,16 @@ START_TEST(pipelined_requests_are_told_apart)
            "GET /1 keep []\nPOST /2 keep [xy]\nPOST /3 keep [z]\n"
            "GET /4 keep []\n");
 }
-END_TEST
 
-START_TEST(one_empty_line_before_a_request_is_skipped)
+VT_TEST(one_empty_line_before_a_request_is_skipped)
 {
     EXPECT_ROWS({ "\r\nGET / HTTP/1.1\r\n" H "\r\n", "GET / keep []\n" },
                 { "\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "\nGET / HTTP/1.1\r\n" H "\r\n", "!400\n" }, { "\r\n", "" },
                 { "\r", "...\n" }, );
 }
-END_TEST
 
-START_TEST(unfinished_requests_wait)
+VT_TEST(unfinished_requests_wait)
 {
     EXPECT_ROWS({ "GET / HTTP/1.1\r\n" H, "...\n" },
                 { "GET / HTTP/1.1\r\n" H "\r", "...\n" },
@@ -119,21 +117,21 @@ START_TEST(unfinished_requests_wait)
                   "1\r\na\r\n0\r\n",
                   "POST / keep [a...\n" }, );
 }
-END_TEST
 
 /* ---- section by section: what is refused ---- */
 
-START_TEST(other_major_versions_are_505)
+VT_CASE("refusals", vt_tcase);
+
+VT_TEST(other_major_versions_are_505)
 {
     EXPECT_ROWS({ "GET / HTTP/2.0\r\n" H "\r\n", "!505\n" },
                 { "GET / HTTP/0.9\r\n" H "\r\n", "!505\n" },
                 { "GET / HTTP/3.0\r\n" H "\r\n", "!505\n" },
                 { "BREW / HTTP/2.0\r\n" H "\r\n", "!505\n" }, );
 }
-END_TEST
 
 /* RFC 9110, section 2.5. */
-START_TEST(later_minor_versions_are_served_as_1_1)
+VT_TEST(later_minor_versions_are_served_as_1_1)
 {
     EXPECT_ROWS({ "GET / HTTP/1.2\r\n" H "\r\n", "GET / keep []\n" },
                 { "GET / HTTP/1.9\r\n" H "\r\n", "GET / keep []\n" },
@@ -142,10 +140,9 @@ START_TEST(later_minor_versions_are_served_as_1_1)
                   "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
                   "POST / keep [a]\n" }, );
 }
-END_TEST
 
 /* RFC 9112, section 2.3: the name in capital letters, one digit each. */
-START_TEST(malformed_versions_are_400)
+VT_TEST(malformed_versions_are_400)
 {
     EXPECT_ROWS({ "GET / HTTP/1.10\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP/01.01\r\n" H "\r\n", "!400\n" },
@@ -158,25 +155,22 @@ START_TEST(malformed_versions_are_400)
                 { "GET / HTTP/11\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP\r\n" H "\r\n", "!400\n" }, );
 }
-END_TEST
 
-START_TEST(a_missing_version_is_400)
+VT_TEST(a_missing_version_is_400)
 {
     EXPECT_ROWS({ "GET /\r\n" H "\r\n", "!400\n" },
                 { "GET / \r\n" H "\r\n", "!400\n" },
                 { "GET\r\n" H "\r\n", "!400\n" },
                 { "GET / HTTP/1.1 \r\n" H "\r\n", "!400\n" }, );
 }
-END_TEST
 
-START_TEST(the_http_2_preface_is_400)
+VT_TEST(the_http_2_preface_is_400)
 {
     expect("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "!400\n");
     expect("PRI * HTTP/1.1\r\n" H "\r\n", "!400\n");
 }
-END_TEST
 
-START_TEST(odd_blanks_in_the_request_line_are_400)
+VT_TEST(odd_blanks_in_the_request_line_are_400)
 {
     EXPECT_ROWS({ "GET  / HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "GET /  HTTP/1.1\r\n" H "\r\n", "!400\n" },
@@ -186,9 +180,8 @@ START_TEST(odd_blanks_in_the_request_line_are_400)
                 { " GET / HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "GET /a b HTTP/1.1\r\n" H "\r\n", "!400\n" }, );
 }
-END_TEST
 
-START_TEST(odd_bytes_in_the_target_are_400)
+VT_TEST(odd_bytes_in_the_target_are_400)
 {
     EXPECT_ROWS({ "GET /#x HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "GET /a?b#c HTTP/1.1\r\n" H "\r\n", "!400\n" },
@@ -198,20 +191,18 @@ START_TEST(odd_bytes_in_the_target_are_400)
                 { "GET /caf\xc3\xa9 HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "GET /a\\#b HTTP/1.1\r\n" H "\r\n", "!400\n" }, );
 }
-END_TEST
 
 /* curl and browsers send these as they are: qore 4361, cpprestsdk 625,
  * gatling 1981. */
-START_TEST(bytes_that_browsers_leave_bare_are_let_through)
+VT_TEST(bytes_that_browsers_leave_bare_are_let_through)
 {
     expect("GET /a|b?ids[]=1&j={\"a\":<1>}^`\\ HTTP/1.1\r\n" H "\r\n",
            "GET /a|b?ids[]=1&j={\"a\":<1>}^`\\ keep []\n");
     expect("GET /\"<>[]{}|^` HTTP/1.1\r\n" H "\r\n",
            "GET /\"<>[]{}|^` keep []\n");
 }
-END_TEST
 
-START_TEST(the_form_of_the_target_fits_the_method)
+VT_TEST(the_form_of_the_target_fits_the_method)
 {
     EXPECT_ROWS(
         { "OPTIONS * HTTP/1.1\r\n" H "\r\n", "OPTIONS * keep []\n" },
@@ -240,18 +231,16 @@ START_TEST(the_form_of_the_target_fits_the_method)
         { "GET https://a/b HTTP/1.1\r\n" H "\r\n", "GET /b keep []\n" },
         { "GET http://a/b HTTP/1.0\r\n\r\n", "GET /b close []\n" }, );
 }
-END_TEST
 
-START_TEST(a_target_of_another_host_is_400)
+VT_TEST(a_target_of_another_host_is_400)
 {
     EXPECT_ROWS({ "GET http://b/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "GET http://a:81/ HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "GET http://a/ HTTP/1.1\r\nHost: a:8080\r\n\r\n", "!400\n" },
                 { "GET http://a.b/ HTTP/1.1\r\n" H "\r\n", "!400\n" }, );
 }
-END_TEST
 
-START_TEST(unknown_methods_are_501_if_they_are_tokens)
+VT_TEST(unknown_methods_are_501_if_they_are_tokens)
 {
     EXPECT_ROWS({ "BREW / HTTP/1.1\r\n" H "\r\n", "!501\n" },
                 { "get / HTTP/1.1\r\n" H "\r\n", "!501\n" },
@@ -263,9 +252,8 @@ START_TEST(unknown_methods_are_501_if_they_are_tokens)
                 { "G(T) / HTTP/1.1\r\n" H "\r\n", "!400\n" },
                 { "BREW / HTTP/2.0\r\n" H "\r\n", "!505\n" }, );
 }
-END_TEST
 
-START_TEST(host_is_there_once_and_well_formed)
+VT_TEST(host_is_there_once_and_well_formed)
 {
     EXPECT_ROWS(
         { "GET / HTTP/1.1\r\n\r\n", "!400\n" },
@@ -291,9 +279,8 @@ START_TEST(host_is_there_once_and_well_formed)
           "GET / keep []\n" },
         { "GET / HTTP/1.1\r\nHost: a_b.c%41:\r\n\r\n", "GET / keep []\n" }, );
 }
-END_TEST
 
-START_TEST(field_names_are_tokens)
+VT_TEST(field_names_are_tokens)
 {
     EXPECT_ROWS({ "GET / HTTP/1.1\r\n" H "a b: c\r\n\r\n", "!400\n" },
                 { "GET / HTTP/1.1\r\n" H "a(b): c\r\n\r\n", "!400\n" },
@@ -303,9 +290,8 @@ START_TEST(field_names_are_tokens)
                 { "GET / HTTP/1.1\r\n" H "!#$%&'*+-.^_`|~1: c\r\n\r\n",
                   "GET / keep []\n" }, );
 }
-END_TEST
 
-START_TEST(content_length_is_digits_once)
+VT_TEST(content_length_is_digits_once)
 {
     EXPECT_ROWS(
         { "POST / HTTP/1.1\r\n" H "Content-Length:\r\n\r\n", "!400\n" },
@@ -320,10 +306,9 @@ START_TEST(content_length_is_digits_once)
           "Content-Length: 1\r\n\r\na",
           "!400\n" }, );
 }
-END_TEST
 
 /* RFC 9112, section 6.1: not understood, but framed. */
-START_TEST(unknown_transfer_codings_before_chunked_are_501)
+VT_TEST(unknown_transfer_codings_before_chunked_are_501)
 {
     EXPECT_ROWS(
         { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n",
@@ -331,10 +316,9 @@ START_TEST(unknown_transfer_codings_before_chunked_are_501)
         { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: x;y=z,chunked\r\n\r\n",
           "!501\n" }, );
 }
-END_TEST
 
 /* Section 6.3: then nobody knows where the body ends. */
-START_TEST(a_final_coding_other_than_chunked_is_400)
+VT_TEST(a_final_coding_other_than_chunked_is_400)
 {
     EXPECT_ROWS(
         { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip\r\n\r\n", "!400\n" },
@@ -353,18 +337,16 @@ START_TEST(a_final_coding_other_than_chunked_is_400)
         { "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked;q=1\r\n\r\n",
           "!400\n" }, );
 }
-END_TEST
 
-START_TEST(transfer_encoding_is_not_for_http_1_0)
+VT_TEST(transfer_encoding_is_not_for_http_1_0)
 {
     expect("POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
            "0\r\n\r\n",
            "!400\n");
 }
-END_TEST
 
 /* Not what happens to stand before it. */
-START_TEST(the_verdict_names_what_is_wrong)
+VT_TEST(the_verdict_names_what_is_wrong)
 {
     static const char *const rows[][2] = {
         { "POST / HTTP/1.1\r\n" H "Content-Length: 0\r\nX Y: 1\r\n\r\n",
@@ -388,10 +370,9 @@ START_TEST(the_verdict_names_what_is_wrong)
         ck_assert_str_eq(f.why, rows[i][1]);
     }
 }
-END_TEST
 
 /* RFC 9112, section 7.1.1: BWS before and after `;` and `=`. */
-START_TEST(blanks_may_stand_before_chunk_extensions)
+VT_TEST(blanks_may_stand_before_chunk_extensions)
 {
     EXPECT_ROWS(
         { CHUNKED "1 ;a\r\nx\r\n0\r\n\r\n", "POST / keep [x]\n" },
@@ -399,9 +380,8 @@ START_TEST(blanks_may_stand_before_chunk_extensions)
         { CHUNKED "1;a = \"b\\\"\t\xc3\xa9;\" ;c=d\r\nx\r\n0 ;e\r\n\r\n",
           "POST / keep [x]\n" }, );
 }
-END_TEST
 
-START_TEST(malformed_chunk_extensions_are_400)
+VT_TEST(malformed_chunk_extensions_are_400)
 {
     EXPECT_ROWS(
         { CHUNKED "1;\r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
@@ -420,18 +400,16 @@ START_TEST(malformed_chunk_extensions_are_400)
         { CHUNKED "1;a \r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" },
         { CHUNKED "1;a=b \r\nx\r\n0\r\n\r\n", "POST / keep [!400\n" }, );
 }
-END_TEST
 
-START_TEST(trailers_that_only_describe_are_dropped)
+VT_TEST(trailers_that_only_describe_are_dropped)
 {
     EXPECT_ROWS(
         { CHUNKED "0\r\nContent-Digest: x\r\n\r\n", "POST / keep []\n" },
         { CHUNKED "0\r\nAuthentication-Info: x\r\nDate: y\r\n\r\n",
           "POST / keep []\n" }, );
 }
-END_TEST
 
-START_TEST(other_expectations_are_417)
+VT_TEST(other_expectations_are_417)
 {
     EXPECT_ROWS(
         { "POST / HTTP/1.1\r\n" H "Expect: 100-Continue\r\n"
@@ -441,9 +419,8 @@ START_TEST(other_expectations_are_417)
         { "POST / HTTP/1.1\r\n" H "Expect: 100-continue, x\r\n\r\n", "!417\n" },
         { "POST / HTTP/1.1\r\n" H "Expect: \r\n\r\n", "!417\n" }, );
 }
-END_TEST
 
-START_TEST(the_trailer_section_is_bounded)
+VT_TEST(the_trailer_section_is_bounded)
 {
     expect_repeated(CHUNKED "0\r\n", "X: y\r\n", 16, "\r\n",
                     "POST / keep []\n");
@@ -454,11 +431,10 @@ START_TEST(the_trailer_section_is_bounded)
     expect_repeated(CHUNKED "0\r\nX: ", "y", 4096 - 6, "\r\n\r\n",
                     "POST / keep [!431\n");
 }
-END_TEST
 
 /* ---- what llhttp 8.1.0 lets through, in one build or in all ---- */
 
-START_TEST(inputs_that_llhttp_accepts_are_refused)
+VT_TEST(inputs_that_llhttp_accepts_are_refused)
 {
     EXPECT_ROWS(
         { "GET / HTTP/1.1\r\n" H "A: b\rTransfer-Encoding: chunked\r\n\r\n",
@@ -490,19 +466,19 @@ START_TEST(inputs_that_llhttp_accepts_are_refused)
         { CHUNKED "00000000000000001\r\na\r\n0\r\n\r\n",
           "POST / keep [!400\n" }, );
 }
-END_TEST
 
 /* ---- names, values, hosts ---- */
 
-START_TEST(fields_that_may_be_set)
+VT_CASE("fields", vt_tcase);
+
+VT_TEST(fields_that_may_be_set)
 {
     ck_assert_int_eq(vetch__http_check_field("X-Y", "a b\tc"), 0);
     ck_assert_int_eq(vetch__http_check_field("X", ""), 0);
     ck_assert_int_eq(vetch__http_check_field("X", "caf\xc3\xa9"), 0);
 }
-END_TEST
 
-START_TEST(cve_2018_12116_fields_that_may_not_be_set)
+VT_TEST(cve_2018_12116_fields_that_may_not_be_set)
 {
     static const char *const rows[][2] = {
         { "X", "a\r\nSet-Cookie: b" },
@@ -533,9 +509,8 @@ START_TEST(cve_2018_12116_fields_that_may_not_be_set)
         ck_assert_int_eq(errno, EINVAL);
     }
 }
-END_TEST
 
-START_TEST(fields_that_are_no_lists_are_single)
+VT_TEST(fields_that_are_no_lists_are_single)
 {
     static const char *const single[] = { "Content-Type", "LOCATION", "etag",
                                           "User-Agent", "Cookie" };
@@ -548,9 +523,8 @@ START_TEST(fields_that_are_no_lists_are_single)
     for (i = 0; i < sizeof(many) / sizeof(many[0]); i++)
         ck_assert(!vetch__http_is_single_field(many[i], strlen(many[i])));
 }
-END_TEST
 
-START_TEST(members_of_lists_are_found)
+VT_TEST(members_of_lists_are_found)
 {
     static const struct {
         const char *value;
@@ -568,10 +542,9 @@ START_TEST(members_of_lists_are_found)
                                            "close") == rows[i].has,
                       "%s", rows[i].value);
 }
-END_TEST
 
 /* A slice of no bytes lies where its field does, so that it may be ended. */
-START_TEST(empty_values_lie_behind_their_names)
+VT_TEST(empty_values_lie_behind_their_names)
 {
     static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB: \t\r\n"
                                "C: c\r\n\r\n";
@@ -586,9 +559,8 @@ START_TEST(empty_values_lie_behind_their_names)
         ck_assert_uint_eq(table[i].value.at, table[i].name.at + 1);
     }
 }
-END_TEST
 
-START_TEST(fields_are_found_in_any_case_of_letters)
+VT_TEST(fields_are_found_in_any_case_of_letters)
 {
     static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nX-Y: 1\r\n"
                                "x-y: 2\r\n\r\n";
@@ -604,61 +576,4 @@ START_TEST(fields_are_found_in_any_case_of_letters)
     ck_assert_int_eq(second, 2);
     ck_assert_mem_eq(head + table[second].value.at, "2", 1);
     ck_assert_int_eq(vetch__http_field_find(&h.fields, head, "x", 0), -1);
-}
-END_TEST
-
-static TCase *
-refusals(void)
-{
-    TCase *tc = vt_tcase("refusals");
-
-    tcase_add_test(tc, other_major_versions_are_505);
-    tcase_add_test(tc, later_minor_versions_are_served_as_1_1);
-    tcase_add_test(tc, malformed_versions_are_400);
-    tcase_add_test(tc, a_missing_version_is_400);
-    tcase_add_test(tc, the_http_2_preface_is_400);
-    tcase_add_test(tc, odd_blanks_in_the_request_line_are_400);
-    tcase_add_test(tc, odd_bytes_in_the_target_are_400);
-    tcase_add_test(tc, bytes_that_browsers_leave_bare_are_let_through);
-    tcase_add_test(tc, the_form_of_the_target_fits_the_method);
-    tcase_add_test(tc, a_target_of_another_host_is_400);
-    tcase_add_test(tc, unknown_methods_are_501_if_they_are_tokens);
-    tcase_add_test(tc, host_is_there_once_and_well_formed);
-    tcase_add_test(tc, field_names_are_tokens);
-    tcase_add_test(tc, content_length_is_digits_once);
-    tcase_add_test(tc, unknown_transfer_codings_before_chunked_are_501);
-    tcase_add_test(tc, a_final_coding_other_than_chunked_is_400);
-    tcase_add_test(tc, the_verdict_names_what_is_wrong);
-    tcase_add_test(tc, blanks_may_stand_before_chunk_extensions);
-    tcase_add_test(tc, malformed_chunk_extensions_are_400);
-    tcase_add_test(tc, trailers_that_only_describe_are_dropped);
-    tcase_add_test(tc, transfer_encoding_is_not_for_http_1_0);
-    tcase_add_test(tc, other_expectations_are_417);
-    tcase_add_test(tc, the_trailer_section_is_bounded);
-    tcase_add_test(tc, inputs_that_llhttp_accepts_are_refused);
-    return tc;
-}
-
-int
-main(void)
-{
-    Suite *s = suite_create("parser_request");
-    TCase *tc = vt_tcase("basics");
-
-    tcase_add_test(tc, plain_requests_are_understood);
-    tcase_add_test(tc, every_known_method_is_understood);
-    tcase_add_test(tc, pipelined_requests_are_told_apart);
-    tcase_add_test(tc, one_empty_line_before_a_request_is_skipped);
-    tcase_add_test(tc, unfinished_requests_wait);
-    suite_add_tcase(s, tc);
-    suite_add_tcase(s, refusals());
-    tc = vt_tcase("fields");
-    tcase_add_test(tc, fields_that_may_be_set);
-    tcase_add_test(tc, cve_2018_12116_fields_that_may_not_be_set);
-    tcase_add_test(tc, fields_that_are_no_lists_are_single);
-    tcase_add_test(tc, members_of_lists_are_found);
-    tcase_add_test(tc, empty_values_lie_behind_their_names);
-    tcase_add_test(tc, fields_are_found_in_any_case_of_letters);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

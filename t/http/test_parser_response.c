@@ -16,7 +16,9 @@ static const struct feed to_head = { .response = true, .to_head = true };
 #define LEN "Content-Length: "
 #define TE  "Transfer-Encoding: "
 
-START_TEST(plain_responses_are_understood)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(plain_responses_are_understood)
 {
     FEED_ROWS(
         open_end, { OK LEN "2\r\n\r\nab", "200 keep [ab]\n" },
@@ -33,9 +35,10 @@ START_TEST(plain_responses_are_understood)
         { OK LEN "1\r\n\r\na" OK LEN "1\r\n\r\nb",
           "200 keep [a]\n200 keep [b]\n" }, );
 }
-END_TEST
 
-START_TEST(status_lines_are_exact)
+VT_CASE("refusals", vt_tcase);
+
+VT_TEST(status_lines_are_exact)
 {
     FEED_ROWS(
         open_end, { "HTTP/1.1 99 x\r\n" LEN "0\r\n\r\n", "!400\n" },
@@ -56,34 +59,34 @@ START_TEST(status_lines_are_exact)
         { "\r\n" OK LEN "0\r\n\r\n", "!400\n" },
         { "HTTP/1.1 200 caf\xc3\xa9\r\n" LEN "0\r\n\r\n", "200 keep []\n" }, );
 }
-END_TEST
+
+VT_CASE("basics", vt_tcase);
 
 /* RFC 9110, section 15; curl 17446. */
-START_TEST(statuses_beyond_599_are_understood)
+VT_TEST(statuses_beyond_599_are_understood)
 {
     FEED_ROWS(open_end,
               { "HTTP/1.1 600 x\r\n" LEN "0\r\n\r\n", "600 keep []\n" },
               { "HTTP/1.1 999 x\r\n" LEN "1\r\n\r\na", "999 keep [a]\n" }, );
 }
-END_TEST
 
 /* RFC 9112, section 4. */
-START_TEST(a_reason_may_have_tabs)
+VT_TEST(a_reason_may_have_tabs)
 {
     FEED_ROWS(open_end,
               { "HTTP/1.1 200 O\tK\r\n" LEN "0\r\n\r\n", "200 keep []\n" },
               { "HTTP/1.1 200 \t\r\n" LEN "0\r\n\r\n", "200 keep []\n" }, );
 }
-END_TEST
 
-START_TEST(later_minor_versions_are_read_as_1_1)
+VT_TEST(later_minor_versions_are_read_as_1_1)
 {
     FEED_ROWS(open_end,
               { "HTTP/1.2 200 x\r\n" LEN "1\r\n\r\na", "200 keep [a]\n" }, );
 }
-END_TEST
 
-START_TEST(conflicting_lengths_are_refused)
+VT_CASE("refusals", vt_tcase);
+
+VT_TEST(conflicting_lengths_are_refused)
 {
     FEED_ROWS(
         open_end, { OK LEN "1\r\n" LEN "2\r\n\r\nab", "!400\n" },
@@ -95,19 +98,19 @@ START_TEST(conflicting_lengths_are_refused)
         { OK TE "chunked\r\n" LEN "1\r\n\r\n0\r\n\r\n", "!400\n" },
         { OK TE "chunked\r\n" TE "chunked\r\n\r\n0\r\n\r\n", "!400\n" }, );
 }
-END_TEST
+
+VT_CASE("basics", vt_tcase);
 
 /* RFC 9112, section 6.3; beast 1880, dart-sdk 45679. */
-START_TEST(equal_lengths_are_one)
+VT_TEST(equal_lengths_are_one)
 {
     FEED_ROWS(open_end, { OK LEN "1\r\n" LEN "1\r\n\r\na", "200 keep [a]\n" },
               { OK LEN "1, 1\r\n\r\na", "200 keep [a]\n" },
               { OK LEN "1\r\nA: b\r\n" LEN "01,1\r\n\r\na", "200 keep [a]\n" },
               { OK LEN "\t1 \t\r\n\r\na", "200 keep [a]\n" }, );
 }
-END_TEST
 
-START_TEST(some_statuses_have_no_body)
+VT_TEST(some_statuses_have_no_body)
 {
     FEED_ROWS(open_end,
               { "HTTP/1.1 204 x\r\n" LEN "3\r\n\r\n" OK LEN "0\r\n\r\n",
@@ -119,9 +122,8 @@ START_TEST(some_statuses_have_no_body)
               { "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" OK LEN "1\r\n\r\na",
                 "103 keep []\n200 keep [a]\n" }, );
 }
-END_TEST
 
-START_TEST(where_no_body_can_come_framing_is_no_matter)
+VT_TEST(where_no_body_can_come_framing_is_no_matter)
 {
     FEED_ROWS(to_head, { OK LEN "3\r\n\r\n", "200 keep []\n" },
               { OK TE "chunked\r\n\r\n", "200 keep []\n" },
@@ -134,9 +136,8 @@ START_TEST(where_no_body_can_come_framing_is_no_matter)
               { "HTTP/1.1 304 x\r\n" TE "chunked\r\n" LEN "5\r\n\r\n",
                 "304 keep []\n" }, );
 }
-END_TEST
 
-START_TEST(without_framing_the_end_of_the_connection_ends_the_body)
+VT_TEST(without_framing_the_end_of_the_connection_ends_the_body)
 {
     FEED_ROWS(closed_end, { OK "\r\nabc", "200 close [abc]\n" },
               { OK "\r\n", "200 close []\n" },
@@ -144,10 +145,11 @@ START_TEST(without_framing_the_end_of_the_connection_ends_the_body)
                 "200 close [abc]\n" }, );
     FEED_ROWS(open_end, { OK "\r\nabc", "200 close [abc...\n" }, );
 }
-END_TEST
+
+VT_CASE("refusals", vt_tcase);
 
 /* Node threads 28172 and 31054: a premature end is an error. */
-START_TEST(a_premature_end_is_told_apart)
+VT_TEST(a_premature_end_is_told_apart)
 {
     FEED_ROWS(
         closed_end, { OK LEN "5\r\n\r\nabc", "200 keep [abc...\n" },
@@ -155,10 +157,9 @@ START_TEST(a_premature_end_is_told_apart)
         { OK TE "chunked\r\n\r\n3\r\nabc\r\n0\r\n", "200 keep [abc...\n" },
         { OK LEN "5\r\n", "...\n" }, );
 }
-END_TEST
 
 /* Coded bytes must not be taken for a body. */
-START_TEST(transfer_codings_that_are_not_understood_are_refused)
+VT_TEST(transfer_codings_that_are_not_understood_are_refused)
 {
     FEED_ROWS(closed_end,
               { OK TE "chunked, identity\r\n\r\n0\r\n\r\n", "!400\n" },
@@ -170,18 +171,18 @@ START_TEST(transfer_codings_that_are_not_understood_are_refused)
               { OK TE "chunked, chunked\r\n\r\n0\r\n\r\n", "!400\n" },
               { OK TE "\r\n\r\n0\r\n\r\n", "!400\n" }, );
 }
-END_TEST
 
-START_TEST(empty_members_of_a_list_say_nothing)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(empty_members_of_a_list_say_nothing)
 {
     FEED_ROWS(open_end,
               { OK TE "chunked,\r\n\r\n1\r\na\r\n0\r\n\r\n", "200 keep [a]\n" },
               { OK TE ", ,Chunked\t,\r\n\r\n0\r\n\r\n", "200 keep []\n" }, );
 }
-END_TEST
 
 /* undici PR 5286, akka-http 1812, fasthttp 34. */
-START_TEST(blanks_behind_a_chunk_size_are_tolerated)
+VT_TEST(blanks_behind_a_chunk_size_are_tolerated)
 {
     FEED_ROWS(
         open_end,
@@ -192,10 +193,9 @@ START_TEST(blanks_behind_a_chunk_size_are_tolerated)
         { OK TE "chunked\r\n\r\n1;\r\na\r\n0\r\n\r\n", "200 keep [!400\n" },
         { OK TE "chunked\r\n\r\n1 1\r\na\r\n0\r\n\r\n", "200 keep [!400\n" }, );
 }
-END_TEST
 
 /* They are dropped, so only those that frame could do harm. */
-START_TEST(trailers_are_dropped_unless_they_frame)
+VT_TEST(trailers_are_dropped_unless_they_frame)
 {
     FEED_ROWS(
         open_end,
@@ -207,10 +207,9 @@ START_TEST(trailers_are_dropped_unless_they_frame)
         { OK TE "chunked\r\n\r\n0\r\n" TE "x\r\n\r\n", "200 keep [!400\n" },
         { OK TE "chunked\r\n\r\n0\r\n c\r\n\r\n", "200 keep [!400\n" }, );
 }
-END_TEST
 
 /* RFC 9112, section 5.2. */
-START_TEST(folded_lines_are_joined)
+VT_TEST(folded_lines_are_joined)
 {
     static const char *const heads[] = {
         OK "A: b\r\n c\r\n" LEN "\r\n\t1\r\n\r\na",
@@ -236,18 +235,18 @@ START_TEST(folded_lines_are_joined)
     ck_assert_uint_eq(table[0].value.len, 5);
     ck_assert_mem_eq(text + table[0].value.at, "b  \tc", 5);
 }
-END_TEST
 
-START_TEST(http_1_0_with_chunked_is_not_reused)
+VT_TEST(http_1_0_with_chunked_is_not_reused)
 {
     FEED_ROWS(open_end,
               { "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" TE
                 "chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
                 "200 close [a]\n" }, );
 }
-END_TEST
 
-START_TEST(malformed_fields_are_refused)
+VT_CASE("refusals", vt_tcase);
+
+VT_TEST(malformed_fields_are_refused)
 {
     FEED_ROWS(
         open_end, { OK "A: b\n" LEN "0\r\n\r\n", "!400\n" },
@@ -258,9 +257,10 @@ START_TEST(malformed_fields_are_refused)
         { OK TE "chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", "200 keep [a!400\n" },
         { OK TE "chunked\r\n\r\n0\r\n" LEN "1\r\n\r\n", "200 keep [!400\n" }, );
 }
-END_TEST
 
-START_TEST(upgrades_do_not_stop_the_parser)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(upgrades_do_not_stop_the_parser)
 {
     FEED_ROWS(open_end,
               { OK "Connection: upgrade\r\nUpgrade: h2c\r\n" LEN "1\r\n\r\na",
@@ -269,46 +269,12 @@ START_TEST(upgrades_do_not_stop_the_parser)
                 "Upgrade: x\r\n\r\n",
                 "101 keep []\n" }, );
 }
-END_TEST
 
-START_TEST(twenty_informational_responses_are_enough)
+VT_TEST(twenty_informational_responses_are_enough)
 {
     unsigned count = 0, i;
 
     for (i = 0; i < 20; i++)
         ck_assert(vetch__http_informational(&count));
     ck_assert(!vetch__http_informational(&count));
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("parser_response");
-    TCase *tc = vt_tcase("basics");
-
-    tcase_add_test(tc, plain_responses_are_understood);
-    tcase_add_test(tc, some_statuses_have_no_body);
-    tcase_add_test(tc, where_no_body_can_come_framing_is_no_matter);
-    tcase_add_test(tc, without_framing_the_end_of_the_connection_ends_the_body);
-    tcase_add_test(tc, statuses_beyond_599_are_understood);
-    tcase_add_test(tc, a_reason_may_have_tabs);
-    tcase_add_test(tc, later_minor_versions_are_read_as_1_1);
-    tcase_add_test(tc, equal_lengths_are_one);
-    tcase_add_test(tc, empty_members_of_a_list_say_nothing);
-    tcase_add_test(tc, blanks_behind_a_chunk_size_are_tolerated);
-    tcase_add_test(tc, trailers_are_dropped_unless_they_frame);
-    tcase_add_test(tc, folded_lines_are_joined);
-    tcase_add_test(tc, http_1_0_with_chunked_is_not_reused);
-    tcase_add_test(tc, upgrades_do_not_stop_the_parser);
-    tcase_add_test(tc, twenty_informational_responses_are_enough);
-    suite_add_tcase(s, tc);
-    tc = vt_tcase("refusals");
-    tcase_add_test(tc, status_lines_are_exact);
-    tcase_add_test(tc, transfer_codings_that_are_not_understood_are_refused);
-    tcase_add_test(tc, conflicting_lengths_are_refused);
-    tcase_add_test(tc, a_premature_end_is_told_apart);
-    tcase_add_test(tc, malformed_fields_are_refused);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -64,7 +64,9 @@ expect(const struct row *rows, size_t n)
         expect(rows, sizeof(rows) / sizeof(rows[0]));                          \
     } while (0)
 
-START_TEST(an_encoded_slash_is_data)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(an_encoded_slash_is_data)
 {
     EXPECT({ "/user/a%2Fb", "name of /user/a/b (/user/a%2Fb): a/b" },
            { "/user/%2f", "name of /user// (/user/%2f): /" },
@@ -72,9 +74,8 @@ START_TEST(an_encoded_slash_is_data)
            { "/%61dmin%2f", NULL },
            { "/%61dmin", "admin of /admin (/%61dmin): -" });
 }
-END_TEST
 
-START_TEST(an_encoded_slash_never_climbs)
+VT_TEST(an_encoded_slash_never_climbs)
 {
     EXPECT({ "/user/..%2Fadmin",
              "name of /user/../admin (/user/..%2Fadmin): ../admin" },
@@ -82,17 +83,15 @@ START_TEST(an_encoded_slash_never_climbs)
              "name of /user/../admin (/user/%2e%2e%2fadmin): ../admin" },
            { "/..%2Fadmin", NULL }, { "/x%2F..%2Fadmin", NULL });
 }
-END_TEST
 
-START_TEST(dot_segments_climb_however_they_are_written)
+VT_TEST(dot_segments_climb_however_they_are_written)
 {
     EXPECT({ "/user/../admin", "admin of /admin (/user/../admin): -" },
            { "/user/%2E./admin", "admin of /admin (/user/%2E./admin): -" },
            { "/user/x/%2e%2e/y", "name of /user/y (/user/x/%2e%2e/y): y" });
 }
-END_TEST
 
-START_TEST(empty_segments_are_kept)
+VT_TEST(empty_segments_are_kept)
 {
     EXPECT({ "/fetch/http://h/x",
              "url of /fetch/http://h/x (/fetch/http://h/x): http://h/x" },
@@ -102,25 +101,22 @@ START_TEST(empty_segments_are_kept)
            { "/fetch//a//b/", "url of /fetch//a//b/ (/fetch//a//b/): /a//b/" },
            { "//admin", NULL }, { "/admin//", NULL }, { "/user//", NULL });
 }
-END_TEST
 
-START_TEST(the_rest_may_be_empty_but_a_segment_may_not)
+VT_TEST(the_rest_may_be_empty_but_a_segment_may_not)
 {
     EXPECT({ "/fetch/", "url of /fetch/ (/fetch/): " }, { "/fetch", NULL },
            { "/user/", NULL });
 }
-END_TEST
 
-START_TEST(the_target_is_told_as_it_came)
+VT_TEST(the_target_is_told_as_it_came)
 {
     EXPECT({ "/user/a?b=c/../d&e=%2F",
              "name of /user/a (/user/a?b=c/../d&e=%2F): a" },
            { "http://a/user/./x%41?q",
              "name of /user/xA (http://a/user/./x%41?q): xA" });
 }
-END_TEST
 
-START_TEST(a_nul_never_matches)
+VT_TEST(a_nul_never_matches)
 {
     struct talk t;
 
@@ -131,22 +127,4 @@ START_TEST(a_nul_never_matches)
     ck_assert(ht_hear_end(&t));
     ht_hang_up(&t);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_paths");
-    TCase *tc = vt_reactor_tcase("basics");
-
-    tcase_add_test(tc, an_encoded_slash_is_data);
-    tcase_add_test(tc, an_encoded_slash_never_climbs);
-    tcase_add_test(tc, dot_segments_climb_however_they_are_written);
-    tcase_add_test(tc, empty_segments_are_kept);
-    tcase_add_test(tc, the_rest_may_be_empty_but_a_segment_may_not);
-    tcase_add_test(tc, the_target_is_told_as_it_came);
-    tcase_add_test(tc, a_nul_never_matches);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -20,7 +20,9 @@ answer_in_pieces(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(answers_in_pieces_are_chunked)
+VT_CASE("pieces", vt_reactor_tcase);
+
+VT_TEST(answers_in_pieces_are_chunked)
 {
     struct talk t;
 
@@ -44,7 +46,6 @@ START_TEST(answers_in_pieces_are_chunked)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 forget_to_end(vetch_http_request *r, void *ctx)
@@ -55,7 +56,7 @@ forget_to_end(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(an_answer_that_was_not_ended_is_cut_off)
+VT_TEST(an_answer_that_was_not_ended_is_cut_off)
 {
     struct talk t;
 
@@ -67,7 +68,6 @@ START_TEST(an_answer_that_was_not_ended_is_cut_off)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* What a handler that streams much does: write, drain, write… */
 struct flood {
@@ -103,7 +103,7 @@ flood(vetch_http_request *r, void *ctx)
     return vetch_repeat(write_more, f);
 }
 
-START_TEST(drain_waits_for_the_client)
+VT_TEST(drain_waits_for_the_client)
 {
     struct flood f = { .left = 200 };
     struct talk t;
@@ -122,7 +122,6 @@ START_TEST(drain_waits_for_the_client)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* Two answers at once: the second is held until the first has ended. */
 static struct answer {
@@ -160,7 +159,7 @@ code_of(vetch_promise *p)
     return code;
 }
 
-START_TEST(drain_waits_while_an_answer_is_held)
+VT_TEST(drain_waits_while_an_answer_is_held)
 {
     static const char block[70000];
     struct talk t;
@@ -198,9 +197,8 @@ START_TEST(drain_waits_while_an_answer_is_held)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(drain_ends_when_the_client_goes)
+VT_TEST(drain_ends_when_the_client_goes)
 {
     struct flood f = { .left = 200 };
     struct talk t;
@@ -213,7 +211,6 @@ START_TEST(drain_ends_when_the_client_goes)
     ck_assert_uint_gt(f.left, 0);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 write_without_end(vetch_http_request *r, void *ctx)
@@ -231,7 +228,7 @@ write_without_end(vetch_http_request *r, void *ctx)
 
 /* libuv #1169, libevent #1350 #1466, cpython #74116 #116279, node help #2350: a
  * hard cap that fails the write. (LESSONS 4) */
-START_TEST(writing_without_drain_meets_the_hard_cap)
+VT_TEST(writing_without_drain_meets_the_hard_cap)
 {
     unsigned n = 0;
     struct talk t;
@@ -246,21 +243,4 @@ START_TEST(writing_without_drain_meets_the_hard_cap)
     ck_assert_uint_eq(t.n_body, n * 100000);
     ht_hang_up(&t);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_pieces");
-    TCase *tc = vt_reactor_tcase("pieces");
-
-    tcase_add_test(tc, answers_in_pieces_are_chunked);
-    tcase_add_test(tc, an_answer_that_was_not_ended_is_cut_off);
-    tcase_add_test(tc, drain_waits_for_the_client);
-    tcase_add_test(tc, drain_waits_while_an_answer_is_held);
-    tcase_add_test(tc, drain_ends_when_the_client_goes);
-    tcase_add_test(tc, writing_without_drain_meets_the_hard_cap);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

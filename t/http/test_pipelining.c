@@ -95,7 +95,9 @@ drop_waiting(void)
     vt_run_ready();
 }
 
-START_TEST(requests_in_one_read_are_answered_in_order)
+VT_CASE("order", vt_reactor_tcase);
+
+VT_TEST(requests_in_one_read_are_answered_in_order)
 {
     struct talk t;
 
@@ -112,10 +114,9 @@ START_TEST(requests_in_one_read_are_answered_in_order)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* CVE-2023-46137, CVE-2024-41671: answers out of order. */
-START_TEST(cve_2026_54273_answers_keep_the_order_of_requests)
+VT_TEST(cve_2026_54273_answers_keep_the_order_of_requests)
 {
     struct talk t;
 
@@ -135,9 +136,8 @@ START_TEST(cve_2026_54273_answers_keep_the_order_of_requests)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(large_answers_wait_for_their_turn)
+VT_TEST(large_answers_wait_for_their_turn)
 {
     char *body = calloc(1, 300000);
     struct talk t;
@@ -157,11 +157,10 @@ START_TEST(large_answers_wait_for_their_turn)
     free(body);
     ht_end();
 }
-END_TEST
 
 /* libevent #1350 #1466: the hard cap is the connection's, not each answer's;
  * and what was taken arrives. */
-START_TEST(held_answers_share_one_hard_cap)
+VT_TEST(held_answers_share_one_hard_cap)
 {
     const size_t len = 6000000;
     char *body = calloc(1, len);
@@ -195,10 +194,9 @@ START_TEST(held_answers_share_one_hard_cap)
     free(body);
     ht_end();
 }
-END_TEST
 
 /* RFC 9112, section 9.3.2: only safe methods may run side by side. */
-START_TEST(unsafe_requests_run_alone)
+VT_TEST(unsafe_requests_run_alone)
 {
     struct talk t;
 
@@ -217,9 +215,10 @@ START_TEST(unsafe_requests_run_alone)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(no_more_requests_run_than_the_limit)
+VT_CASE("limits", vt_reactor_tcase);
+
+VT_TEST(no_more_requests_run_than_the_limit)
 {
     struct talk t;
     unsigned i;
@@ -238,9 +237,8 @@ START_TEST(no_more_requests_run_than_the_limit)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(reading_pauses_while_the_limit_is_reached)
+VT_TEST(reading_pauses_while_the_limit_is_reached)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct talk t;
@@ -272,11 +270,10 @@ START_TEST(reading_pauses_while_the_limit_is_reached)
     ht_end(); /* cancels them */
     drop_waiting();
 }
-END_TEST
 
 /* A client that asks and does not listen: mongoose #2574 #3077, libuv #1169.
  * (LESSONS 4) */
-START_TEST(a_client_that_does_not_listen_is_not_served_on)
+VT_TEST(a_client_that_does_not_listen_is_not_served_on)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct talk t;
@@ -306,9 +303,10 @@ START_TEST(a_client_that_does_not_listen_is_not_served_on)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_refused_request_is_answered_after_those_before_it)
+VT_CASE("order", vt_reactor_tcase);
+
+VT_TEST(a_refused_request_is_answered_after_those_before_it)
 {
     struct talk t;
 
@@ -323,9 +321,10 @@ START_TEST(a_refused_request_is_answered_after_those_before_it)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(an_answer_that_closes_cancels_what_is_behind_it)
+VT_CASE("ends", vt_reactor_tcase);
+
+VT_TEST(an_answer_that_closes_cancels_what_is_behind_it)
 {
     struct talk t;
 
@@ -341,9 +340,8 @@ START_TEST(an_answer_that_closes_cancels_what_is_behind_it)
     drop_waiting();
     ht_end();
 }
-END_TEST
 
-START_TEST(all_are_cancelled_when_the_client_goes)
+VT_TEST(all_are_cancelled_when_the_client_goes)
 {
     struct talk t;
     unsigned i;
@@ -358,11 +356,12 @@ START_TEST(all_are_cancelled_when_the_client_goes)
     drop_waiting();
     ht_end();
 }
-END_TEST
+
+VT_CASE("order", vt_reactor_tcase);
 
 /* Answers leave in request order, exactly one for each, whatever the order in
  * which handlers end: random orders from a fixed seed. */
-START_TEST(random_orders_of_answers_come_out_in_order)
+VT_TEST(random_orders_of_answers_come_out_in_order)
 {
     unsigned seed = 1, round;
 
@@ -394,31 +393,4 @@ START_TEST(random_orders_of_answers_come_out_in_order)
         ht_hang_up(&t);
     }
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_pipelining");
-    TCase *tc = vt_reactor_tcase("order");
-
-    tcase_add_test(tc, requests_in_one_read_are_answered_in_order);
-    tcase_add_test(tc, cve_2026_54273_answers_keep_the_order_of_requests);
-    tcase_add_test(tc, large_answers_wait_for_their_turn);
-    tcase_add_test(tc, held_answers_share_one_hard_cap);
-    tcase_add_test(tc, unsafe_requests_run_alone);
-    tcase_add_test(tc, a_refused_request_is_answered_after_those_before_it);
-    tcase_add_test(tc, random_orders_of_answers_come_out_in_order);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("limits");
-    tcase_add_test(tc, no_more_requests_run_than_the_limit);
-    tcase_add_test(tc, reading_pauses_while_the_limit_is_reached);
-    tcase_add_test(tc, a_client_that_does_not_listen_is_not_served_on);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("ends");
-    tcase_add_test(tc, an_answer_that_closes_cancels_what_is_behind_it);
-    tcase_add_test(tc, all_are_cancelled_when_the_client_goes);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

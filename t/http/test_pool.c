@@ -199,7 +199,9 @@ world_end(void)
     vetch__http_pool_done(&world.pool);
 }
 
-START_TEST(a_connection_is_used_again)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(a_connection_is_used_again)
 {
     struct request a, b;
     struct paper *c;
@@ -216,9 +218,8 @@ START_TEST(a_connection_is_used_again)
     finish(&b);
     world_end();
 }
-END_TEST
 
-START_TEST(the_connection_used_last_is_used_next)
+VT_TEST(the_connection_used_last_is_used_next)
 {
     struct request a, b, c;
     struct paper *last;
@@ -234,9 +235,8 @@ START_TEST(the_connection_used_last_is_used_next)
     finish(&c);
     world_end();
 }
-END_TEST
 
-START_TEST(another_origin_gets_a_connection_of_its_own)
+VT_TEST(another_origin_gets_a_connection_of_its_own)
 {
     struct request a, b;
 
@@ -248,9 +248,8 @@ START_TEST(another_origin_gets_a_connection_of_its_own)
     finish(&b);
     world_end();
 }
-END_TEST
 
-START_TEST(waiters_of_an_origin_are_served_in_order)
+VT_TEST(waiters_of_an_origin_are_served_in_order)
 {
     struct request r[6];
 
@@ -268,9 +267,8 @@ START_TEST(waiters_of_an_origin_are_served_in_order)
     ck_assert_uint_eq(world.opened, 2);
     world_end();
 }
-END_TEST
 
-START_TEST(a_cancelled_waiter_gives_its_turn_to_the_next)
+VT_TEST(a_cancelled_waiter_gives_its_turn_to_the_next)
 {
     struct request r[4];
 
@@ -286,11 +284,12 @@ START_TEST(a_cancelled_waiter_gives_its_turn_to_the_next)
     finish(&r[3]);
     world_end();
 }
-END_TEST
+
+VT_CASE("errors", vt_tcase);
 
 /* aiohttp #253 #1623 #3296 #4936, node #5699, undici PR #4364: a request that
  * ends badly gives its place to the next one as well. */
-START_TEST(a_broken_connection_makes_room_for_the_next)
+VT_TEST(a_broken_connection_makes_room_for_the_next)
 {
     struct request a, b;
 
@@ -305,9 +304,8 @@ START_TEST(a_broken_connection_makes_room_for_the_next)
     finish(&b);
     world_end();
 }
-END_TEST
 
-START_TEST(an_unusable_connection_is_dropped_before_reuse)
+VT_TEST(an_unusable_connection_is_dropped_before_reuse)
 {
     struct request a, b;
 
@@ -321,9 +319,8 @@ START_TEST(an_unusable_connection_is_dropped_before_reuse)
     finish(&b);
     world_end();
 }
-END_TEST
 
-START_TEST(an_unusable_connection_still_holds_its_slot)
+VT_TEST(an_unusable_connection_still_holds_its_slot)
 {
     struct request a, b;
 
@@ -338,9 +335,10 @@ START_TEST(an_unusable_connection_still_holds_its_slot)
     finish(&b);
     world_end();
 }
-END_TEST
 
-START_TEST(an_idle_connection_gives_way_to_another_origin)
+VT_CASE("limits", vt_tcase);
+
+VT_TEST(an_idle_connection_gives_way_to_another_origin)
 {
     struct request a, b, c;
 
@@ -361,9 +359,8 @@ START_TEST(an_idle_connection_gives_way_to_another_origin)
     finish(&c);
     world_end();
 }
-END_TEST
 
-START_TEST(no_more_idle_connections_close_than_are_needed)
+VT_TEST(no_more_idle_connections_close_than_are_needed)
 {
     struct request r[4], a, b;
 
@@ -381,10 +378,9 @@ START_TEST(no_more_idle_connections_close_than_are_needed)
     finish(&b);
     world_end();
 }
-END_TEST
 
 /* An origin that never has enough does not keep the others out. */
-START_TEST(the_oldest_waiter_of_all_origins_is_next)
+VT_TEST(the_oldest_waiter_of_all_origins_is_next)
 {
     struct request a, b, other, c;
 
@@ -407,10 +403,11 @@ START_TEST(the_oldest_waiter_of_all_origins_is_next)
     finish(&c);
     world_end();
 }
-END_TEST
+
+VT_CASE("errors", vt_tcase);
 
 /* LESSONS 7: the second try takes the place of the first. */
-START_TEST(a_retry_keeps_its_slot_and_its_turn)
+VT_TEST(a_retry_keeps_its_slot_and_its_turn)
 {
     struct request a, b;
     struct paper *dead;
@@ -432,9 +429,8 @@ START_TEST(a_retry_keeps_its_slot_and_its_turn)
     finish(&b);
     world_end();
 }
-END_TEST
 
-START_TEST(what_cannot_be_opened_fails_and_gives_its_slot_back)
+VT_TEST(what_cannot_be_opened_fails_and_gives_its_slot_back)
 {
     struct request a, b, c;
 
@@ -455,9 +451,8 @@ START_TEST(what_cannot_be_opened_fails_and_gives_its_slot_back)
     ck_assert(c.failed);
     world_end();
 }
-END_TEST
 
-START_TEST(the_end_fails_those_who_wait)
+VT_TEST(the_end_fails_those_who_wait)
 {
     struct request r[40];
 
@@ -473,9 +468,10 @@ START_TEST(the_end_fails_those_who_wait)
     ck_assert_uint_eq(world.pool.n_idle, 0);
     world_end();
 }
-END_TEST
 
-START_TEST(ten_thousand_origins_are_kept_apart)
+VT_CASE("limits", vt_tcase);
+
+VT_TEST(ten_thousand_origins_are_kept_apart)
 {
     static struct request r[10000];
 
@@ -492,10 +488,9 @@ START_TEST(ten_thousand_origins_are_kept_apart)
         finish(&r[i]);
     world_end();
 }
-END_TEST
 
 /* Caches that grow with every name that was ever asked for. */
-START_TEST(cve_2026_34513_an_origin_is_forgotten_with_its_connections)
+VT_TEST(cve_2026_34513_an_origin_is_forgotten_with_its_connections)
 {
     static struct request r[1000];
 
@@ -508,9 +503,10 @@ START_TEST(cve_2026_34513_an_origin_is_forgotten_with_its_connections)
     }
     world_end();
 }
-END_TEST
 
 /* ---- at random ---- */
+
+VT_CASE("chance", vt_tcase, .seconds = 120);
 
 enum { REQUESTS = 60, HOSTS = 5, STEPS = 50000 };
 
@@ -655,7 +651,7 @@ all_done(void)
 
 /* aiohttp #2189 #3845 #6490, node #9530: whatever is cancelled or breaks when,
  * no slot is lost, no waiter is forgotten, nobody jumps the queue. */
-START_TEST(random_cancels_break_no_invariant)
+VT_TEST(random_cancels_break_no_invariant, .loops = 4)
 {
     const char *given = getenv("VETCH_SEED");
     unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 0)
@@ -675,40 +671,4 @@ START_TEST(random_cancels_break_no_invariant)
     while (!all_done())
         ck_assert_uint_lt(rounds++, 10 * REQUESTS);
     world_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_pool");
-    TCase *basics = vt_tcase("basics");
-    TCase *limits = vt_tcase("limits");
-    TCase *errors = vt_tcase("errors");
-    TCase *chance = vt_tcase("chance");
-
-    tcase_add_test(basics, a_connection_is_used_again);
-    tcase_add_test(basics, the_connection_used_last_is_used_next);
-    tcase_add_test(basics, another_origin_gets_a_connection_of_its_own);
-    tcase_add_test(basics, waiters_of_an_origin_are_served_in_order);
-    tcase_add_test(basics, a_cancelled_waiter_gives_its_turn_to_the_next);
-    tcase_add_test(limits, an_idle_connection_gives_way_to_another_origin);
-    tcase_add_test(limits, no_more_idle_connections_close_than_are_needed);
-    tcase_add_test(limits, the_oldest_waiter_of_all_origins_is_next);
-    tcase_add_test(limits, ten_thousand_origins_are_kept_apart);
-    tcase_add_test(limits,
-                   cve_2026_34513_an_origin_is_forgotten_with_its_connections);
-    tcase_add_test(errors, a_broken_connection_makes_room_for_the_next);
-    tcase_add_test(errors, an_unusable_connection_is_dropped_before_reuse);
-    tcase_add_test(errors, an_unusable_connection_still_holds_its_slot);
-    tcase_add_test(errors, a_retry_keeps_its_slot_and_its_turn);
-    tcase_add_test(errors, what_cannot_be_opened_fails_and_gives_its_slot_back);
-    tcase_add_test(errors, the_end_fails_those_who_wait);
-    tcase_set_timeout(chance, 120);
-    tcase_add_loop_test(chance, random_cancels_break_no_invariant, 0, 4);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, limits);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, chance);
-    return vt_main(suite);
 }

@@ -132,6 +132,8 @@ handle(vetch_http_request *r, void *ctx)
 
 /* ---- clients ---- */
 
+VT_CASE("random", vt_reactor_tcase, .seconds = 120);
+
 static void
 next_request(struct client *c)
 {
@@ -264,7 +266,7 @@ step(void)
     }
 }
 
-START_TEST(answers_keep_their_order_whatever_happens)
+VT_TEST(answers_keep_their_order_whatever_happens, .loops = 10)
 {
     unsigned i;
 
@@ -283,17 +285,4 @@ START_TEST(answers_keep_their_order_whatever_happens)
     ck_assert_uint_gt(heard, 100);
     ck_assert_uint_gt(canceled, 0);
     ck_assert_uint_gt(n_pieces, 0);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_random");
-    TCase *tc = vt_reactor_tcase("random");
-
-    tcase_add_loop_test(tc, answers_keep_their_order_whatever_happens, 0, 10);
-    tcase_set_timeout(tc, 120);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

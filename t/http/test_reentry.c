@@ -23,6 +23,8 @@ hello(vetch_http_request *r, void *ctx)
 
 /* ---- the server, from a handler ---- */
 
+VT_CASE("reentry", vt_reactor_tcase);
+
 static vetch_promise *
 stop_first(vetch_http_request *r, void *ctx)
 {
@@ -30,7 +32,7 @@ stop_first(vetch_http_request *r, void *ctx)
     return hello(r, NULL);
 }
 
-START_TEST(a_handler_may_stop_the_server)
+VT_TEST(a_handler_may_stop_the_server)
 {
     vetch_promise *p = NULL;
     struct talk t;
@@ -47,7 +49,6 @@ START_TEST(a_handler_may_stop_the_server)
     vetch_promise_unref(p);
     ht_server = vetch_http_server_unref(ht_server);
 }
-END_TEST
 
 static vetch_promise *
 release_first(vetch_http_request *r, void *ctx)
@@ -58,7 +59,7 @@ release_first(vetch_http_request *r, void *ctx)
     return hello(r, NULL);
 }
 
-START_TEST(a_handler_may_release_the_server)
+VT_TEST(a_handler_may_release_the_server)
 {
     struct talk t;
 
@@ -70,7 +71,6 @@ START_TEST(a_handler_may_release_the_server)
     ck_assert(ht_hear_end(&t));
     ht_hang_up(&t);
 }
-END_TEST
 
 static vetch_promise *
 add_route(vetch_http_request *r, void *ctx)
@@ -84,7 +84,7 @@ add_route(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(a_handler_may_add_routes)
+VT_TEST(a_handler_may_add_routes)
 {
     struct talk t;
     int n = 0, i;
@@ -104,7 +104,6 @@ START_TEST(a_handler_may_add_routes)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* ---- one request from another's callbacks ---- */
 
@@ -169,7 +168,7 @@ start(void)
     ht_route("GET", "/", hello, NULL);
 }
 
-START_TEST(a_handler_may_answer_another_request)
+VT_TEST(a_handler_may_answer_another_request)
 {
     struct talk t;
 
@@ -182,9 +181,8 @@ START_TEST(a_handler_may_answer_another_request)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_handler_may_answer_a_request_of_another_connection)
+VT_TEST(a_handler_may_answer_a_request_of_another_connection)
 {
     struct talk a, b;
 
@@ -199,7 +197,6 @@ START_TEST(a_handler_may_answer_a_request_of_another_connection)
     ht_hang_up(&b);
     ht_end();
 }
-END_TEST
 
 static void
 ignore_cancel(vetch_deferred *d, void *ctx)
@@ -224,7 +221,7 @@ outlive_the_connection(vetch_http_request *r, void *ctx)
 }
 
 /* libevent 712, 997: what a request says stays, whenever its client goes. */
-START_TEST(a_handler_that_outlives_its_connection_keeps_its_request)
+VT_TEST(a_handler_that_outlives_its_connection_keeps_its_request)
 {
     vetch_promise *stopped = NULL;
     struct talk t, other;
@@ -253,7 +250,6 @@ START_TEST(a_handler_that_outlives_its_connection_keeps_its_request)
     vetch_promise_unref(stopped);
     ht_server = vetch_http_server_unref(ht_server);
 }
-END_TEST
 
 /* From here on nothing can be copied. */
 static vetch_promise *
@@ -268,7 +264,7 @@ take_all_memory(vetch_http_request *r, void *ctx)
     return vetch_deferred_promise(p->deferred);
 }
 
-START_TEST(a_request_that_was_not_kept_says_nothing)
+VT_TEST(a_request_that_was_not_kept_says_nothing)
 {
     struct talk t;
 
@@ -286,10 +282,9 @@ START_TEST(a_request_that_was_not_kept_says_nothing)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* Cancellers run while the connection's list is being emptied. */
-START_TEST(a_canceller_may_answer_all_requests)
+VT_TEST(a_canceller_may_answer_all_requests)
 {
     struct talk t;
 
@@ -302,9 +297,8 @@ START_TEST(a_canceller_may_answer_all_requests)
     ck_assert_ptr_null(pending[3].deferred);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
+VT_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
 {
     vetch_promise *p;
     struct talk t;
@@ -325,7 +319,6 @@ START_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
     ht_server = vetch_http_server_unref(ht_server);
     vt_run_ready();
 }
-END_TEST
 
 /* ---- a request in its own handler ---- */
 
@@ -348,7 +341,7 @@ abort_and_answer(vetch_http_request *r, void *ctx)
     return ctx != NULL ? vetch_sleep(1) : NULL;
 }
 
-START_TEST(a_handler_may_abort_its_own_connection)
+VT_TEST(a_handler_may_abort_its_own_connection)
 {
     static const char *const paths[] = { "/1", "/2", "/3", "/4" };
     struct talk t;
@@ -368,7 +361,6 @@ START_TEST(a_handler_may_abort_its_own_connection)
     }
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 settled_already(vetch_http_request *r, void *ctx)
@@ -396,7 +388,7 @@ spawn(vetch_http_request *r, void *ctx)
     return vetch_spawn(in_a_task, r);
 }
 
-START_TEST(handlers_return_promises_of_all_kinds)
+VT_TEST(handlers_return_promises_of_all_kinds)
 {
     struct talk t;
 
@@ -413,7 +405,6 @@ START_TEST(handlers_return_promises_of_all_kinds)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* A promise that others hold too: the request is over when the link is, and
  * the work goes on. */
@@ -424,7 +415,7 @@ share(vetch_http_request *r, void *ctx)
     return vetch_promise_ref(*(vetch_promise **)ctx);
 }
 
-START_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
+VT_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
 {
     vetch_promise *shared = vetch_sleep(10);
     struct talk t;
@@ -440,7 +431,6 @@ START_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
     ck_assert_int_eq(vetch_promise_state(shared), VETCH_FULFILLED);
     vetch_promise_unref(shared);
 }
-END_TEST
 
 /* ---- what a call of the user's may not set off at once ---- */
 
@@ -482,7 +472,7 @@ reset_unnoticed(struct talk *t)
     free(t->in);
 }
 
-START_TEST(a_write_that_fails_does_not_call_the_canceller)
+VT_TEST(a_write_that_fails_does_not_call_the_canceller)
 {
     static char block[1000000];
     struct canceled c = { 0 };
@@ -508,7 +498,6 @@ START_TEST(a_write_that_fails_does_not_call_the_canceller)
     vetch_deferred_unref(c.deferred);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 read_and_forget(vetch_http_request *r, void *ctx)
@@ -518,7 +507,7 @@ read_and_forget(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(a_read_that_was_forgotten_ends_with_its_request)
+VT_TEST(a_read_that_was_forgotten_ends_with_its_request)
 {
     vetch_promise *p = NULL;
     struct talk t;
@@ -532,30 +521,4 @@ START_TEST(a_read_that_was_forgotten_ends_with_its_request)
     vetch_promise_unref(p);
     ht_hang_up(&t);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_reentry");
-    TCase *tc = vt_reactor_tcase("reentry");
-
-    tcase_add_test(tc, a_handler_may_stop_the_server);
-    tcase_add_test(tc, a_handler_may_release_the_server);
-    tcase_add_test(tc, a_handler_may_add_routes);
-    tcase_add_test(tc, a_handler_may_answer_another_request);
-    tcase_add_test(tc, a_handler_may_answer_a_request_of_another_connection);
-    tcase_add_test(tc,
-                   a_handler_that_outlives_its_connection_keeps_its_request);
-    tcase_add_test(tc, a_request_that_was_not_kept_says_nothing);
-    tcase_add_test(tc, a_canceller_may_answer_all_requests);
-    tcase_add_test(tc, a_canceller_may_answer_at_the_deadline_of_a_stop);
-    tcase_add_test(tc, a_handler_may_abort_its_own_connection);
-    tcase_add_test(tc, handlers_return_promises_of_all_kinds);
-    tcase_add_test(tc, a_shared_promise_is_left_alone_when_the_client_goes);
-    tcase_add_test(tc, a_write_that_fails_does_not_call_the_canceller);
-    tcase_add_test(tc, a_read_that_was_forgotten_ends_with_its_request);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

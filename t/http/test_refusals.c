@@ -15,7 +15,9 @@ hello(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(what_has_no_route_is_404_or_405)
+VT_CASE("refusals", vt_reactor_tcase);
+
+VT_TEST(what_has_no_route_is_404_or_405)
 {
     struct talk t;
 
@@ -33,9 +35,8 @@ START_TEST(what_has_no_route_is_404_or_405)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(cve_2024_27306_error_pages_do_not_echo)
+VT_TEST(cve_2024_27306_error_pages_do_not_echo)
 {
     struct talk t;
 
@@ -55,10 +56,9 @@ START_TEST(cve_2024_27306_error_pages_do_not_echo)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* What is recycled must not remember the request before. */
-START_TEST(a_refusal_after_a_head_request_has_its_body)
+VT_TEST(a_refusal_after_a_head_request_has_its_body)
 {
     struct talk t;
 
@@ -74,9 +74,8 @@ START_TEST(a_refusal_after_a_head_request_has_its_body)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_refusal_of_a_head_request_has_no_body)
+VT_TEST(a_refusal_of_a_head_request_has_no_body)
 {
     struct talk t;
 
@@ -90,7 +89,6 @@ START_TEST(a_refusal_of_a_head_request_has_no_body)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 date_and_reject(vetch_http_request *r, void *ctx)
@@ -100,7 +98,7 @@ date_and_reject(vetch_http_request *r, void *ctx)
     return vetch_rejected(vetch_error_new(VETCH_EUSER, "no"));
 }
 
-START_TEST(an_error_has_a_date_of_its_own)
+VT_TEST(an_error_has_a_date_of_its_own)
 {
     struct talk t;
 
@@ -115,7 +113,6 @@ START_TEST(an_error_has_a_date_of_its_own)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 note_call(vetch_http_request *r, void *ctx)
@@ -125,7 +122,7 @@ note_call(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(malformed_requests_never_reach_a_handler)
+VT_TEST(malformed_requests_never_reach_a_handler)
 {
     static const struct {
         const char *text;
@@ -171,21 +168,4 @@ START_TEST(malformed_requests_never_reach_a_handler)
     }
     ck_assert(!called);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_refusals");
-    TCase *tc = vt_reactor_tcase("refusals");
-
-    tcase_add_test(tc, what_has_no_route_is_404_or_405);
-    tcase_add_test(tc, cve_2024_27306_error_pages_do_not_echo);
-    tcase_add_test(tc, a_refusal_after_a_head_request_has_its_body);
-    tcase_add_test(tc, a_refusal_of_a_head_request_has_no_body);
-    tcase_add_test(tc, an_error_has_a_date_of_its_own);
-    tcase_add_test(tc, malformed_requests_never_reach_a_handler);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

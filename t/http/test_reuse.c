@@ -32,9 +32,11 @@ cancel_and_check(vetch_promise *p)
 
 /* ---- the race ---- */
 
+VT_CASE("race", vt_reactor_tcase);
+
 /* node #20256 #35526 #47130 #52649 #59193, aiohttp #850 #9138 #10790, curl
  * #4246 #5884: the server closed while our request was on its way. */
-START_TEST(a_request_on_a_dead_connection_is_tried_again)
+VT_TEST(a_request_on_a_dead_connection_is_tried_again, .loops = 2)
 {
     if (_i == 0)
         BEGIN(ok_then_close);
@@ -48,9 +50,8 @@ START_TEST(a_request_on_a_dead_connection_is_tried_again)
     ck_assert_uint_eq(hc_stats().requests, 3);
     hc_end();
 }
-END_TEST
 
-START_TEST(it_is_tried_again_once_only)
+VT_TEST(it_is_tried_again_once_only)
 {
     static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
                                                   { NULL, PEER_CLOSE, 0 },
@@ -64,9 +65,8 @@ START_TEST(it_is_tried_again_once_only)
     ck_assert_uint_eq(peer.n_requests, 3);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_fresh_connection_is_not_tried_again)
+VT_TEST(a_fresh_connection_is_not_tried_again)
 {
     static const struct peer_answer answers[] = { { NULL, PEER_CLOSE, 0 },
                                                   { EMPTY, 0, 0 } };
@@ -77,9 +77,8 @@ START_TEST(a_fresh_connection_is_not_tried_again)
     ck_assert_uint_eq(peer.n_requests, 1);
     hc_end();
 }
-END_TEST
 
-START_TEST(what_is_not_idempotent_is_not_tried_again)
+VT_TEST(what_is_not_idempotent_is_not_tried_again)
 {
     vetch_error *error;
 
@@ -92,9 +91,8 @@ START_TEST(what_is_not_idempotent_is_not_tried_again)
     ck_assert_uint_eq(peer.n_requests, 2);
     hc_end();
 }
-END_TEST
 
-START_TEST(an_answer_that_had_begun_is_not_tried_again)
+VT_TEST(an_answer_that_had_begun_is_not_tried_again)
 {
     static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
                                                   { "H", PEER_CLOSE, 0 },
@@ -107,9 +105,8 @@ START_TEST(an_answer_that_had_begun_is_not_tried_again)
     ck_assert_uint_eq(peer.n_requests, 2);
     hc_end();
 }
-END_TEST
 
-START_TEST(trying_again_can_be_switched_off)
+VT_TEST(trying_again_can_be_switched_off)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
@@ -121,9 +118,8 @@ START_TEST(trying_again_can_be_switched_off)
     ck_assert_uint_eq(peer.n_requests, 2);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_body_is_sent_again_with_its_request)
+VT_TEST(a_body_is_sent_again_with_its_request)
 {
     vetch_http_call *call;
     const char *first, *second;
@@ -140,9 +136,8 @@ START_TEST(a_body_is_sent_again_with_its_request)
     ck_assert_ptr_nonnull(second);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_retry_can_be_cancelled)
+VT_TEST(a_retry_can_be_cancelled)
 {
     vetch_promise *p;
 
@@ -156,10 +151,9 @@ START_TEST(a_retry_can_be_cancelled)
     ck_assert_uint_eq(hc_stats().connections, 0);
     hc_end();
 }
-END_TEST
 
 /* LESSONS 7 again: what came while nobody looked. */
-START_TEST(a_connection_that_was_closed_meanwhile_is_not_used)
+VT_TEST(a_connection_that_was_closed_meanwhile_is_not_used, .loops = 2)
 {
     static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
                                                   { EMPTY, 0, 0 } };
@@ -177,10 +171,9 @@ START_TEST(a_connection_that_was_closed_meanwhile_is_not_used)
     ck_assert_uint_eq(peer.accepted, 2);
     hc_end();
 }
-END_TEST
 
 /* The loop has not seen it yet: the look at the socket before reuse does. */
-START_TEST(a_close_that_was_not_noticed_yet_is_noticed)
+VT_TEST(a_close_that_was_not_noticed_yet_is_noticed, .loops = 2)
 {
     static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
                                                   { EMPTY, 0, 0 } };
@@ -198,11 +191,12 @@ START_TEST(a_close_that_was_not_noticed_yet_is_noticed)
     ck_assert_uint_eq(peer.accepted, 2);
     hc_end();
 }
-END_TEST
 
 /* ---- limits ---- */
 
-START_TEST(a_host_gets_no_more_than_its_share)
+VT_CASE("limits", vt_reactor_tcase);
+
+VT_TEST(a_host_gets_no_more_than_its_share)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_promise *p[10];
@@ -222,9 +216,8 @@ START_TEST(a_host_gets_no_more_than_its_share)
     ck_assert_uint_eq(hc_stats().connections, 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
+VT_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
 {
     enum { HOSTS = 13, EACH = 9 };
     static struct peer hosts[HOSTS];
@@ -246,7 +239,6 @@ START_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
     }
     client = vetch_http_client_unref(client);
 }
-END_TEST
 
 static struct peer_answer
 echo_path(struct peer *p, const char *request)
@@ -260,7 +252,7 @@ echo_path(struct peer *p, const char *request)
     return (struct peer_answer){ text, PEER_KEEP, 0 };
 }
 
-START_TEST(waiting_requests_are_served_in_order)
+VT_TEST(waiting_requests_are_served_in_order)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_promise *p[20];
@@ -297,9 +289,8 @@ START_TEST(waiting_requests_are_served_in_order)
     ck_assert_uint_eq(peer.accepted, 1);
     hc_end();
 }
-END_TEST
 
-START_TEST(an_idle_connection_of_another_origin_gives_way)
+VT_TEST(an_idle_connection_of_another_origin_gives_way)
 {
     static const struct peer_answer answers[] = { { EMPTY, 0, 0 } };
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
@@ -318,11 +309,10 @@ START_TEST(an_idle_connection_of_another_origin_gives_way)
     peer_stop(&other);
     hc_end();
 }
-END_TEST
 
 /* Each request of a burst to a dead host fails, one after the other gets its
  * turn, and nothing hangs. */
-START_TEST(a_dead_host_fails_all_who_wait)
+VT_TEST(a_dead_host_fails_all_who_wait)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_promise *p[30];
@@ -344,7 +334,6 @@ START_TEST(a_dead_host_fails_all_who_wait)
     ck_assert_uint_eq(hc_stats().connections, 0);
     vetch_http_client_unref(client);
 }
-END_TEST
 
 static void
 raise_descriptor_limit(void)
@@ -356,7 +345,7 @@ raise_descriptor_limit(void)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-START_TEST(a_thousand_connections_at_once)
+VT_TEST(a_thousand_connections_at_once)
 {
     static vetch_promise *p[1000];
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
@@ -375,12 +364,13 @@ START_TEST(a_thousand_connections_at_once)
     ck_assert_uint_eq(hc_stats().idle, 1000);
     hc_end();
 }
-END_TEST
 
 /* ---- cancelling ---- */
 
+VT_CASE("cancel", vt_reactor_tcase);
+
 /* Settled means stopped: by then the client has no connection. */
-START_TEST(a_cancel_while_connecting_stops_the_connecting)
+VT_TEST(a_cancel_while_connecting_stops_the_connecting)
 {
     unsigned port = hc_full_listener();
     char url[64];
@@ -396,18 +386,16 @@ START_TEST(a_cancel_while_connecting_stops_the_connecting)
     vetch_http_client_unref(client);
     hc_close_full_listener();
 }
-END_TEST
 
-START_TEST(a_cancel_before_anything_happened)
+VT_TEST(a_cancel_before_anything_happened)
 {
     BEGIN(silence);
     cancel_and_check(hc_start("/"));
     ck_assert_uint_eq(hc_stats().connections, 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_cancel_before_the_head)
+VT_TEST(a_cancel_before_the_head)
 {
     vetch_promise *p;
 
@@ -419,9 +407,8 @@ START_TEST(a_cancel_before_the_head)
     peer_until(peer.open == 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_cancel_in_the_middle_of_the_body)
+VT_TEST(a_cancel_in_the_middle_of_the_body)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 10\r\n", "hello"), 0, 0 }
@@ -436,9 +423,8 @@ START_TEST(a_cancel_in_the_middle_of_the_body)
     ck_assert_uint_eq(hc_stats().connections, 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_cancel_of_a_waiter_leaves_the_rest_alone)
+VT_TEST(a_cancel_of_a_waiter_leaves_the_rest_alone)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_promise *first, *second;
@@ -453,7 +439,6 @@ START_TEST(a_cancel_of_a_waiter_leaves_the_rest_alone)
     cancel_and_check(first);
     hc_end();
 }
-END_TEST
 
 /* A handler that asks again at once, and one that lets everything go. */
 static vetch_promise *
@@ -465,9 +450,11 @@ ask_again(void *response, void *ctx)
     return vetch_then(hc_start("/"), ask_again, ctx);
 }
 
+VT_CASE("inside", vt_reactor_tcase);
+
 /* curl #3537 #3601 #5354 #8083 #8282, PR #22179: the client may be used from
  * what it calls. */
-START_TEST(a_handler_may_ask_again)
+VT_TEST(a_handler_may_ask_again)
 {
     int left = 50;
     vetch_error *error = NULL;
@@ -480,7 +467,6 @@ START_TEST(a_handler_may_ask_again)
     ck_assert_uint_eq(peer.accepted, 1);
     hc_end();
 }
-END_TEST
 
 static void
 drop_all(const vetch_error *error, void *result, void *ctx)
@@ -492,7 +478,7 @@ drop_all(const vetch_error *error, void *result, void *ctx)
 }
 
 /* libevent #689 #712 #997 #1289 #1808: and freed there. */
-START_TEST(a_handler_may_let_the_client_go)
+VT_TEST(a_handler_may_let_the_client_go)
 {
     bool done = false;
 
@@ -503,7 +489,6 @@ START_TEST(a_handler_may_let_the_client_go)
     peer_until(peer.open == 0);
     hc_end();
 }
-END_TEST
 
 static vetch_promise *
 cancel_other(void *response, void *ctx)
@@ -513,7 +498,7 @@ cancel_other(void *response, void *ctx)
     return NULL;
 }
 
-START_TEST(a_handler_may_cancel_another_request)
+VT_TEST(a_handler_may_cancel_another_request)
 {
     static const struct peer_answer answers[] = { { EMPTY, 0, 0 } };
     vetch_promise *first, *second;
@@ -527,48 +512,4 @@ START_TEST(a_handler_may_cancel_another_request)
     ck_assert_int_eq(vetch_error_code(error), VETCH_ECANCELED);
     vetch_error_unref(error);
     hc_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_reuse");
-    TCase *race = vt_reactor_tcase("race");
-    TCase *limits = vt_reactor_tcase("limits");
-    TCase *cancel = vt_reactor_tcase("cancel");
-    TCase *inside = vt_reactor_tcase("inside");
-
-    tcase_add_loop_test(race, a_request_on_a_dead_connection_is_tried_again, 0,
-                        2);
-    tcase_add_test(race, it_is_tried_again_once_only);
-    tcase_add_test(race, a_fresh_connection_is_not_tried_again);
-    tcase_add_test(race, what_is_not_idempotent_is_not_tried_again);
-    tcase_add_test(race, an_answer_that_had_begun_is_not_tried_again);
-    tcase_add_test(race, trying_again_can_be_switched_off);
-    tcase_add_test(race, a_body_is_sent_again_with_its_request);
-    tcase_add_test(race, a_retry_can_be_cancelled);
-    tcase_add_loop_test(
-        race, a_connection_that_was_closed_meanwhile_is_not_used, 0, 2);
-    tcase_add_loop_test(race, a_close_that_was_not_noticed_yet_is_noticed, 0,
-                        2);
-    tcase_add_test(limits, a_host_gets_no_more_than_its_share);
-    tcase_add_test(limits, eight_for_a_host_and_a_hundred_in_all_by_default);
-    tcase_add_test(limits, waiting_requests_are_served_in_order);
-    tcase_add_test(limits, an_idle_connection_of_another_origin_gives_way);
-    tcase_add_test(limits, a_dead_host_fails_all_who_wait);
-    tcase_add_test(limits, a_thousand_connections_at_once);
-    tcase_add_test(cancel, a_cancel_while_connecting_stops_the_connecting);
-    tcase_add_test(cancel, a_cancel_before_anything_happened);
-    tcase_add_test(cancel, a_cancel_before_the_head);
-    tcase_add_test(cancel, a_cancel_in_the_middle_of_the_body);
-    tcase_add_test(cancel, a_cancel_of_a_waiter_leaves_the_rest_alone);
-    tcase_add_test(inside, a_handler_may_ask_again);
-    tcase_add_test(inside, a_handler_may_let_the_client_go);
-    tcase_add_test(inside, a_handler_may_cancel_another_request);
-    suite_add_tcase(suite, race);
-    suite_add_tcase(suite, limits);
-    suite_add_tcase(suite, cancel);
-    suite_add_tcase(suite, inside);
-    return vt_main(suite);
 }

@@ -44,7 +44,9 @@ find(const struct vetch__router *r, const char *method, const char *path)
     return text;
 }
 
-START_TEST(literal_paths_are_found_exactly)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(literal_paths_are_found_exactly)
 {
     struct vetch__router r = { NULL };
 
@@ -63,9 +65,8 @@ START_TEST(literal_paths_are_found_exactly)
     ck_assert_str_eq(find(&r, "GET", "/abc"), "404");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(many_literals_are_found)
+VT_TEST(many_literals_are_found)
 {
     struct vetch__router r = { NULL };
     char path[32], want[32];
@@ -83,9 +84,8 @@ START_TEST(many_literals_are_found)
     ck_assert_str_eq(find(&r, "GET", "/200"), "404");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(parameters_match_one_segment)
+VT_TEST(parameters_match_one_segment)
 {
     struct vetch__router r = { NULL };
 
@@ -100,9 +100,8 @@ START_TEST(parameters_match_one_segment)
     ck_assert_str_eq(find(&r, "GET", "/u/7/g/x"), "404");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(a_star_matches_the_rest)
+VT_TEST(a_star_matches_the_rest)
 {
     struct vetch__router r = { NULL };
 
@@ -118,9 +117,8 @@ START_TEST(a_star_matches_the_rest)
     ck_assert_str_eq(find(&r, "PUT", "/"), "2:any=");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(the_more_exact_route_wins)
+VT_TEST(the_more_exact_route_wins)
 {
     struct vetch__router r = { NULL };
 
@@ -136,9 +134,8 @@ START_TEST(the_more_exact_route_wins)
     ck_assert_str_eq(find(&r, "GET", "/a/c"), "3:y=c");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(methods_are_told_apart)
+VT_TEST(methods_are_told_apart)
 {
     struct vetch__router r = { NULL };
     struct vetch__match m;
@@ -162,9 +159,8 @@ START_TEST(methods_are_told_apart)
     ck_assert_str_eq(find(&r, "HEAD", "/a"), "5:");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(a_method_may_be_found_on_a_less_exact_route)
+VT_TEST(a_method_may_be_found_on_a_less_exact_route)
 {
     struct vetch__router r = { NULL };
 
@@ -174,9 +170,10 @@ START_TEST(a_method_may_be_found_on_a_less_exact_route)
     ck_assert_str_eq(find(&r, "PUT", "/a"), "405");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(without_routes_nothing_is_found)
+VT_CASE("errors", vt_tcase);
+
+VT_TEST(without_routes_nothing_is_found)
 {
     struct vetch__router r = { NULL };
 
@@ -184,9 +181,8 @@ START_TEST(without_routes_nothing_is_found)
     ck_assert_str_eq(find(&r, "OPTIONS", "*"), "404");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(malformed_patterns_are_refused)
+VT_TEST(malformed_patterns_are_refused)
 {
     static const char *const patterns[] = {
         "",     "a",     "//",   "/a//b", "/.",    "/../a", "/:",
@@ -216,9 +212,8 @@ START_TEST(malformed_patterns_are_refused)
     ck_assert_int_eq(add(&r, "GET", deep, 1), -1);
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(a_route_is_added_once)
+VT_TEST(a_route_is_added_once)
 {
     struct vetch__router r = { NULL };
 
@@ -230,7 +225,6 @@ START_TEST(a_route_is_added_once)
     ck_assert_int_eq(errno, EEXIST);
     vetch__router_done(&r);
 }
-END_TEST
 
 static unsigned freed;
 
@@ -241,7 +235,7 @@ count_free(void *ctx)
     freed++;
 }
 
-START_TEST(the_context_is_freed_once_or_left_alone)
+VT_TEST(the_context_is_freed_once_or_left_alone)
 {
     struct vetch__router r = { NULL };
     struct vetch__route route = { .free_ctx = count_free };
@@ -254,9 +248,8 @@ START_TEST(the_context_is_freed_once_or_left_alone)
     vetch__router_done(&r);
     ck_assert_uint_eq(freed, 1);
 }
-END_TEST
 
-START_TEST(adding_survives_failing_allocations)
+VT_TEST(adding_survives_failing_allocations)
 {
     uint64_t n, failures = 0;
 
@@ -278,10 +271,9 @@ START_TEST(adding_survives_failing_allocations)
     ck_assert_uint_gt(failures, 3);
     ck_assert_uint_lt(n, 100);
 }
-END_TEST
 
 /* CVE-2021-32640 class: no path is slow to look up. */
-START_TEST(ambiguous_routes_are_searched_in_linear_time)
+VT_TEST(ambiguous_routes_are_searched_in_linear_time)
 {
     struct vetch__router r = { NULL };
     char pattern[256] = "", path[16384] = "";
@@ -297,9 +289,10 @@ START_TEST(ambiguous_routes_are_searched_in_linear_time)
         ck_assert_str_eq(find(&r, "GET", path), "404");
     vetch__router_done(&r);
 }
-END_TEST
 
-START_TEST(paths_are_decoded_and_normalised)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(paths_are_decoded_and_normalised)
 {
     static const char *const rows[][2] = {
         { "/", "/" },
@@ -348,9 +341,10 @@ START_TEST(paths_are_decoded_and_normalised)
                       "%s gave %.*s", rows[i][0], (int)len, to);
     }
 }
-END_TEST
 
-START_TEST(malformed_paths_are_refused)
+VT_CASE("errors", vt_tcase);
+
+VT_TEST(malformed_paths_are_refused)
 {
     static const char *const rows[] = {
         "",          "a",          "/..",       "/../a", "/a/../..",
@@ -367,32 +361,4 @@ START_TEST(malformed_paths_are_refused)
             vetch__path_decode(rows[i], strlen(rows[i]), to, &slash) == 0, "%s",
             rows[i]);
     }
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("router");
-    TCase *tc = vt_tcase("basics");
-
-    tcase_add_test(tc, literal_paths_are_found_exactly);
-    tcase_add_test(tc, many_literals_are_found);
-    tcase_add_test(tc, parameters_match_one_segment);
-    tcase_add_test(tc, a_star_matches_the_rest);
-    tcase_add_test(tc, the_more_exact_route_wins);
-    tcase_add_test(tc, methods_are_told_apart);
-    tcase_add_test(tc, a_method_may_be_found_on_a_less_exact_route);
-    tcase_add_test(tc, paths_are_decoded_and_normalised);
-    suite_add_tcase(s, tc);
-    tc = vt_tcase("errors");
-    tcase_add_test(tc, without_routes_nothing_is_found);
-    tcase_add_test(tc, malformed_patterns_are_refused);
-    tcase_add_test(tc, a_route_is_added_once);
-    tcase_add_test(tc, the_context_is_freed_once_or_left_alone);
-    tcase_add_test(tc, adding_survives_failing_allocations);
-    tcase_add_test(tc, ambiguous_routes_are_searched_in_linear_time);
-    tcase_add_test(tc, malformed_paths_are_refused);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

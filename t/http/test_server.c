@@ -96,7 +96,9 @@ let_go(struct pending *p)
 
 /* ---- basics ---- */
 
-START_TEST(a_handler_answers)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(a_handler_answers)
 {
     struct talk t;
 
@@ -114,9 +116,8 @@ START_TEST(a_handler_answers)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(it_answers_over_tcp_too)
+VT_TEST(it_answers_over_tcp_too)
 {
     struct talk t;
 
@@ -131,9 +132,8 @@ START_TEST(it_answers_over_tcp_too)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_connection_serves_many_requests)
+VT_TEST(a_connection_serves_many_requests)
 {
     struct talk t;
     int i;
@@ -149,9 +149,8 @@ START_TEST(a_connection_serves_many_requests)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(requests_may_come_byte_by_byte)
+VT_TEST(requests_may_come_byte_by_byte)
 {
     static const char text[] = "GET /a?b HTTP/1.1\r\nHost: a\r\nX-Test:  1 \r\n"
                                "\r\n";
@@ -170,9 +169,8 @@ START_TEST(requests_may_come_byte_by_byte)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_handler_learns_what_was_asked)
+VT_TEST(a_handler_learns_what_was_asked)
 {
     static const char *const rows[][2] = {
         { "GET /p/1/q/2", "GET /p/1/q/2 ? x=1 y=2 h=v w" },
@@ -202,7 +200,6 @@ START_TEST(a_handler_learns_what_was_asked)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 tell_fields(vetch_http_request *r, void *ctx)
@@ -224,7 +221,7 @@ tell_fields(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(a_handler_sees_all_fields_and_the_peer)
+VT_TEST(a_handler_sees_all_fields_and_the_peer)
 {
     const char *peer = NULL;
     struct talk t;
@@ -240,9 +237,8 @@ START_TEST(a_handler_sees_all_fields_and_the_peer)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(head_is_answered_without_body)
+VT_TEST(head_is_answered_without_body)
 {
     struct talk t;
 
@@ -256,9 +252,8 @@ START_TEST(head_is_answered_without_body)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(http_1_0_is_understood)
+VT_TEST(http_1_0_is_understood)
 {
     struct talk t;
 
@@ -275,9 +270,8 @@ START_TEST(http_1_0_is_understood)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(connection_close_is_obeyed_and_later_bytes_dropped)
+VT_TEST(connection_close_is_obeyed_and_later_bytes_dropped)
 {
     struct talk t;
 
@@ -293,9 +287,8 @@ START_TEST(connection_close_is_obeyed_and_later_bytes_dropped)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(connect_ends_the_connection)
+VT_TEST(connect_ends_the_connection)
 {
     struct talk t;
 
@@ -311,9 +304,8 @@ START_TEST(connect_ends_the_connection)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(date_follows_the_clock)
+VT_TEST(date_follows_the_clock)
 {
     char date[64];
     struct talk t;
@@ -329,11 +321,12 @@ START_TEST(date_follows_the_clock)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* ---- how handlers end ---- */
 
-START_TEST(no_answer_is_500)
+VT_CASE("handlers", vt_reactor_tcase);
+
+VT_TEST(no_answer_is_500)
 {
     struct talk t;
 
@@ -349,9 +342,8 @@ START_TEST(no_answer_is_500)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_rejection_is_500_and_a_log_line)
+VT_TEST(a_rejection_is_500_and_a_log_line)
 {
     struct talk t;
 
@@ -366,9 +358,8 @@ START_TEST(a_rejection_is_500_and_a_log_line)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_handler_may_answer_later)
+VT_TEST(a_handler_may_answer_later)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -391,9 +382,8 @@ START_TEST(a_handler_may_answer_later)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(an_answer_leaves_before_the_handler_ends)
+VT_TEST(an_answer_leaves_before_the_handler_ends)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -409,9 +399,8 @@ START_TEST(an_answer_leaves_before_the_handler_ends)
     let_go(&p);
     ht_end();
 }
-END_TEST
 
-START_TEST(there_is_one_answer)
+VT_TEST(there_is_one_answer)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -435,9 +424,8 @@ START_TEST(there_is_one_answer)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
-START_TEST(a_client_that_goes_cancels_the_handler)
+VT_TEST(a_client_that_goes_cancels_the_handler)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -452,7 +440,6 @@ START_TEST(a_client_that_goes_cancels_the_handler)
     vetch_deferred_unref(p.deferred);
     ht_end();
 }
-END_TEST
 
 static void
 go_on_when_cancelled(vetch_deferred *d, void *ctx)
@@ -472,7 +459,7 @@ wait_stubbornly(vetch_http_request *r, void *ctx)
 }
 
 /* The request stays valid until the handler's promise has settled. */
-START_TEST(a_late_answer_does_nothing)
+VT_TEST(a_late_answer_does_nothing)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -499,9 +486,10 @@ START_TEST(a_late_answer_does_nothing)
     let_go(&p);
     ht_end();
 }
-END_TEST
 
 /* ---- what may be answered ---- */
+
+VT_CASE("answers", vt_reactor_tcase);
 
 static vetch_promise *
 answer_badly(vetch_http_request *r, void *ctx)
@@ -536,7 +524,7 @@ answer_badly(vetch_http_request *r, void *ctx)
 }
 
 /* CVE-2018-12116 class: nothing that a handler sets can break the framing. */
-START_TEST(bad_answers_are_refused_on_the_spot)
+VT_TEST(bad_answers_are_refused_on_the_spot)
 {
     struct talk t;
 
@@ -550,7 +538,6 @@ START_TEST(bad_answers_are_refused_on_the_spot)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 answer_with_fields(vetch_http_request *r, void *ctx)
@@ -563,7 +550,7 @@ answer_with_fields(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(fields_are_added_to_the_answer)
+VT_TEST(fields_are_added_to_the_answer)
 {
     struct talk t;
 
@@ -582,7 +569,6 @@ START_TEST(fields_are_added_to_the_answer)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 answer_much(vetch_http_request *r, void *ctx)
@@ -596,7 +582,7 @@ answer_much(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-START_TEST(bodies_of_any_size_arrive)
+VT_TEST(bodies_of_any_size_arrive)
 {
     static const size_t sizes[] = { 1,     15000,  16000,   16320,   16384,
                                     65536, 100000, 1000000, 10000000 };
@@ -615,7 +601,6 @@ START_TEST(bodies_of_any_size_arrive)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 static vetch_promise *
 answer_too_much(vetch_http_request *r, void *ctx)
@@ -632,7 +617,7 @@ answer_too_much(vetch_http_request *r, void *ctx)
 }
 
 /* libuv 1169, libevent 694 1211: what waits to be written is bounded. */
-START_TEST(a_body_beyond_the_hard_cap_is_refused)
+VT_TEST(a_body_beyond_the_hard_cap_is_refused)
 {
     struct talk t;
 
@@ -644,9 +629,10 @@ START_TEST(a_body_beyond_the_hard_cap_is_refused)
     ht_hang_up(&t);
     ht_end();
 }
-END_TEST
 
 /* ---- references ---- */
+
+VT_CASE("lifetime", vt_reactor_tcase);
 
 static void
 count_free(void *ctx)
@@ -654,7 +640,7 @@ count_free(void *ctx)
     ++*(int *)ctx;
 }
 
-START_TEST(the_context_of_a_route_is_freed_with_the_server)
+VT_TEST(the_context_of_a_route_is_freed_with_the_server)
 {
     int freed = 0;
 
@@ -670,9 +656,8 @@ START_TEST(the_context_of_a_route_is_freed_with_the_server)
     ht_end();
     ck_assert_int_eq(freed, 1);
 }
-END_TEST
 
-START_TEST(a_server_that_was_released_serves_on)
+VT_TEST(a_server_that_was_released_serves_on)
 {
     vetch_http_server *s;
     struct talk t;
@@ -689,7 +674,6 @@ START_TEST(a_server_that_was_released_serves_on)
     ht_server = vetch_http_server_ref(s);
     ht_end();
 }
-END_TEST
 
 /* Options with one member changed. */
 #define BUT(...)                                                               \
@@ -717,7 +701,7 @@ static const vetch_http_server_options bad[] = {
 };
 #pragma GCC diagnostic pop
 
-START_TEST(bad_options_and_endpoints_are_refused)
+VT_TEST(bad_options_and_endpoints_are_refused, .misuse = true)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
 
@@ -737,46 +721,4 @@ START_TEST(bad_options_and_endpoints_are_refused)
     ck_assert_ptr_null(vetch_http_server_new("tcp:127.0.0.1:0", &o));
     ck_assert_int_eq(errno, EINVAL);
     vt_log_take();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_server");
-    TCase *tc = vt_reactor_tcase("basics");
-
-    tcase_add_test(tc, a_handler_answers);
-    tcase_add_test(tc, it_answers_over_tcp_too);
-    tcase_add_test(tc, a_connection_serves_many_requests);
-    tcase_add_test(tc, requests_may_come_byte_by_byte);
-    tcase_add_test(tc, a_handler_learns_what_was_asked);
-    tcase_add_test(tc, a_handler_sees_all_fields_and_the_peer);
-    tcase_add_test(tc, head_is_answered_without_body);
-    tcase_add_test(tc, http_1_0_is_understood);
-    tcase_add_test(tc, connection_close_is_obeyed_and_later_bytes_dropped);
-    tcase_add_test(tc, connect_ends_the_connection);
-    tcase_add_test(tc, date_follows_the_clock);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("handlers");
-    tcase_add_test(tc, no_answer_is_500);
-    tcase_add_test(tc, a_rejection_is_500_and_a_log_line);
-    tcase_add_test(tc, a_handler_may_answer_later);
-    tcase_add_test(tc, an_answer_leaves_before_the_handler_ends);
-    tcase_add_test(tc, there_is_one_answer);
-    tcase_add_test(tc, a_client_that_goes_cancels_the_handler);
-    tcase_add_test(tc, a_late_answer_does_nothing);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("answers");
-    tcase_add_test(tc, bad_answers_are_refused_on_the_spot);
-    tcase_add_test(tc, fields_are_added_to_the_answer);
-    tcase_add_test(tc, bodies_of_any_size_arrive);
-    tcase_add_test(tc, a_body_beyond_the_hard_cap_is_refused);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("lifetime");
-    tcase_add_test(tc, the_context_of_a_route_is_freed_with_the_server);
-    tcase_add_test(tc, a_server_that_was_released_serves_on);
-    vt_add_misuse_test(tc, bad_options_and_endpoints_are_refused);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -80,14 +80,15 @@ expect_report(vetch_promise *p, size_t ended, size_t canceled, size_t cut)
     vt_run_ready();
 }
 
-START_TEST(a_server_without_connections_stops_at_once)
+VT_CASE("graceful", vt_reactor_tcase);
+
+VT_TEST(a_server_without_connections_stops_at_once)
 {
     ht_start(NULL);
     expect_report(stop(10), 0, 0, 0);
 }
-END_TEST
 
-START_TEST(idle_connections_do_not_keep_it)
+VT_TEST(idle_connections_do_not_keep_it)
 {
     struct talk t[3];
     vetch_promise *p;
@@ -106,9 +107,8 @@ START_TEST(idle_connections_do_not_keep_it)
     }
     expect_report(p, 0, 0, 0);
 }
-END_TEST
 
-START_TEST(clients_that_do_not_close_do_not_keep_it)
+VT_TEST(clients_that_do_not_close_do_not_keep_it)
 {
     struct talk t;
     vetch_promise *p;
@@ -121,9 +121,8 @@ START_TEST(clients_that_do_not_close_do_not_keep_it)
     expect_report(p, 0, 0, 0);
     ht_hang_up(&t);
 }
-END_TEST
 
-START_TEST(nothing_is_accepted_any_more)
+VT_TEST(nothing_is_accepted_any_more)
 {
     char endpoint[200];
     struct handler h = { 0 };
@@ -152,9 +151,8 @@ START_TEST(nothing_is_accepted_any_more)
         vt_run_ready();
     expect_report(p, 1, 0, 0);
 }
-END_TEST
 
-START_TEST(requests_in_flight_end_with_close)
+VT_TEST(requests_in_flight_end_with_close)
 {
     struct handler h = { 0 };
     struct talk t;
@@ -175,9 +173,8 @@ START_TEST(requests_in_flight_end_with_close)
     ht_hang_up(&t);
     expect_report(p, 1, 0, 0);
 }
-END_TEST
 
-START_TEST(a_request_on_its_way_is_still_served)
+VT_TEST(a_request_on_its_way_is_still_served)
 {
     struct talk t;
     vetch_promise *p;
@@ -195,9 +192,10 @@ START_TEST(a_request_on_its_way_is_still_served)
     ht_hang_up(&t);
     expect_report(p, 1, 0, 0);
 }
-END_TEST
 
-START_TEST(handlers_are_cancelled_at_the_deadline)
+VT_CASE("deadline", vt_reactor_tcase);
+
+VT_TEST(handlers_are_cancelled_at_the_deadline)
 {
     struct handler h = { 0 };
     struct talk t;
@@ -221,9 +219,8 @@ START_TEST(handlers_are_cancelled_at_the_deadline)
     vetch_deferred_unref(h.deferred);
     expect_report(p, 1, 1, 0);
 }
-END_TEST
 
-START_TEST(what_does_not_stop_is_cut_a_second_later)
+VT_TEST(what_does_not_stop_is_cut_a_second_later)
 {
     struct handler h = { .stubborn = true };
     struct talk t;
@@ -247,9 +244,8 @@ START_TEST(what_does_not_stop_is_cut_a_second_later)
     expect_report(p, 0, 1, 1);
     vt_log_take();
 }
-END_TEST
 
-START_TEST(handlers_that_refuse_are_named_every_ten_seconds)
+VT_TEST(handlers_that_refuse_are_named_every_ten_seconds)
 {
     struct handler h[2] = { { .stubborn = true }, { .stubborn = true } };
     vetch_promise *p;
@@ -280,9 +276,8 @@ START_TEST(handlers_that_refuse_are_named_every_ten_seconds)
     ht_hang_up(&t);
     expect_report(p, 0, 2, 1);
 }
-END_TEST
 
-START_TEST(the_handler_of_a_client_that_left_is_waited_for)
+VT_TEST(the_handler_of_a_client_that_left_is_waited_for)
 {
     struct handler h = { .stubborn = true };
     vetch_promise *p;
@@ -300,9 +295,8 @@ START_TEST(the_handler_of_a_client_that_left_is_waited_for)
     finish(&h, 0);
     expect_report(p, 0, 0, 0);
 }
-END_TEST
 
-START_TEST(a_handler_that_runs_on_after_its_response_is_waited_for)
+VT_TEST(a_handler_that_runs_on_after_its_response_is_waited_for)
 {
     struct handler h = { 0 };
     vetch_promise *p;
@@ -327,7 +321,6 @@ START_TEST(a_handler_that_runs_on_after_its_response_is_waited_for)
     vetch_deferred_unref(h.deferred);
     expect_report(p, 0, 1, 0);
 }
-END_TEST
 
 static vetch_promise *
 wait_for_own_stop(vetch_http_request *r, void *ctx)
@@ -337,7 +330,7 @@ wait_for_own_stop(vetch_http_request *r, void *ctx)
     return vetch_http_server_stop(ht_server, 10);
 }
 
-START_TEST(a_handler_that_awaits_its_own_stop_ends_at_the_deadline)
+VT_TEST(a_handler_that_awaits_its_own_stop_ends_at_the_deadline)
 {
     struct talk t;
 
@@ -354,9 +347,8 @@ START_TEST(a_handler_that_awaits_its_own_stop_ends_at_the_deadline)
     ht_hang_up(&t);
     expect_report(stop(0), 1, 1, 0);
 }
-END_TEST
 
-START_TEST(each_call_has_a_promise_of_its_own)
+VT_TEST(each_call_has_a_promise_of_its_own)
 {
     struct handler h = { 0 };
     vetch_promise *first, *second;
@@ -379,9 +371,8 @@ START_TEST(each_call_has_a_promise_of_its_own)
     ht_hang_up(&t);
     expect_report(second, 1, 0, 0);
 }
-END_TEST
 
-START_TEST(slow_clients_are_cut_too)
+VT_TEST(slow_clients_are_cut_too)
 {
     struct talk body, head;
     vetch_promise *p;
@@ -400,9 +391,8 @@ START_TEST(slow_clients_are_cut_too)
     ht_hang_up(&head);
     expect_report(p, 0, 0, 2);
 }
-END_TEST
 
-START_TEST(a_stop_of_no_time_cuts_within_a_second)
+VT_TEST(a_stop_of_no_time_cuts_within_a_second)
 {
     struct handler h = { .stubborn = true };
     struct talk busy, idle;
@@ -422,9 +412,8 @@ START_TEST(a_stop_of_no_time_cuts_within_a_second)
     finish(&h, 0);
     expect_report(p, 0, 1, 1);
 }
-END_TEST
 
-START_TEST(the_earliest_deadline_counts)
+VT_TEST(the_earliest_deadline_counts)
 {
     struct handler h = { 0 };
     vetch_promise *first, *second;
@@ -450,9 +439,8 @@ START_TEST(the_earliest_deadline_counts)
     vetch_promise_unref(second);
     expect_report(first, 1, 1, 0);
 }
-END_TEST
 
-START_TEST(cancelling_the_stop_cuts_at_once)
+VT_TEST(cancelling_the_stop_cuts_at_once)
 {
     struct handler h = { 0 };
     vetch_promise *p;
@@ -473,9 +461,8 @@ START_TEST(cancelling_the_stop_cuts_at_once)
     ht_server = vetch_http_server_unref(ht_server);
     vt_run_ready();
 }
-END_TEST
 
-START_TEST(a_bad_deadline_is_refused)
+VT_TEST(a_bad_deadline_is_refused)
 {
     vetch_promise *p;
 
@@ -484,35 +471,4 @@ START_TEST(a_bad_deadline_is_refused)
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), EINVAL);
     vetch_promise_unref(p);
     ht_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("http_stop");
-    TCase *tc = vt_reactor_tcase("graceful");
-
-    tcase_add_test(tc, a_server_without_connections_stops_at_once);
-    tcase_add_test(tc, idle_connections_do_not_keep_it);
-    tcase_add_test(tc, clients_that_do_not_close_do_not_keep_it);
-    tcase_add_test(tc, nothing_is_accepted_any_more);
-    tcase_add_test(tc, requests_in_flight_end_with_close);
-    tcase_add_test(tc, a_request_on_its_way_is_still_served);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("deadline");
-    tcase_add_test(tc, handlers_are_cancelled_at_the_deadline);
-    tcase_add_test(tc, what_does_not_stop_is_cut_a_second_later);
-    tcase_add_test(tc, slow_clients_are_cut_too);
-    tcase_add_test(tc, a_stop_of_no_time_cuts_within_a_second);
-    tcase_add_test(tc, handlers_that_refuse_are_named_every_ten_seconds);
-    tcase_add_test(tc, the_handler_of_a_client_that_left_is_waited_for);
-    tcase_add_test(tc, a_handler_that_runs_on_after_its_response_is_waited_for);
-    tcase_add_test(tc, a_handler_that_awaits_its_own_stop_ends_at_the_deadline);
-    tcase_add_test(tc, each_call_has_a_promise_of_its_own);
-    tcase_add_test(tc, the_earliest_deadline_counts);
-    tcase_add_test(tc, cancelling_the_stop_cuts_at_once);
-    tcase_add_test(tc, a_bad_deadline_is_refused);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -76,7 +76,9 @@ pattern(size_t i)
     return (char)('a' + i % 23);
 }
 
-START_TEST(a_stream_begins_with_its_head)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(a_stream_begins_with_its_head)
 {
     vetch_http_response *r;
     size_t len = 1;
@@ -95,9 +97,8 @@ START_TEST(a_stream_begins_with_its_head)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_stream_without_body_ends_at_once)
+VT_TEST(a_stream_without_body_ends_at_once)
 {
     static const struct peer_answer answers[] = {
         { "HTTP/1.1 204 No Content\r\n\r\n", 0, 0 },
@@ -114,9 +115,8 @@ START_TEST(a_stream_without_body_ends_at_once)
     ck_assert_uint_eq(peer.accepted, 1);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_stream_read_to_its_end_gives_its_connection_back)
+VT_TEST(a_stream_read_to_its_end_gives_its_connection_back)
 {
     vetch_http_response *r;
 
@@ -130,11 +130,10 @@ START_TEST(a_stream_read_to_its_end_gives_its_connection_back)
     ck_assert_uint_eq(peer.accepted, 1);
     hc_end();
 }
-END_TEST
 
 /* aiohttp #253 #3296, node #5699, undici PR #4364: a body that is not read does
  * not keep its connection from others. */
-START_TEST(an_unread_stream_closes_its_connection)
+VT_TEST(an_unread_stream_closes_its_connection)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
@@ -151,9 +150,8 @@ START_TEST(an_unread_stream_closes_its_connection)
     ck_assert_uint_eq(peer.most_open, 1);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_stream_that_nobody_takes_closes_its_connection)
+VT_TEST(a_stream_that_nobody_takes_closes_its_connection)
 {
     BEGIN(beginning);
     vetch_promise_unref(vetch_http_call_stream(
@@ -162,9 +160,10 @@ START_TEST(a_stream_that_nobody_takes_closes_its_connection)
     ck_assert_uint_eq(hc_stats().connections, 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(one_read_at_a_time)
+VT_CASE("errors", vt_reactor_tcase);
+
+VT_TEST(one_read_at_a_time)
 {
     vetch_http_response *r;
     vetch_promise *first;
@@ -182,9 +181,8 @@ START_TEST(one_read_at_a_time)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_whole_response_cannot_be_read)
+VT_TEST(a_whole_response_cannot_be_read)
 {
     vetch_http_response *r;
     vetch_error *error;
@@ -197,9 +195,10 @@ START_TEST(a_whole_response_cannot_be_read)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_read_can_be_cancelled_and_repeated)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(a_read_can_be_cancelled_and_repeated)
 {
     vetch_http_response *r;
     vetch_promise *p;
@@ -219,10 +218,9 @@ START_TEST(a_read_can_be_cancelled_and_repeated)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
 /* A read that waits keeps its response; both go when it is cancelled. */
-START_TEST(a_response_may_be_released_during_a_read)
+VT_TEST(a_response_may_be_released_during_a_read)
 {
     vetch_http_response *r;
     vetch_promise *p;
@@ -242,9 +240,8 @@ START_TEST(a_response_may_be_released_during_a_read)
     peer_until(hc_stats().connections == 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_stream_outlives_its_client)
+VT_TEST(a_stream_outlives_its_client)
 {
     vetch_http_response *r;
 
@@ -258,10 +255,11 @@ START_TEST(a_stream_outlives_its_client)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
+
+VT_CASE("errors", vt_reactor_tcase);
 
 /* node #28172: what came is given first, then the truth. */
-START_TEST(a_stream_that_breaks_says_so_after_what_came)
+VT_TEST(a_stream_that_breaks_says_so_after_what_came)
 {
     vetch_http_response *r;
 
@@ -277,9 +275,8 @@ START_TEST(a_stream_that_breaks_says_so_after_what_came)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_waiting_read_hears_of_a_break)
+VT_TEST(a_waiting_read_hears_of_a_break)
 {
     vetch_http_response *r;
     vetch_promise *p;
@@ -294,9 +291,8 @@ START_TEST(a_waiting_read_hears_of_a_break)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_waiting_read_times_out)
+VT_TEST(a_waiting_read_times_out)
 {
     vetch_http_response *r;
     vetch_promise *p;
@@ -313,9 +309,8 @@ START_TEST(a_waiting_read_times_out)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_reader_that_takes_its_time_is_no_silent_peer)
+VT_TEST(a_reader_that_takes_its_time_is_no_silent_peer)
 {
     vetch_http_response *r;
 
@@ -332,9 +327,8 @@ START_TEST(a_reader_that_takes_its_time_is_no_silent_peer)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(the_limit_on_the_whole_holds_for_streams)
+VT_TEST(the_limit_on_the_whole_holds_for_streams)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
@@ -350,9 +344,10 @@ START_TEST(the_limit_on_the_whole_holds_for_streams)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
 /* ---- long bodies ---- */
+
+VT_CASE("basics", vt_reactor_tcase);
 
 enum { LONG = 9000000 };
 
@@ -375,7 +370,7 @@ answer_long(struct peer *p, const char *request)
 }
 
 /* libevent #694 #1211, libuv #1169: what nobody reads is not received. */
-START_TEST(what_is_not_read_is_not_received)
+VT_TEST(what_is_not_read_is_not_received)
 {
     vetch_http_response *r;
     size_t unsent;
@@ -396,10 +391,9 @@ START_TEST(what_is_not_read_is_not_received)
     free(long_answer);
     hc_end();
 }
-END_TEST
 
 /* Much longer than a whole body may be. */
-START_TEST(streams_have_no_limit_on_their_length)
+VT_TEST(streams_have_no_limit_on_their_length)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
@@ -413,9 +407,10 @@ START_TEST(streams_have_no_limit_on_their_length)
     free(long_answer);
     hc_end();
 }
-END_TEST
 
 /* ---- coded bodies ---- */
+
+VT_CASE("codings", vt_reactor_tcase);
 
 static char coded_text[400000];
 
@@ -462,7 +457,7 @@ zero(size_t i)
     return 0;
 }
 
-START_TEST(a_coded_body_is_decoded_whole)
+VT_TEST(a_coded_body_is_decoded_whole)
 {
     struct peer_answer answer = coded_answer(300000, noise, 0);
     vetch_http_response *r;
@@ -480,9 +475,8 @@ START_TEST(a_coded_body_is_decoded_whole)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_coded_body_is_decoded_in_pieces)
+VT_TEST(a_coded_body_is_decoded_in_pieces)
 {
     struct peer_answer answer = coded_answer(300000, noise, 0);
     vetch_http_response *r;
@@ -494,9 +488,8 @@ START_TEST(a_coded_body_is_decoded_in_pieces)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(a_cut_coded_body_is_an_error_at_its_end)
+VT_TEST(a_cut_coded_body_is_an_error_at_its_end)
 {
     struct peer_answer answer = coded_answer(1000, noise, 4);
     vetch_http_response *r;
@@ -513,9 +506,8 @@ START_TEST(a_cut_coded_body_is_an_error_at_its_end)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(who_asks_for_codings_gets_them)
+VT_TEST(who_asks_for_codings_gets_them)
 {
     struct peer_answer answer = coded_answer(1000, noise, 0);
     vetch_http_call *call;
@@ -534,9 +526,8 @@ START_TEST(who_asks_for_codings_gets_them)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(decoding_can_be_switched_off)
+VT_TEST(decoding_can_be_switched_off)
 {
     struct peer_answer answer = coded_answer(1000, noise, 0);
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
@@ -553,10 +544,9 @@ START_TEST(decoding_can_be_switched_off)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
 /* CVE-2025-69223, CVE-2026-22036, curl #21143 and PR #21581. */
-START_TEST(a_bomb_is_refused)
+VT_TEST(a_bomb_is_refused)
 {
     struct peer_answer answers[2] = { coded_answer(10000000, zero, 0) };
     vetch_http_response *r;
@@ -579,9 +569,8 @@ START_TEST(a_bomb_is_refused)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(the_limit_on_a_body_counts_what_comes_out)
+VT_TEST(the_limit_on_a_body_counts_what_comes_out)
 {
     struct peer_answer answer = coded_answer(300000, noise, 0);
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
@@ -591,43 +580,4 @@ START_TEST(the_limit_on_a_body_counts_what_comes_out)
     hc_fails(hc_start("/"), "/", VETCH_ETOOLARGE,
              "the body is larger than 299999 bytes");
     hc_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_stream");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *errors = vt_reactor_tcase("errors");
-    TCase *codings = vt_reactor_tcase("codings");
-
-    tcase_add_test(basics, a_stream_begins_with_its_head);
-    tcase_add_test(basics, a_stream_without_body_ends_at_once);
-    tcase_add_test(basics, a_stream_read_to_its_end_gives_its_connection_back);
-    tcase_add_test(basics, an_unread_stream_closes_its_connection);
-    tcase_add_test(basics, a_stream_that_nobody_takes_closes_its_connection);
-    tcase_add_test(basics, a_read_can_be_cancelled_and_repeated);
-    tcase_add_test(basics, a_response_may_be_released_during_a_read);
-    tcase_add_test(basics, a_stream_outlives_its_client);
-    tcase_add_test(basics, what_is_not_read_is_not_received);
-    tcase_add_test(basics, streams_have_no_limit_on_their_length);
-    tcase_add_test(errors, one_read_at_a_time);
-    tcase_add_test(errors, a_whole_response_cannot_be_read);
-    tcase_add_test(errors, a_stream_that_breaks_says_so_after_what_came);
-    tcase_add_test(errors, a_waiting_read_hears_of_a_break);
-    tcase_add_test(errors, a_waiting_read_times_out);
-    tcase_add_test(errors, a_reader_that_takes_its_time_is_no_silent_peer);
-    tcase_add_test(errors, the_limit_on_the_whole_holds_for_streams);
-    tcase_add_test(codings, a_coded_body_is_decoded_whole);
-    tcase_add_test(codings, a_coded_body_is_decoded_in_pieces);
-    tcase_add_test(codings, a_cut_coded_body_is_an_error_at_its_end);
-    tcase_add_test(codings, who_asks_for_codings_gets_them);
-    tcase_add_test(codings, decoding_can_be_switched_off);
-    tcase_add_test(codings, a_bomb_is_refused);
-    tcase_add_test(codings, the_limit_on_a_body_counts_what_comes_out);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, codings);
-    return vt_main(suite);
 }

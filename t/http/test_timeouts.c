@@ -26,7 +26,9 @@ expires(vetch_promise *p, double seconds, const char *text)
     ck_assert_uint_eq(hc_stats().connections, 0);
 }
 
-START_TEST(no_answer_within_the_time_for_a_head)
+VT_CASE("limits", vt_reactor_tcase);
+
+VT_TEST(no_answer_within_the_time_for_a_head)
 {
     vetch_promise *p;
 
@@ -36,9 +38,8 @@ START_TEST(no_answer_within_the_time_for_a_head)
     expires(p, 30, "no answer within 30 s");
     hc_end();
 }
-END_TEST
 
-START_TEST(a_head_in_pieces_must_be_whole_in_time)
+VT_TEST(a_head_in_pieces_must_be_whole_in_time)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\n";
     vetch_promise *p;
@@ -56,9 +57,8 @@ START_TEST(a_head_in_pieces_must_be_whole_in_time)
     expires(p, 30 - 15 * 1.9, "no answer within 30 s");
     hc_end();
 }
-END_TEST
 
-START_TEST(informational_answers_do_not_stretch_the_time)
+VT_TEST(informational_answers_do_not_stretch_the_time)
 {
     vetch_promise *p;
 
@@ -73,9 +73,8 @@ START_TEST(informational_answers_do_not_stretch_the_time)
     expires(p, 5, "no answer within 30 s");
     hc_end();
 }
-END_TEST
 
-START_TEST(a_body_may_not_stop_coming)
+VT_TEST(a_body_may_not_stop_coming)
 {
     vetch_promise *p;
 
@@ -85,9 +84,8 @@ START_TEST(a_body_may_not_stop_coming)
     expires(p, 30, "no more of the body within 30 s");
     hc_end();
 }
-END_TEST
 
-START_TEST(a_slow_body_is_not_a_silent_one)
+VT_TEST(a_slow_body_is_not_a_silent_one)
 {
     vetch_promise *p;
     vetch_http_response *r;
@@ -106,9 +104,8 @@ START_TEST(a_slow_body_is_not_a_silent_one)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
-START_TEST(after_a_slow_piece_the_time_runs_anew)
+VT_TEST(after_a_slow_piece_the_time_runs_anew)
 {
     vetch_promise *p;
 
@@ -121,9 +118,8 @@ START_TEST(after_a_slow_piece_the_time_runs_anew)
     expires(p, 30, "no more of the body within 30 s");
     hc_end();
 }
-END_TEST
 
-START_TEST(the_whole_request_is_limited_on_demand)
+VT_TEST(the_whole_request_is_limited_on_demand)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_promise *p;
@@ -138,10 +134,9 @@ START_TEST(the_whole_request_is_limited_on_demand)
     expires(p, 25, "not done within 50 s");
     hc_end();
 }
-END_TEST
 
 /* Waiting for a connection counts, and so ends (aiohttp #2189). */
-START_TEST(waiting_for_a_connection_is_part_of_the_whole)
+VT_TEST(waiting_for_a_connection_is_part_of_the_whole)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_promise *first, *second;
@@ -164,9 +159,8 @@ START_TEST(waiting_for_a_connection_is_part_of_the_whole)
     hc_fails(second, "/second", VETCH_ETIMEDOUT, "not done within 5 s");
     hc_end();
 }
-END_TEST
 
-START_TEST(zero_means_no_limit)
+VT_TEST(zero_means_no_limit)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
@@ -189,10 +183,9 @@ START_TEST(zero_means_no_limit)
     ck_assert_uint_eq(hc_stats().idle, 1);
     hc_end();
 }
-END_TEST
 
 /* A large request on its way to a slow reader is no silent server. */
-START_TEST(sending_is_not_waiting_for_an_answer)
+VT_TEST(sending_is_not_waiting_for_an_answer)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 2\r\n", "ok"), 0, 0 }
@@ -222,11 +215,10 @@ START_TEST(sending_is_not_waiting_for_an_answer)
     vetch_http_response_unref(r);
     hc_end();
 }
-END_TEST
 
 /* A listener whose queue is full answers nothing at all: the client may not
  * wait for ever. */
-START_TEST(no_connection_within_the_time_to_connect)
+VT_TEST(no_connection_within_the_time_to_connect, .loops = 2)
 {
     const double seconds = _i == 0 ? 10 : 3; /* the default, and another */
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
@@ -255,11 +247,12 @@ START_TEST(no_connection_within_the_time_to_connect)
     vetch_http_client_unref(client);
     hc_close_full_listener();
 }
-END_TEST
 
 /* ---- idle connections ---- */
 
-START_TEST(an_idle_connection_closes_after_its_time)
+VT_CASE("idle", vt_reactor_tcase);
+
+VT_TEST(an_idle_connection_closes_after_its_time)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
@@ -275,11 +268,10 @@ START_TEST(an_idle_connection_closes_after_its_time)
     ck_assert_uint_eq(hc_stats().connections, 0);
     hc_end();
 }
-END_TEST
 
 /* node #20256 #35526 #47130 #52649 #59193, aiohttp #850 #9138 #10790: we close
  * before the server does. */
-START_TEST(an_announced_time_is_undercut)
+VT_TEST(an_announced_time_is_undercut)
 {
     static const struct peer_answer answers[] = {
         { OK("Keep-Alive: timeout=5, max=100\r\nContent-Length: 0\r\n", ""), 0,
@@ -294,9 +286,8 @@ START_TEST(an_announced_time_is_undercut)
     ck_assert_uint_eq(hc_stats().idle, 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(an_announced_time_does_not_stretch_ours)
+VT_TEST(an_announced_time_does_not_stretch_ours)
 {
     static const struct peer_answer answers[] = {
         { OK("Keep-Alive: max=3,timeout=500\r\nContent-Length: 0\r\n", ""), 0,
@@ -309,9 +300,8 @@ START_TEST(an_announced_time_does_not_stretch_ours)
     ck_assert_uint_eq(hc_stats().idle, 0);
     hc_end();
 }
-END_TEST
 
-START_TEST(an_announced_second_is_too_short_to_keep)
+VT_TEST(an_announced_second_is_too_short_to_keep)
 {
     static const struct peer_answer answers[] = {
         { OK("Keep-Alive: timeout=1\r\nContent-Length: 0\r\n", ""), 0, 0 },
@@ -328,10 +318,9 @@ START_TEST(an_announced_second_is_too_short_to_keep)
     ck_assert_uint_eq(hc_stats().idle, 1);
     hc_end();
 }
-END_TEST
 
 /* libevent #1781: no timer of an earlier state ends a connection in use. */
-START_TEST(a_timer_of_one_state_spares_the_next)
+VT_TEST(a_timer_of_one_state_spares_the_next)
 {
     static const struct peer_answer answers[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
@@ -355,33 +344,4 @@ START_TEST(a_timer_of_one_state_spares_the_next)
     hc_get_ok("/");
     ck_assert_uint_eq(peer.accepted, 1);
     hc_end();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("http_timeouts");
-    TCase *limits = vt_reactor_tcase("limits");
-    TCase *idle = vt_reactor_tcase("idle");
-
-    tcase_add_loop_test(limits, no_connection_within_the_time_to_connect, 0, 2);
-    tcase_add_test(limits, no_answer_within_the_time_for_a_head);
-    tcase_add_test(limits, a_head_in_pieces_must_be_whole_in_time);
-    tcase_add_test(limits, informational_answers_do_not_stretch_the_time);
-    tcase_add_test(limits, a_body_may_not_stop_coming);
-    tcase_add_test(limits, a_slow_body_is_not_a_silent_one);
-    tcase_add_test(limits, after_a_slow_piece_the_time_runs_anew);
-    tcase_add_test(limits, the_whole_request_is_limited_on_demand);
-    tcase_add_test(limits, waiting_for_a_connection_is_part_of_the_whole);
-    tcase_add_test(limits, zero_means_no_limit);
-    tcase_add_test(limits, sending_is_not_waiting_for_an_answer);
-    tcase_add_test(idle, an_idle_connection_closes_after_its_time);
-    tcase_add_test(idle, an_announced_time_is_undercut);
-    tcase_add_test(idle, an_announced_time_does_not_stretch_ours);
-    tcase_add_test(idle, an_announced_second_is_too_short_to_keep);
-    tcase_add_test(idle, a_timer_of_one_state_spares_the_next);
-    suite_add_tcase(suite, limits);
-    suite_add_tcase(suite, idle);
-    return vt_main(suite);
 }

@@ -39,7 +39,9 @@ static const struct good good[] = {
       "my_host.internal.", "/" },
 };
 
-START_TEST(good_urls_are_taken_apart)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(good_urls_are_taken_apart, .loops = VT_COUNT_OF(good))
 {
     const struct good *g = &good[_i];
     struct vetch__url url;
@@ -54,7 +56,6 @@ START_TEST(good_urls_are_taken_apart)
              (int)url.target_len, url.target);
     ck_assert_str_eq(target, g->target);
 }
-END_TEST
 
 static const char *const bad[] = {
     "",
@@ -133,18 +134,19 @@ static const char *const bad[] = {
     " http://h/",
 };
 
-START_TEST(bad_urls_are_refused)
+VT_CASE("errors", vt_tcase);
+
+VT_TEST(bad_urls_are_refused, .loops = VT_COUNT_OF(bad))
 {
     struct vetch__url url;
 
     ck_assert_msg(vetch__url_parse(&url, bad[_i]) != NULL, "accepted: %s",
                   bad[_i]);
 }
-END_TEST
 
 /* CVE-2018-12116, CVE-2019-12387, CVE-2022-31150: no line can be added to the
  * head by way of the URL. */
-START_TEST(no_control_byte_passes_anywhere)
+VT_TEST(no_control_byte_passes_anywhere)
 {
     static const char *const frames[] = { "http://u%cu@h/", "http://h%ch/",
                                           "http://h:8%c0/", "http://h/%c",
@@ -165,7 +167,6 @@ START_TEST(no_control_byte_passes_anywhere)
         }
     }
 }
-END_TEST
 
 static const char *
 parse_host_of(size_t n)
@@ -179,19 +180,20 @@ parse_host_of(size_t n)
     return vetch__url_parse(&url, text);
 }
 
+VT_CASE("limits", vt_tcase);
+
 /* CVE-2024-24806, CVE-2023-38545: a host name is refused, not cut. */
-START_TEST(cve_2024_24806_a_long_host_is_refused_not_cut)
+VT_TEST(cve_2024_24806_a_long_host_is_refused_not_cut)
 {
     ck_assert_ptr_null(parse_host_of(VETCH__URL_HOST_MAX));
     ck_assert_str_eq(parse_host_of(VETCH__URL_HOST_MAX + 1),
                      "host name too long");
     ck_assert_str_eq(parse_host_of(900), "host name too long");
 }
-END_TEST
 
 /* A name beyond ASCII is not turned into another one here: whoever has one
  * gives its A-label. */
-START_TEST(cve_2021_22918_hosts_beyond_ascii_are_refused)
+VT_TEST(cve_2021_22918_hosts_beyond_ascii_are_refused)
 {
     struct vetch__url url;
 
@@ -200,10 +202,9 @@ START_TEST(cve_2021_22918_hosts_beyond_ascii_are_refused)
     ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://b%C3%BC/"));
     ck_assert_ptr_null(vetch__url_parse(&url, "http://xn--b-xga/"));
 }
-END_TEST
 
 /* What looks like a second URL is a path, and goes to the first one's host. */
-START_TEST(cve_2022_35949_a_path_never_names_the_host)
+VT_TEST(cve_2022_35949_a_path_never_names_the_host)
 {
     static const char *const urls[] = {
         "http://h//evil.example/x",
@@ -221,9 +222,8 @@ START_TEST(cve_2022_35949_a_path_never_names_the_host)
     ck_assert_ptr_nonnull(vetch__url_parse(&url, "http://h\\@evil.example/"));
     ck_assert_ptr_nonnull(vetch__url_parse(&url, "//evil.example/x"));
 }
-END_TEST
 
-START_TEST(the_length_is_bounded)
+VT_TEST(the_length_is_bounded)
 {
     static char text[VETCH__URL_MAX + 2];
     struct vetch__url url;
@@ -235,9 +235,10 @@ START_TEST(the_length_is_bounded)
     ck_assert_ptr_null(vetch__url_parse(&url, text));
     ck_assert_uint_eq(url.target_len, VETCH__URL_MAX - 8);
 }
-END_TEST
 
-START_TEST(what_is_shown_holds_no_credentials)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(what_is_shown_holds_no_credentials)
 {
     struct vetch__url url;
 
@@ -245,9 +246,8 @@ START_TEST(what_is_shown_holds_no_credentials)
     ck_assert_uint_eq(url.shown_len, strlen("h:81/x?y"));
     ck_assert_int_eq(memcmp(url.shown, "h:81/x?y", url.shown_len), 0);
 }
-END_TEST
 
-START_TEST(credentials_are_decoded_on_request)
+VT_TEST(credentials_are_decoded_on_request)
 {
     struct vetch__url url;
     char text[32];
@@ -259,9 +259,8 @@ START_TEST(credentials_are_decoded_on_request)
     ck_assert_uint_eq(len, 7);
     ck_assert_int_eq(memcmp(text, "a:b:p@/", 7), 0);
 }
-END_TEST
 
-START_TEST(no_credentials_are_not_empty_credentials)
+VT_TEST(no_credentials_are_not_empty_credentials)
 {
     struct vetch__url url;
 
@@ -270,31 +269,4 @@ START_TEST(no_credentials_are_not_empty_credentials)
     ck_assert_ptr_null(vetch__url_parse(&url, "http://@h/"));
     ck_assert_ptr_nonnull(url.userinfo);
     ck_assert_uint_eq(url.userinfo_len, 0);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("url");
-    TCase *basics = vt_tcase("basics");
-    TCase *errors = vt_tcase("errors");
-    TCase *limits = vt_tcase("limits");
-
-    tcase_add_loop_test(basics, good_urls_are_taken_apart, 0,
-                        sizeof(good) / sizeof(good[0]));
-    tcase_add_test(basics, what_is_shown_holds_no_credentials);
-    tcase_add_test(basics, credentials_are_decoded_on_request);
-    tcase_add_test(basics, no_credentials_are_not_empty_credentials);
-    tcase_add_loop_test(errors, bad_urls_are_refused, 0,
-                        sizeof(bad) / sizeof(bad[0]));
-    tcase_add_test(errors, no_control_byte_passes_anywhere);
-    tcase_add_test(limits, cve_2021_22918_hosts_beyond_ascii_are_refused);
-    tcase_add_test(limits, cve_2022_35949_a_path_never_names_the_host);
-    tcase_add_test(limits, cve_2024_24806_a_long_host_is_refused_not_cut);
-    tcase_add_test(limits, the_length_is_bounded);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, limits);
-    return vt_main(suite);
 }

@@ -128,7 +128,9 @@ two_addresses(struct full *first, int *second, int backlog, char *endpoint)
 
 /* ---- basics ---- */
 
-START_TEST(connects_and_reads_nothing_until_attached)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(connects_and_reads_nothing_until_attached)
 {
     struct outcome o;
     struct probe p;
@@ -156,9 +158,8 @@ START_TEST(connects_and_reads_nothing_until_attached)
     forget(&o);
     close(listening);
 }
-END_TEST
 
-START_TEST(connects_to_a_unix_socket)
+VT_TEST(connects_to_a_unix_socket)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
     char dir[] = "/tmp/vetch-test.XXXXXX", endpoint[64];
@@ -185,9 +186,8 @@ START_TEST(connects_to_a_unix_socket)
     unlink(un.sun_path);
     rmdir(dir);
 }
-END_TEST
 
-START_TEST(a_transport_that_nobody_takes_is_aborted)
+VT_TEST(a_transport_that_nobody_takes_is_aborted)
 {
     char endpoint[64], byte;
     unsigned port;
@@ -202,11 +202,12 @@ START_TEST(a_transport_that_nobody_takes_is_aborted)
     close(peer);
     close(listening);
 }
-END_TEST
 
 /* ---- errors ---- */
 
-START_TEST(refused_says_where)
+VT_CASE("errors", vt_reactor_tcase);
+
+VT_TEST(refused_says_where)
 {
     struct outcome o;
     char endpoint[64], expected[128];
@@ -224,10 +225,9 @@ START_TEST(refused_says_where)
     ck_assert_str_eq(o.text, expected);
     forget(&o);
 }
-END_TEST
 
 /* node #48145: the error must name every address and its cause. */
-START_TEST(all_addresses_and_causes_are_listed)
+VT_TEST(all_addresses_and_causes_are_listed)
 {
     struct outcome o;
     char endpoint[64], v6[64], v4[64];
@@ -251,9 +251,8 @@ START_TEST(all_addresses_and_causes_are_listed)
     ck_assert_ptr_null(vetch_error_suppressed(o.error, 2));
     forget(&o);
 }
-END_TEST
 
-START_TEST(malformed_endpoints_are_refused)
+VT_TEST(malformed_endpoints_are_refused)
 {
     static const char *const bad[] = {
         "",           "tcp:",         "tcp:127.0.0.1", "tcp:127.0.0.1:",
@@ -273,9 +272,8 @@ START_TEST(malformed_endpoints_are_refused)
         forget(&o);
     }
 }
-END_TEST
 
-START_TEST(without_a_reactor_it_is_refused)
+VT_TEST(without_a_reactor_it_is_refused)
 {
     vetch_promise *p;
 
@@ -285,11 +283,12 @@ START_TEST(without_a_reactor_it_is_refused)
     ck_assert_ptr_nonnull(vetch_promise_error(p));
     vetch_promise_unref(p);
 }
-END_TEST
 
 /* ---- the race ---- */
 
-START_TEST(the_next_address_follows_a_refused_one_at_once)
+VT_CASE("race", vt_reactor_tcase, .seconds = 60);
+
+VT_TEST(the_next_address_follows_a_refused_one_at_once)
 {
     struct outcome o;
     char endpoint[64];
@@ -305,10 +304,9 @@ START_TEST(the_next_address_follows_a_refused_one_at_once)
     forget(&o);
     close(listening);
 }
-END_TEST
 
 /* node #52216: the next attempt starts after 250 ms, and not before. */
-START_TEST(a_silent_address_delays_by_250_ms)
+VT_TEST(a_silent_address_delays_by_250_ms)
 {
     struct outcome o;
     struct full first;
@@ -328,11 +326,10 @@ START_TEST(a_silent_address_delays_by_250_ms)
     close(second);
     empty(&first);
 }
-END_TEST
 
 /* node #54359: on a slow network the first attempt may still win. The kernel
  * tries again after a second. */
-START_TEST(the_first_attempt_goes_on_beside_the_second)
+VT_TEST(the_first_attempt_goes_on_beside_the_second)
 {
     struct outcome o;
     struct full first, other;
@@ -354,11 +351,10 @@ START_TEST(the_first_attempt_goes_on_beside_the_second)
     empty(&first);
     empty(&other);
 }
-END_TEST
 
 /* On a kernel-given port nobody listens; connecting often enough picks that
  * very port as its own. */
-START_TEST(a_connection_does_not_meet_itself)
+VT_TEST(a_connection_does_not_meet_itself)
 {
     char endpoint[64];
     unsigned port;
@@ -377,9 +373,10 @@ START_TEST(a_connection_does_not_meet_itself)
         forget(&o);
     }
 }
-END_TEST
 
 /* ---- cancelling ---- */
+
+VT_CASE("cancel", vt_reactor_tcase);
 
 /* Cancel, see that it has settled, and that every descriptor is closed. */
 static void
@@ -397,7 +394,7 @@ cancel_and_check(vetch_promise *p, unsigned fds)
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
 
-START_TEST(cancelled_at_any_step_it_closes_everything)
+VT_TEST(cancelled_at_any_step_it_closes_everything)
 {
     struct full first, other;
     char endpoint[64];
@@ -423,9 +420,8 @@ START_TEST(cancelled_at_any_step_it_closes_everything)
     empty(&first);
     empty(&other);
 }
-END_TEST
 
-START_TEST(cancelled_when_it_has_just_succeeded)
+VT_TEST(cancelled_when_it_has_just_succeeded)
 {
     char endpoint[64];
     unsigned port, fds;
@@ -441,9 +437,8 @@ START_TEST(cancelled_when_it_has_just_succeeded)
     cancel_and_check(p, fds);
     close(listening);
 }
-END_TEST
 
-START_TEST(cancelled_through_a_chain_it_stops_too)
+VT_TEST(cancelled_through_a_chain_it_stops_too)
 {
     struct full first, other;
     char endpoint[64];
@@ -465,9 +460,8 @@ START_TEST(cancelled_through_a_chain_it_stops_too)
     empty(&first);
     empty(&other);
 }
-END_TEST
 
-START_TEST(the_end_of_the_reactor_stops_it)
+VT_TEST(the_end_of_the_reactor_stops_it)
 {
     struct outcome o;
     struct full first, other;
@@ -489,9 +483,10 @@ START_TEST(the_end_of_the_reactor_stops_it)
     empty(&first);
     empty(&other);
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("errors", vt_reactor_tcase);
 
 static unsigned swept_port;
 
@@ -514,47 +509,10 @@ connect_once(bool unharmed)
     vt_log_take(); /* a rejection that no callback could be made for */
 }
 
-START_TEST(no_failing_allocation_leaks_or_crashes)
+VT_TEST(no_failing_allocation_leaks_or_crashes)
 {
     int listening = listen_at(AF_INET, 0, 1000, &swept_port);
 
     vt_sweep_allocations(connect_once);
     close(listening);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("connect");
-    TCase *tc = vt_reactor_tcase("basics");
-
-    tcase_add_test(tc, connects_and_reads_nothing_until_attached);
-    tcase_add_test(tc, connects_to_a_unix_socket);
-    tcase_add_test(tc, a_transport_that_nobody_takes_is_aborted);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("errors");
-    tcase_add_test(tc, refused_says_where);
-    tcase_add_test(tc, all_addresses_and_causes_are_listed);
-    tcase_add_test(tc, malformed_endpoints_are_refused);
-    tcase_add_test(tc, without_a_reactor_it_is_refused);
-    tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("race");
-    tcase_add_test(tc, the_next_address_follows_a_refused_one_at_once);
-    tcase_add_test(tc, a_silent_address_delays_by_250_ms);
-    tcase_add_test(tc, the_first_attempt_goes_on_beside_the_second);
-    tcase_add_test(tc, a_connection_does_not_meet_itself);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("cancel");
-    tcase_add_test(tc, cancelled_at_any_step_it_closes_everything);
-    tcase_add_test(tc, cancelled_when_it_has_just_succeeded);
-    tcase_add_test(tc, cancelled_through_a_chain_it_stops_too);
-    tcase_add_test(tc, the_end_of_the_reactor_stops_it);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -10,7 +10,9 @@
 #include "net/endpoint-private.h"
 #include "net/resolver-private.h"
 
-START_TEST(well_formed_endpoints_are_taken_apart)
+VT_CASE("basics", vt_tcase);
+
+VT_TEST(well_formed_endpoints_are_taken_apart)
 {
     static const struct {
         const char *text;
@@ -41,9 +43,8 @@ START_TEST(well_formed_endpoints_are_taken_apart)
         ck_assert_int_eq(e.reuseport, good[i].reuseport);
     }
 }
-END_TEST
 
-START_TEST(paths_and_descriptors_are_taken_apart)
+VT_TEST(paths_and_descriptors_are_taken_apart)
 {
     struct vetch__endpoint e;
 
@@ -54,9 +55,10 @@ START_TEST(paths_and_descriptors_are_taken_apart)
     ck_assert_int_eq(e.kind, VETCH__ENDPOINT_FD);
     ck_assert_int_eq(e.fd, 17);
 }
-END_TEST
 
-START_TEST(malformed_endpoints_are_refused)
+VT_CASE("errors", vt_tcase);
+
+VT_TEST(malformed_endpoints_are_refused)
 {
     static const char *const bad[] = {
         "",
@@ -106,10 +108,11 @@ START_TEST(malformed_endpoints_are_refused)
         ck_assert_msg(vetch__endpoint_parse(&e, bad[i]) != NULL, "%s", bad[i]);
     }
 }
-END_TEST
+
+VT_CASE("limits", vt_tcase);
 
 /* CVE-2024-24806: an over-long name was cut and then looked up. */
-START_TEST(names_that_are_too_long_are_refused_not_cut)
+VT_TEST(names_that_are_too_long_are_refused_not_cut)
 {
     char text[600], label[65], path[200];
     struct vetch__endpoint e;
@@ -139,10 +142,11 @@ START_TEST(names_that_are_too_long_are_refused_not_cut)
     snprintf(text, sizeof(text), "unix:%s", path);
     ck_assert_ptr_nonnull(vetch__endpoint_parse(&e, text));
 }
-END_TEST
+
+VT_CASE("basics", vt_tcase);
 
 /* RFC 6761, section 6.3. */
-START_TEST(localhost_and_what_is_below_it_is_local)
+VT_TEST(localhost_and_what_is_below_it_is_local)
 {
     ck_assert(vetch__host_is_local("localhost"));
     ck_assert(vetch__host_is_local("LocalHost."));
@@ -152,9 +156,8 @@ START_TEST(localhost_and_what_is_below_it_is_local)
     ck_assert(!vetch__host_is_local("localhos"));
     ck_assert(!vetch__host_is_local(""));
 }
-END_TEST
 
-START_TEST(addresses_survive_a_round_trip)
+VT_TEST(addresses_survive_a_round_trip)
 {
     static const struct {
         const char *host, *text;
@@ -177,9 +180,8 @@ START_TEST(addresses_survive_a_round_trip)
         ck_assert_uint_eq(vetch__address_port(&a.any), 81);
     }
 }
-END_TEST
 
-START_TEST(unix_addresses_are_their_paths)
+VT_TEST(unix_addresses_are_their_paths)
 {
     char text[VETCH__ADDRESS_TEXT];
     union vetch__address a;
@@ -194,7 +196,6 @@ START_TEST(unix_addresses_are_their_paths)
     vetch__address_format(text, &a.any, len);
     ck_assert_str_eq(text, "");
 }
-END_TEST
 
 /* ---- what getaddrinfo() found ---- */
 
@@ -229,7 +230,7 @@ answer(const char *families)
 }
 
 /* RFC 8305, section 4. */
-START_TEST(families_take_turns_beginning_with_the_systems_first)
+VT_TEST(families_take_turns_beginning_with_the_systems_first)
 {
     static const struct {
         const char *found, *order;
@@ -259,10 +260,11 @@ START_TEST(families_take_turns_beginning_with_the_systems_first)
         vetch_addresses_unref(a);
     }
 }
-END_TEST
+
+VT_CASE("limits", vt_tcase);
 
 /* CVE-2020-8277: an answer with very many addresses. */
-START_TEST(too_many_addresses_are_cut)
+VT_TEST(too_many_addresses_are_cut)
 {
     char many[100];
     vetch_addresses *a;
@@ -276,30 +278,4 @@ START_TEST(too_many_addresses_are_cut)
     ck_assert_ptr_eq(vetch_addresses_ref(a), a);
     ck_assert_ptr_null(vetch_addresses_unref(a));
     vetch_unref(a);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("endpoint");
-    TCase *tc = vt_tcase("basics");
-
-    tcase_add_test(tc, well_formed_endpoints_are_taken_apart);
-    tcase_add_test(tc, paths_and_descriptors_are_taken_apart);
-    tcase_add_test(tc, localhost_and_what_is_below_it_is_local);
-    tcase_add_test(tc, addresses_survive_a_round_trip);
-    tcase_add_test(tc, unix_addresses_are_their_paths);
-    tcase_add_test(tc, families_take_turns_beginning_with_the_systems_first);
-    suite_add_tcase(s, tc);
-
-    tc = vt_tcase("errors");
-    tcase_add_test(tc, malformed_endpoints_are_refused);
-    suite_add_tcase(s, tc);
-
-    tc = vt_tcase("limits");
-    tcase_add_test(tc, names_that_are_too_long_are_refused_not_cut);
-    tcase_add_test(tc, too_many_addresses_are_cut);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -34,7 +34,9 @@ remove_dir(void)
 
 /* ---- endpoints ---- */
 
-START_TEST(says_where_it_listens)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(says_where_it_listens)
 {
     static const char *const where[] = { "tcp:127.0.0.1:0", "tcp:localhost:0",
                                          "tcp:[::1]:0",     "tcp:*:0",
@@ -65,9 +67,8 @@ START_TEST(says_where_it_listens)
         lp_stop(&s);
     }
 }
-END_TEST
 
-START_TEST(all_addresses_take_both_families)
+VT_TEST(all_addresses_take_both_families)
 {
     struct server s;
     char v4[64];
@@ -84,9 +85,8 @@ START_TEST(all_addresses_take_both_families)
     vetch_transport_unref(t);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(what_cannot_be_listened_at_is_refused)
+VT_TEST(what_cannot_be_listened_at_is_refused)
 {
     static const char *const bad[] = {
         "",      "tcp:127.0.0.1", "tcp:example:80", "tcp:127.0.0.1:x",
@@ -109,10 +109,9 @@ START_TEST(what_cannot_be_listened_at_is_refused)
     ck_assert_int_eq(errno, EADDRINUSE);
     lp_stop(&s);
 }
-END_TEST
 
 /* libuv #386 #1229. */
-START_TEST(a_port_can_be_shared_if_both_say_so)
+VT_TEST(a_port_can_be_shared_if_both_say_so)
 {
     struct server a, b;
     char same[80];
@@ -124,9 +123,8 @@ START_TEST(a_port_can_be_shared_if_both_say_so)
     lp_stop(&a);
     lp_stop(&b);
 }
-END_TEST
 
-START_TEST(a_unix_socket_is_made_and_removed)
+VT_TEST(a_unix_socket_is_made_and_removed)
 {
     struct server s;
     struct stat st;
@@ -147,9 +145,8 @@ START_TEST(a_unix_socket_is_made_and_removed)
     ck_assert_int_lt(stat(path, &st), 0);
     remove_dir();
 }
-END_TEST
 
-START_TEST(a_stale_socket_file_is_replaced)
+VT_TEST(a_stale_socket_file_is_replaced)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
     struct server s;
@@ -166,9 +163,8 @@ START_TEST(a_stale_socket_file_is_replaced)
     lp_stop(&s);
     remove_dir();
 }
-END_TEST
 
-START_TEST(what_is_no_socket_is_not_replaced)
+VT_TEST(what_is_no_socket_is_not_replaced)
 {
     struct stat st;
     int fd;
@@ -183,9 +179,8 @@ START_TEST(what_is_no_socket_is_not_replaced)
     ck_assert(S_ISREG(st.st_mode));
     remove_dir();
 }
-END_TEST
 
-START_TEST(another_ones_socket_file_is_not_removed)
+VT_TEST(another_ones_socket_file_is_not_removed)
 {
     struct server s, next;
     struct stat st;
@@ -200,10 +195,9 @@ START_TEST(another_ones_socket_file_is_not_removed)
     ck_assert_int_lt(stat(path, &st), 0);
     remove_dir();
 }
-END_TEST
 
 /* mongoose #2913: taking over a listening descriptor. */
-START_TEST(a_listening_descriptor_is_taken)
+VT_TEST(a_listening_descriptor_is_taken)
 {
     struct sockaddr_in in = { .sin_family = AF_INET,
                               .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -225,11 +219,10 @@ START_TEST(a_listening_descriptor_is_taken)
     lp_stop(&s);
     ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
 }
-END_TEST
 
 /* ---- accepting ---- */
 
-START_TEST(many_connections_are_accepted)
+VT_TEST(many_connections_are_accepted)
 {
     struct server s;
     int c[MANY];
@@ -245,9 +238,8 @@ START_TEST(many_connections_are_accepted)
     ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(a_refused_connection_is_closed)
+VT_TEST(a_refused_connection_is_closed)
 {
     struct server s;
     int a, b;
@@ -263,9 +255,10 @@ START_TEST(a_refused_connection_is_closed)
     close(b);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(above_the_limit_accepting_waits)
+VT_CASE("limits", vt_reactor_tcase);
+
+VT_TEST(above_the_limit_accepting_waits)
 {
     struct server s;
     int c[4];
@@ -287,9 +280,10 @@ START_TEST(above_the_limit_accepting_waits)
         close(c[i]);
     lp_stop(&s);
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("errors", vt_reactor_tcase);
 
 static void
 ignore_error(vetch_listener *l, const vetch_error *error, void *ctx)
@@ -365,44 +359,12 @@ take_descriptor(bool unharmed)
     ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
 }
 
-START_TEST(out_of_memory_a_descriptor_stays_the_caller_s)
+VT_TEST(out_of_memory_a_descriptor_stays_the_caller_s)
 {
     vt_sweep_allocations(take_descriptor);
 }
-END_TEST
 
-START_TEST(no_failing_allocation_leaks_or_crashes)
+VT_TEST(no_failing_allocation_leaks_or_crashes)
 {
     vt_sweep_allocations(serve_once);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("listener");
-    TCase *tc = vt_reactor_tcase("basics");
-
-    tcase_add_test(tc, says_where_it_listens);
-    tcase_add_test(tc, all_addresses_take_both_families);
-    tcase_add_test(tc, what_cannot_be_listened_at_is_refused);
-    tcase_add_test(tc, a_port_can_be_shared_if_both_say_so);
-    tcase_add_test(tc, a_unix_socket_is_made_and_removed);
-    tcase_add_test(tc, a_stale_socket_file_is_replaced);
-    tcase_add_test(tc, what_is_no_socket_is_not_replaced);
-    tcase_add_test(tc, another_ones_socket_file_is_not_removed);
-    tcase_add_test(tc, a_listening_descriptor_is_taken);
-    tcase_add_test(tc, many_connections_are_accepted);
-    tcase_add_test(tc, a_refused_connection_is_closed);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("limits");
-    tcase_add_test(tc, above_the_limit_accepting_waits);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("errors");
-    tcase_add_test(tc, out_of_memory_a_descriptor_stays_the_caller_s);
-    tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -54,7 +54,9 @@ finish(struct op *op)
     vt_run_ready();
 }
 
-START_TEST(a_stop_waits_for_what_runs_for_the_listener)
+VT_CASE("scope", vt_reactor_tcase);
+
+VT_TEST(a_stop_waits_for_what_runs_for_the_listener)
 {
     vetch_listener *l = serve();
     vetch_promise *p;
@@ -72,9 +74,8 @@ START_TEST(a_stop_waits_for_what_runs_for_the_listener)
     vetch_promise_unref(p);
     vetch_listener_unref(l);
 }
-END_TEST
 
-START_TEST(it_is_cancelled_after_the_last_connection)
+VT_TEST(it_is_cancelled_after_the_last_connection)
 {
     vetch_listener *l = serve();
     vetch_promise *connection = vetch_connect(vetch_listener_endpoint(l)), *p;
@@ -96,7 +97,6 @@ START_TEST(it_is_cancelled_after_the_last_connection)
     vetch_listener_unref(l);
     np_done(&probe);
 }
-END_TEST
 
 static int told;
 
@@ -108,7 +108,7 @@ on_error(vetch_listener *l, const vetch_error *error, void *ctx)
     vetch_listener_unref(vetch_listener_ref(l));
 }
 
-START_TEST(an_error_is_told_and_ends_nothing_else)
+VT_TEST(an_error_is_told_and_ends_nothing_else)
 {
     vetch_listener *l = serve();
     struct op op;
@@ -128,9 +128,8 @@ START_TEST(an_error_is_told_and_ends_nothing_else)
     finish(&op);
     vetch_listener_unref(l);
 }
-END_TEST
 
-START_TEST(a_listener_that_has_ended_has_none)
+VT_TEST(a_listener_that_has_ended_has_none)
 {
     vetch_listener *l = serve();
 
@@ -141,9 +140,8 @@ START_TEST(a_listener_that_has_ended_has_none)
     ck_assert_int_eq(errno, ECANCELED);
     vetch_listener_unref(l);
 }
-END_TEST
 
-START_TEST(a_released_listener_keeps_its_scope_until_it_ends)
+VT_TEST(a_released_listener_keeps_its_scope_until_it_ends)
 {
     vetch_listener *l = serve();
     vetch_promise *p;
@@ -156,9 +154,8 @@ START_TEST(a_released_listener_keeps_its_scope_until_it_ends)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(it_ends_with_the_reactor)
+VT_TEST(it_ends_with_the_reactor)
 {
     vetch_listener *l = serve();
 
@@ -168,9 +165,8 @@ START_TEST(it_ends_with_the_reactor)
     ck_assert_ptr_null(vetch_listener_scope(l));
     vetch_listener_unref(l);
 }
-END_TEST
 
-START_TEST(the_stop_of_an_http_server_waits_for_its_scope)
+VT_TEST(the_stop_of_an_http_server_waits_for_its_scope)
 {
     struct op op;
     vetch_promise *p;
@@ -186,7 +182,6 @@ START_TEST(the_stop_of_an_http_server_waits_for_its_scope)
     vetch_promise_unref(p);
     ht_server = vetch_http_server_unref(ht_server);
 }
-END_TEST
 
 /* ---- what does not end ---- */
 
@@ -212,7 +207,7 @@ connect_to(vetch_listener *l)
 
 /* The stop waits for the connection, that for its scope, that for its child,
  * and the child for the stop: no promise waits for itself there. */
-START_TEST(a_child_that_awaits_the_stop_ends_at_the_deadline)
+VT_TEST(a_child_that_awaits_the_stop_ends_at_the_deadline)
 {
     vetch_listener *l = serve();
     vetch_promise *connection = connect_to(l), *p;
@@ -233,9 +228,8 @@ START_TEST(a_child_that_awaits_the_stop_ends_at_the_deadline)
     vetch_listener_unref(l);
     np_done(&probe);
 }
-END_TEST
 
-START_TEST(a_child_that_alone_awaits_the_stop_ends_as_well)
+VT_TEST(a_child_that_alone_awaits_the_stop_ends_as_well)
 {
     vetch_listener *l = serve();
     vetch_promise *connection = connect_to(l);
@@ -249,9 +243,8 @@ START_TEST(a_child_that_alone_awaits_the_stop_ends_as_well)
     vetch_listener_unref(l);
     np_done(&probe);
 }
-END_TEST
 
-START_TEST(what_runs_for_the_listener_may_await_the_stop)
+VT_TEST(what_runs_for_the_listener_may_await_the_stop)
 {
     vetch_listener *l = serve();
 
@@ -260,9 +253,8 @@ START_TEST(what_runs_for_the_listener_may_await_the_stop)
     ck_assert_ptr_null(vetch_listener_scope(l));
     vetch_listener_unref(l);
 }
-END_TEST
 
-START_TEST(what_does_not_end_is_named_every_ten_seconds)
+VT_TEST(what_does_not_end_is_named_every_ten_seconds)
 {
     vetch_listener *l = serve();
     vetch_promise *connection = connect_to(l), *p;
@@ -293,7 +285,6 @@ START_TEST(what_does_not_end_is_named_every_ten_seconds)
     vetch_listener_unref(l);
     np_done(&probe);
 }
-END_TEST
 
 static void
 scope_and_stop(bool unharmed)
@@ -312,30 +303,7 @@ scope_and_stop(bool unharmed)
     (void)vt_log_take();
 }
 
-START_TEST(no_failing_allocation_leaks_or_crashes)
+VT_TEST(no_failing_allocation_leaks_or_crashes)
 {
     vt_sweep_allocations(scope_and_stop);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("listener_scope");
-    TCase *tc = vt_reactor_tcase("scope");
-
-    tcase_add_test(tc, a_stop_waits_for_what_runs_for_the_listener);
-    tcase_add_test(tc, it_is_cancelled_after_the_last_connection);
-    tcase_add_test(tc, an_error_is_told_and_ends_nothing_else);
-    tcase_add_test(tc, a_listener_that_has_ended_has_none);
-    tcase_add_test(tc, a_released_listener_keeps_its_scope_until_it_ends);
-    tcase_add_test(tc, it_ends_with_the_reactor);
-    tcase_add_test(tc, the_stop_of_an_http_server_waits_for_its_scope);
-    tcase_add_test(tc, a_child_that_awaits_the_stop_ends_at_the_deadline);
-    tcase_add_test(tc, a_child_that_alone_awaits_the_stop_ends_as_well);
-    tcase_add_test(tc, what_runs_for_the_listener_may_await_the_stop);
-    tcase_add_test(tc, what_does_not_end_is_named_every_ten_seconds);
-    tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

@@ -78,10 +78,14 @@ end_shortage(struct shortage *sh)
     lp_stop(&sh->s);
 }
 
+/* valgrind's own accept takes a connection and drops it where the kernel's
+ * leaves it waiting. */
+VT_CASE("shortage", vt_reactor_tcase, .unless = vt_on_valgrind);
+
 /* libevent #71 #1089; joyent/libuv #315 #690 #1189; node #45242; bun #32705;
  * libmill #182: accepting either took all the CPU or stopped for good.
  * (LESSONS 10) */
-START_TEST(without_descriptors_it_looks_away_for_longer_and_longer)
+VT_TEST(without_descriptors_it_looks_away_for_longer_and_longer)
 {
     static const double times[] = { 0.1, 0.2, 0.4, 0.8 };
     struct shortage sh;
@@ -101,9 +105,8 @@ START_TEST(without_descriptors_it_looks_away_for_longer_and_longer)
     np_until(lp_count(&sh.s, NP_CONNECTED) == 2);
     end_shortage(&sh);
 }
-END_TEST
 
-START_TEST(it_goes_on_as_soon_as_a_connection_ends)
+VT_TEST(it_goes_on_as_soon_as_a_connection_ends)
 {
     struct shortage sh;
 
@@ -113,9 +116,8 @@ START_TEST(it_goes_on_as_soon_as_a_connection_ends)
     ck_assert_int_eq(sh.s.n_errors, 1);
     end_shortage(&sh);
 }
-END_TEST
 
-START_TEST(a_descriptor_to_spare_does_not_lift_the_limit)
+VT_TEST(a_descriptor_to_spare_does_not_lift_the_limit)
 {
     struct shortage sh;
 
@@ -129,9 +131,8 @@ START_TEST(a_descriptor_to_spare_does_not_lift_the_limit)
     np_until(lp_count(&sh.s, NP_CONNECTED) == 2);
     end_shortage(&sh);
 }
-END_TEST
 
-START_TEST(after_a_second_in_vain_those_who_wait_are_refused)
+VT_TEST(after_a_second_in_vain_those_who_wait_are_refused)
 {
     struct shortage sh;
 
@@ -144,9 +145,8 @@ START_TEST(after_a_second_in_vain_those_who_wait_are_refused)
     ck_assert_uint_eq(sh.s.n_made, 1);
     end_shortage(&sh);
 }
-END_TEST
 
-START_TEST(a_reserve_that_was_lost_is_made_again)
+VT_TEST(a_reserve_that_was_lost_is_made_again)
 {
     struct server s;
     int c;
@@ -160,9 +160,8 @@ START_TEST(a_reserve_that_was_lost_is_made_again)
     close(c);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(by_default_the_log_hears_of_it_once_a_second)
+VT_TEST(by_default_the_log_hears_of_it_once_a_second)
 {
     struct shortage sh;
     const char *lines;
@@ -177,40 +176,11 @@ START_TEST(by_default_the_log_hears_of_it_once_a_second)
     ck_assert_str_ne(vt_log_take(), "");
     end_shortage(&sh);
 }
-END_TEST
 
-START_TEST(a_starved_listener_can_be_stopped)
+VT_TEST(a_starved_listener_can_be_stopped)
 {
     struct shortage sh;
 
     run_short(&sh);
     end_shortage(&sh);
-}
-END_TEST
-
-static TCase *
-shortage(void)
-{
-    TCase *tc = vt_reactor_tcase("shortage");
-
-    tcase_add_test(tc, without_descriptors_it_looks_away_for_longer_and_longer);
-    tcase_add_test(tc, it_goes_on_as_soon_as_a_connection_ends);
-    tcase_add_test(tc, a_descriptor_to_spare_does_not_lift_the_limit);
-    tcase_add_test(tc, after_a_second_in_vain_those_who_wait_are_refused);
-    tcase_add_test(tc, a_reserve_that_was_lost_is_made_again);
-    tcase_add_test(tc, by_default_the_log_hears_of_it_once_a_second);
-    tcase_add_test(tc, a_starved_listener_can_be_stopped);
-    return tc;
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("listener_shortage");
-
-    /* valgrind's own accept takes a connection and drops it where the kernel's
-     * leaves it waiting. */
-    if (!vt_on_valgrind())
-        suite_add_tcase(suite, shortage());
-    return vt_main(suite);
 }

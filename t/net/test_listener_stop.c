@@ -28,8 +28,10 @@ remove_dir(void)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 
+VT_CASE("stop", vt_reactor_tcase);
+
 /* node #2642, aiohttp #1221: a stop that never ends. */
-START_TEST(stop_lets_connections_end_and_cuts_the_rest)
+VT_TEST(stop_lets_connections_end_and_cuts_the_rest)
 {
     struct server s;
     int c[3];
@@ -57,9 +59,8 @@ START_TEST(stop_lets_connections_end_and_cuts_the_rest)
     close(c[2]);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(stop_without_connections_ends_at_once)
+VT_TEST(stop_without_connections_ends_at_once)
 {
     struct server s;
     vetch_promise *p;
@@ -75,9 +76,8 @@ START_TEST(stop_without_connections_ends_at_once)
     close(c);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(a_second_stop_can_only_be_earlier)
+VT_TEST(a_second_stop_can_only_be_earlier)
 {
     struct server s;
     vetch_promise *a, *b, *c;
@@ -101,9 +101,8 @@ START_TEST(a_second_stop_can_only_be_earlier)
     close(fd);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(cancelling_a_stop_cuts_now)
+VT_TEST(cancelling_a_stop_cuts_now)
 {
     struct server s;
     vetch_promise *p;
@@ -122,10 +121,9 @@ START_TEST(cancelling_a_stop_cuts_now)
     close(fd);
     lp_stop(&s);
 }
-END_TEST
 
 /* Two who stop one listener do not know of one another. */
-START_TEST(cancelling_one_call_leaves_the_others)
+VT_TEST(cancelling_one_call_leaves_the_others)
 {
     struct server s;
     vetch_promise *a, *b;
@@ -149,9 +147,8 @@ START_TEST(cancelling_one_call_leaves_the_others)
     vetch_promise_unref(b);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(when_every_call_was_cancelled_the_rest_is_cut)
+VT_TEST(when_every_call_was_cancelled_the_rest_is_cut)
 {
     struct server s;
     vetch_promise *a, *b;
@@ -174,9 +171,8 @@ START_TEST(when_every_call_was_cancelled_the_rest_is_cut)
     close(fd);
     lp_stop(&s);
 }
-END_TEST
 
-START_TEST(a_report_outlives_its_listener)
+VT_TEST(a_report_outlives_its_listener)
 {
     vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL);
     vetch_stop_report *report = vetch_run(vetch_listener_stop(l, 1), NULL);
@@ -188,16 +184,14 @@ START_TEST(a_report_outlives_its_listener)
     ck_assert_ptr_null(vetch_stop_report_unref(report));
     ck_assert_ptr_null(vetch_stop_report_unref(vetch_stop_report_ref(NULL)));
 }
-END_TEST
 
-START_TEST(no_report_is_misuse)
+VT_TEST(no_report_is_misuse, .misuse = true)
 {
     ck_assert_uint_eq(vetch_stop_report_ended(NULL), 0);
     ck_assert_uint_eq(vetch_stop_report_canceled(NULL), 0);
     ck_assert_uint_eq(vetch_stop_report_cut(NULL), 0);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_stop_report_cut"));
 }
-END_TEST
 
 static void
 stop_now(struct server *s)
@@ -215,7 +209,7 @@ stop_when(struct probe *p, char event)
 }
 
 /* libuv #2087, curl #3537: from inside its own callbacks. */
-START_TEST(it_may_be_stopped_from_inside)
+VT_TEST(it_may_be_stopped_from_inside)
 {
     for (int inside = 0; inside < 2; inside++) {
         struct server s;
@@ -234,7 +228,6 @@ START_TEST(it_may_be_stopped_from_inside)
         lp_stop(&s);
     }
 }
-END_TEST
 
 static void
 release(struct server *s)
@@ -242,7 +235,7 @@ release(struct server *s)
     s->l = vetch_listener_unref(s->l);
 }
 
-START_TEST(a_released_listener_goes_on)
+VT_TEST(a_released_listener_goes_on)
 {
     struct server s;
     vetch_listener *l;
@@ -264,7 +257,6 @@ START_TEST(a_released_listener_goes_on)
     s.l = vetch_listener_ref(l);
     lp_stop(&s);
 }
-END_TEST
 
 static void
 count_free(void *ctx)
@@ -272,7 +264,7 @@ count_free(void *ctx)
     ((struct server *)ctx)->freed++;
 }
 
-START_TEST(an_owned_ctx_is_freed_once_when_it_has_ended)
+VT_TEST(an_owned_ctx_is_freed_once_when_it_has_ended)
 {
     struct server s;
     int c;
@@ -294,9 +286,8 @@ START_TEST(an_owned_ctx_is_freed_once_when_it_has_ended)
     lp_stop(&s);
     ck_assert_int_eq(s.freed, 1);
 }
-END_TEST
 
-START_TEST(the_end_of_the_reactor_ends_it)
+VT_TEST(the_end_of_the_reactor_ends_it)
 {
     struct server s, with_one;
     vetch_promise *p;
@@ -324,35 +315,10 @@ START_TEST(the_end_of_the_reactor_ends_it)
     remove_dir();
     vt_log_take(); /* that the stop was rejected */
 }
-END_TEST
 
-START_TEST(without_a_reactor_there_is_none)
+VT_TEST(without_a_reactor_there_is_none)
 {
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_ptr_null(vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL));
     ck_assert_int_eq(errno, EPERM);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("listener_stop");
-    TCase *tc = vt_reactor_tcase("stop");
-
-    tcase_add_test(tc, stop_lets_connections_end_and_cuts_the_rest);
-    tcase_add_test(tc, stop_without_connections_ends_at_once);
-    tcase_add_test(tc, a_second_stop_can_only_be_earlier);
-    tcase_add_test(tc, cancelling_a_stop_cuts_now);
-    tcase_add_test(tc, cancelling_one_call_leaves_the_others);
-    tcase_add_test(tc, when_every_call_was_cancelled_the_rest_is_cut);
-    tcase_add_test(tc, a_report_outlives_its_listener);
-    vt_add_misuse_test(tc, no_report_is_misuse);
-    tcase_add_test(tc, it_may_be_stopped_from_inside);
-    tcase_add_test(tc, a_released_listener_goes_on);
-    tcase_add_test(tc, an_owned_ctx_is_freed_once_when_it_has_ended);
-    tcase_add_test(tc, the_end_of_the_reactor_ends_it);
-    tcase_add_test(tc, without_a_reactor_there_is_none);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

@@ -174,7 +174,9 @@ assert_families(const struct outcome *o, const char *families)
 
 /* ---- basics ---- */
 
-START_TEST(numbers_and_localhost_need_no_lookup)
+VT_CASE("basics", vt_reactor_tcase, .set_up = set_up);
+
+VT_TEST(numbers_and_localhost_need_no_lookup)
 {
     static const struct {
         const char *host, *families;
@@ -196,9 +198,8 @@ START_TEST(numbers_and_localhost_need_no_lookup)
     }
     ck_assert_int_eq(n_called, 0);
 }
-END_TEST
 
-START_TEST(names_are_looked_up_and_ordered)
+VT_TEST(names_are_looked_up_and_ordered)
 {
     struct outcome o;
 
@@ -208,10 +209,11 @@ START_TEST(names_are_looked_up_and_ordered)
     assert_families(&o, "4");
     ck_assert_int_eq(n_called, 2);
 }
-END_TEST
+
+VT_CASE("errors", vt_reactor_tcase, .set_up = set_up);
 
 /* CVE-2024-24806, CVE-2021-22918: what is no host name gets nowhere. */
-START_TEST(what_is_no_name_is_not_looked_up)
+VT_TEST(what_is_no_name_is_not_looked_up)
 {
     static const char *const bad[] = { "",
                                        "[localhost]",
@@ -248,9 +250,8 @@ START_TEST(what_is_no_name_is_not_looked_up)
     ck_assert_int_eq(o.code, EINVAL);
     ck_assert_int_eq(n_called, 0);
 }
-END_TEST
 
-START_TEST(errors_say_what_went_wrong)
+VT_TEST(errors_say_what_went_wrong)
 {
     static const struct {
         const char *host;
@@ -270,9 +271,10 @@ START_TEST(errors_say_what_went_wrong)
         ck_assert_int_eq(strncmp(o.text, "resolve ", 8), 0);
     }
 }
-END_TEST
 
 /* ---- slow name servers ---- */
+
+VT_CASE("slow", vt_reactor_tcase, .set_up = set_up);
 
 /* libuv #28 #267 #1959, node #8436: slow lookups stopped the loop, or all else
  * that used the thread pool. */
@@ -283,7 +285,7 @@ one(void *arg, vetch_error **ret_error)
     return arg;
 }
 
-START_TEST(stuck_lookups_stop_neither_the_loop_nor_other_jobs)
+VT_TEST(stuck_lookups_stop_neither_the_loop_nor_other_jobs)
 {
     struct outcome stuck[4], job = { 0 };
     int ticks = 0;
@@ -302,10 +304,9 @@ START_TEST(stuck_lookups_stop_neither_the_loop_nor_other_jobs)
         assert_families(&stuck[i], "4");
     }
 }
-END_TEST
 
 /* libevent #106 #602 #1130: a lookup that never came back. */
-START_TEST(a_lookup_takes_ten_seconds_at_most)
+VT_TEST(a_lookup_takes_ten_seconds_at_most)
 {
     struct outcome o;
 
@@ -320,9 +321,8 @@ START_TEST(a_lookup_takes_ten_seconds_at_most)
     ck_assert_ptr_nonnull(strstr(o.text, "stuck.test"));
     release_threads();
 }
-END_TEST
 
-START_TEST(cancelled_while_it_runs_it_settles_at_once)
+VT_TEST(cancelled_while_it_runs_it_settles_at_once)
 {
     vetch_promise *p = vetch_resolve("stuck.test", 80);
 
@@ -334,9 +334,8 @@ START_TEST(cancelled_while_it_runs_it_settles_at_once)
     vetch_promise_unref(p);
     release_threads();
 }
-END_TEST
 
-START_TEST(cancelled_before_it_began_it_never_begins)
+VT_TEST(cancelled_before_it_began_it_never_begins)
 {
     struct outcome stuck[4];
     vetch_promise *p;
@@ -357,9 +356,8 @@ START_TEST(cancelled_before_it_began_it_never_begins)
     }
     ck_assert_int_eq(n_called, 4);
 }
-END_TEST
 
-START_TEST(the_queue_is_bounded)
+VT_TEST(the_queue_is_bounded)
 {
     enum { MANY = 4 + 256 + 1 };
     struct outcome *o = calloc(MANY, sizeof(*o));
@@ -376,9 +374,8 @@ START_TEST(the_queue_is_bounded)
     }
     free(o);
 }
-END_TEST
 
-START_TEST(the_end_of_the_reactor_does_not_wait_for_a_stuck_one)
+VT_TEST(the_end_of_the_reactor_does_not_wait_for_a_stuck_one)
 {
     unsigned before = vt_threads();
     struct outcome running, queued[4];
@@ -398,9 +395,10 @@ START_TEST(the_end_of_the_reactor_does_not_wait_for_a_stuck_one)
     while (vt_threads() > before)
         sched_yield();
 }
-END_TEST
 
-START_TEST(without_a_reactor_it_is_refused)
+VT_CASE("errors", vt_reactor_tcase, .set_up = set_up);
+
+VT_TEST(without_a_reactor_it_is_refused)
 {
     vetch_promise *p;
 
@@ -410,9 +408,10 @@ START_TEST(without_a_reactor_it_is_refused)
     ck_assert_ptr_nonnull(vetch_promise_error(p));
     vetch_promise_unref(p);
 }
-END_TEST
 
 /* ---- connecting by name ---- */
+
+VT_CASE("basics", vt_reactor_tcase, .set_up = set_up);
 
 static vetch_protocol *
 make_nothing(void *ctx)
@@ -424,7 +423,7 @@ make_nothing(void *ctx)
     return &p;
 }
 
-START_TEST(connect_resolves_names)
+VT_TEST(connect_resolves_names)
 {
     vetch_listener *l =
         vetch_listener_new("tcp:127.0.0.1:0", make_nothing, NULL);
@@ -443,9 +442,10 @@ START_TEST(connect_resolves_names)
     vetch_listener_unref(l);
     vt_run_ready();
 }
-END_TEST
 
-START_TEST(connect_says_that_the_name_was_the_trouble)
+VT_CASE("errors", vt_reactor_tcase, .set_up = set_up);
+
+VT_TEST(connect_says_that_the_name_was_the_trouble)
 {
     struct outcome o = { 0 };
 
@@ -455,9 +455,10 @@ START_TEST(connect_says_that_the_name_was_the_trouble)
     ck_assert_str_eq(o.text,
                      "connect no.test:80: resolve no.test: no such name");
 }
-END_TEST
 
-START_TEST(connect_can_be_cancelled_while_it_resolves)
+VT_CASE("slow", vt_reactor_tcase, .set_up = set_up);
+
+VT_TEST(connect_can_be_cancelled_while_it_resolves)
 {
     vetch_promise *p = vetch_connect("tcp:stuck.test:80");
 
@@ -470,9 +471,10 @@ START_TEST(connect_can_be_cancelled_while_it_resolves)
     vetch_promise_unref(p);
     release_threads();
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("errors", vt_reactor_tcase, .set_up = set_up);
 
 static void
 resolve_once(bool unharmed)
@@ -492,42 +494,7 @@ resolve_once(bool unharmed)
     vt_log_take(); /* a rejection that no callback could be made for */
 }
 
-START_TEST(no_failing_allocation_leaks_or_crashes)
+VT_TEST(no_failing_allocation_leaks_or_crashes)
 {
     vt_sweep_allocations(resolve_once);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *s = suite_create("resolver");
-    TCase *tc = vt_reactor_tcase("basics");
-
-    tcase_add_checked_fixture(tc, set_up, NULL);
-    tcase_add_test(tc, numbers_and_localhost_need_no_lookup);
-    tcase_add_test(tc, names_are_looked_up_and_ordered);
-    tcase_add_test(tc, connect_resolves_names);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("errors");
-    tcase_add_checked_fixture(tc, set_up, NULL);
-    tcase_add_test(tc, what_is_no_name_is_not_looked_up);
-    tcase_add_test(tc, errors_say_what_went_wrong);
-    tcase_add_test(tc, without_a_reactor_it_is_refused);
-    tcase_add_test(tc, connect_says_that_the_name_was_the_trouble);
-    tcase_add_test(tc, no_failing_allocation_leaks_or_crashes);
-    suite_add_tcase(s, tc);
-
-    tc = vt_reactor_tcase("slow");
-    tcase_add_checked_fixture(tc, set_up, NULL);
-    tcase_add_test(tc, stuck_lookups_stop_neither_the_loop_nor_other_jobs);
-    tcase_add_test(tc, a_lookup_takes_ten_seconds_at_most);
-    tcase_add_test(tc, cancelled_while_it_runs_it_settles_at_once);
-    tcase_add_test(tc, cancelled_before_it_began_it_never_begins);
-    tcase_add_test(tc, connect_can_be_cancelled_while_it_resolves);
-    tcase_add_test(tc, the_queue_is_bounded);
-    tcase_add_test(tc, the_end_of_the_reactor_does_not_wait_for_a_stuck_one);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -14,7 +14,9 @@
 
 /* ---- basics ---- */
 
-START_TEST(connected_is_first_and_never_inside_attach)
+VT_CASE("basics", vt_reactor_tcase, .loops = NP_KINDS);
+
+VT_TEST(connected_is_first_and_never_inside_attach)
 {
     vetch_transport *pair[2];
     struct probe p;
@@ -34,9 +36,8 @@ START_TEST(connected_is_first_and_never_inside_attach)
     vetch_transport_unref(pair[1]);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(bytes_arrive_in_order)
+VT_TEST(bytes_arrive_in_order)
 {
     struct probe ends[2];
     const size_t sizes[] = { 1, 2, 100, 16000, 16384, 70000, 3, 300000 };
@@ -56,9 +57,8 @@ START_TEST(bytes_arrive_in_order)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(both_directions_work_at_once)
+VT_TEST(both_directions_work_at_once)
 {
     struct probe ends[2];
 
@@ -70,9 +70,8 @@ START_TEST(both_directions_work_at_once)
     np_assert_data(&ends[1], "ping");
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(what_was_written_before_attach_arrives)
+VT_TEST(what_was_written_before_attach_arrives)
 {
     vetch_transport *pair[2];
     struct probe ends[2];
@@ -90,9 +89,8 @@ START_TEST(what_was_written_before_attach_arrives)
     ck_assert_str_eq(ends[1].trace, "cr");
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(what_is_left_comes_again_with_more)
+VT_TEST(what_is_left_comes_again_with_more)
 {
     struct probe ends[2];
 
@@ -111,7 +109,6 @@ START_TEST(what_is_left_comes_again_with_more)
     np_assert_data(&ends[1], "abcdefgh");
     np_finish(ends);
 }
-END_TEST
 
 static void
 pause_when_received(struct probe *p, char event)
@@ -120,7 +117,7 @@ pause_when_received(struct probe *p, char event)
         vetch_transport_pause(p->t);
 }
 
-START_TEST(what_was_left_at_a_pause_comes_again_at_the_resume)
+VT_TEST(what_was_left_at_a_pause_comes_again_at_the_resume)
 {
     struct probe ends[2];
 
@@ -137,9 +134,8 @@ START_TEST(what_was_left_at_a_pause_comes_again_at_the_resume)
     np_assert_data(&ends[1], "abcde");
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(pieces_of_all_kinds_keep_their_order)
+VT_TEST(pieces_of_all_kinds_keep_their_order)
 {
     struct probe ends[2];
     FILE *f = tmpfile();
@@ -168,9 +164,8 @@ START_TEST(pieces_of_all_kinds_keep_their_order)
     fclose(f);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(a_file_shorter_than_promised_ends_the_connection)
+VT_TEST(a_file_shorter_than_promised_ends_the_connection)
 {
     struct probe ends[2];
     FILE *f = tmpfile();
@@ -185,9 +180,8 @@ START_TEST(a_file_shorter_than_promised_ends_the_connection)
     fclose(f);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(empty_writes_are_fine)
+VT_TEST(empty_writes_are_fine)
 {
     struct probe ends[2];
     int freed = 0;
@@ -202,9 +196,8 @@ START_TEST(empty_writes_are_fine)
     ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 0);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(names_are_endpoints)
+VT_TEST(names_are_endpoints)
 {
     static const char *const prefix[] = { "tcp:127.0.0.1:", "unix:",
                                           "memory:" };
@@ -219,9 +212,8 @@ START_TEST(names_are_endpoints)
     }
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(an_idle_connection_holds_no_buffer)
+VT_TEST(an_idle_connection_holds_no_buffer)
 {
     struct probe ends[2];
 
@@ -238,10 +230,9 @@ START_TEST(an_idle_connection_holds_no_buffer)
     ck_assert_ptr_null(ends[0].t->output.first);
     np_finish(ends);
 }
-END_TEST
 
 /* Each message on the other side is one system call here. */
-START_TEST(what_one_dispatch_writes_leaves_with_one_call)
+VT_TEST(what_one_dispatch_writes_leaves_with_one_call, .loops = 1)
 {
     struct probe p;
     vetch_transport *t;
@@ -268,9 +259,10 @@ START_TEST(what_one_dispatch_writes_leaves_with_one_call)
     vt_run_ready();
     close(fds[1]);
 }
-END_TEST
 
 /* ---- debugging ---- */
+
+VT_CASE("debugging", vt_real_reactor_tcase);
 
 static void
 hold_2_ms(struct probe *p, char event)
@@ -295,7 +287,7 @@ count_lines(const char *lines, const char *with)
     return n;
 }
 
-START_TEST(a_callback_that_holds_the_loop_is_named)
+VT_TEST(a_callback_that_holds_the_loop_is_named, .loops = NP_KINDS)
 {
     char *data = np_pattern(400000);
     vetch_transport *pair[2];
@@ -330,9 +322,10 @@ START_TEST(a_callback_that_holds_the_loop_is_named)
     np_finish(ends);
     free(data);
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("errors", vt_reactor_tcase, .seconds = 60);
 
 static enum np_kind swept;
 
@@ -384,63 +377,8 @@ live_and_die(bool unharmed)
     vt_log_take();
 }
 
-START_TEST(no_failing_allocation_leaks_or_crashes)
+VT_TEST(no_failing_allocation_leaks_or_crashes, .loops = NP_KINDS)
 {
     swept = KIND;
     vt_sweep_allocations(live_and_die);
-}
-END_TEST
-
-/* ---- the suite ---- */
-
-#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
-
-static void
-add_basics(Suite *s)
-{
-    TCase *tc = vt_reactor_tcase("basics");
-
-    ADD(tc, connected_is_first_and_never_inside_attach);
-    ADD(tc, bytes_arrive_in_order);
-    ADD(tc, both_directions_work_at_once);
-    ADD(tc, what_was_written_before_attach_arrives);
-    ADD(tc, what_is_left_comes_again_with_more);
-    ADD(tc, what_was_left_at_a_pause_comes_again_at_the_resume);
-    ADD(tc, pieces_of_all_kinds_keep_their_order);
-    ADD(tc, a_file_shorter_than_promised_ends_the_connection);
-    ADD(tc, empty_writes_are_fine);
-    ADD(tc, names_are_endpoints);
-    ADD(tc, an_idle_connection_holds_no_buffer);
-    tcase_add_test(tc, what_one_dispatch_writes_leaves_with_one_call);
-    suite_add_tcase(s, tc);
-}
-
-static void
-add_debugging(Suite *s)
-{
-    TCase *tc = vt_real_reactor_tcase("debugging");
-
-    ADD(tc, a_callback_that_holds_the_loop_is_named);
-    suite_add_tcase(s, tc);
-}
-
-static void
-add_errors(Suite *s)
-{
-    TCase *tc = vt_reactor_tcase("errors");
-
-    ADD(tc, no_failing_allocation_leaks_or_crashes);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-}
-
-int
-main(void)
-{
-    Suite *s = suite_create("transport");
-
-    add_basics(s);
-    add_debugging(s);
-    add_errors(s);
-    return vt_main(s);
 }

@@ -94,7 +94,9 @@ finish_peer(void)
     sent = NULL;
 }
 
-START_TEST(a_slow_reader_gets_everything)
+VT_CASE("slow peers", vt_reactor_tcase);
+
+VT_TEST(a_slow_reader_gets_everything, .loops = PLACES)
 {
     send_to_peer(PLACE, 200000);
     vetch_transport_close(probe.t);
@@ -103,9 +105,8 @@ START_TEST(a_slow_reader_gets_everything)
     finish_peer();
     ck_assert_int_eq(probe.lost_code, 0);
 }
-END_TEST
 
-START_TEST(a_slow_reader_of_a_unix_socket_gets_everything)
+VT_TEST(a_slow_reader_of_a_unix_socket_gets_everything)
 {
     int fds[2];
 
@@ -122,9 +123,8 @@ START_TEST(a_slow_reader_of_a_unix_socket_gets_everything)
     finish_peer();
     ck_assert_int_eq(probe.lost_code, 0);
 }
-END_TEST
 
-START_TEST(a_download_that_takes_longer_than_the_timeout_is_whole)
+VT_TEST(a_download_that_takes_longer_than_the_timeout_is_whole, .loops = PLACES)
 {
     send_to_peer(PLACE, 15000000);
     vetch_transport_close(probe.t);
@@ -133,9 +133,8 @@ START_TEST(a_download_that_takes_longer_than_the_timeout_is_whole)
     finish_peer();
     ck_assert_int_eq(probe.lost_code, 0);
 }
-END_TEST
 
-START_TEST(a_peer_that_reads_nothing_is_given_up)
+VT_TEST(a_peer_that_reads_nothing_is_given_up, .loops = PLACES)
 {
     send_to_peer(PLACE, 500000);
     vetch_transport_close(probe.t);
@@ -146,9 +145,8 @@ START_TEST(a_peer_that_reads_nothing_is_given_up)
     ck_assert_ptr_nonnull(strstr(probe.lost_text, "the peer is too slow"));
     finish_peer();
 }
-END_TEST
 
-START_TEST(a_peer_that_stops_reading_is_given_up)
+VT_TEST(a_peer_that_stops_reading_is_given_up, .loops = PLACES)
 {
     send_to_peer(PLACE, 500000);
     vetch_transport_close(probe.t);
@@ -162,11 +160,10 @@ START_TEST(a_peer_that_stops_reading_is_given_up)
     ck_assert_int_eq(probe.lost_code, VETCH_ETIMEDOUT);
     finish_peer();
 }
-END_TEST
 
 /* A peer that sends on and on is not read for ever; but closing the descriptor
  * would reset the connection before the peer has got what is on its way. */
-START_TEST(a_peer_that_sends_too_much_gets_everything_all_the_same)
+VT_TEST(a_peer_that_sends_too_much_gets_everything_all_the_same)
 {
     static char junk[65536];
     size_t n_sent = 0;
@@ -190,9 +187,8 @@ START_TEST(a_peer_that_sends_too_much_gets_everything_all_the_same)
     ck_assert_int_eq(probe.lost_code, 0);
     finish_peer();
 }
-END_TEST
 
-START_TEST(without_a_timeout_a_peer_may_take_for_ever)
+VT_TEST(without_a_timeout_a_peer_may_take_for_ever, .loops = PLACES)
 {
     send_to_peer(PLACE, 500000);
     ck_assert_int_eq(vetch_transport_set_close_timeout(probe.t, INFINITY), 0);
@@ -204,9 +200,10 @@ START_TEST(without_a_timeout_a_peer_may_take_for_ever)
     finish_peer();
     ck_assert_int_eq(probe.lost_code, 0);
 }
-END_TEST
 
 /* ---- while a listener stops ---- */
+
+VT_CASE("stop", vt_reactor_tcase);
 
 static struct server server;
 
@@ -247,7 +244,7 @@ finish_stop(vetch_promise *p)
     sent = NULL;
 }
 
-START_TEST(a_stop_lets_a_connection_use_its_time)
+VT_TEST(a_stop_lets_a_connection_use_its_time)
 {
     vetch_promise *p = stop_under_way(60);
 
@@ -260,9 +257,8 @@ START_TEST(a_stop_lets_a_connection_use_its_time)
     ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 0);
     finish_stop(p);
 }
-END_TEST
 
-START_TEST(a_stop_counts_what_its_deadline_cuts)
+VT_TEST(a_stop_counts_what_its_deadline_cuts)
 {
     vetch_promise *p = stop_under_way(3);
 
@@ -274,9 +270,8 @@ START_TEST(a_stop_counts_what_its_deadline_cuts)
     ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 1);
     finish_stop(p);
 }
-END_TEST
 
-START_TEST(a_stop_counts_a_peer_that_was_given_up)
+VT_TEST(a_stop_counts_a_peer_that_was_given_up)
 {
     vetch_promise *p = stop_under_way(60);
 
@@ -287,29 +282,4 @@ START_TEST(a_stop_counts_a_peer_that_was_given_up)
     ck_assert_uint_eq(vetch_stop_report_ended(vetch_promise_value(p)), 0);
     ck_assert_int_eq(server.probes[0].lost_code, VETCH_ETIMEDOUT);
     finish_stop(p);
-}
-END_TEST
-
-#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, PLACES)
-
-int
-main(void)
-{
-    Suite *s = suite_create("transport_close");
-    TCase *tc = vt_reactor_tcase("slow peers");
-
-    ADD(tc, a_slow_reader_gets_everything);
-    tcase_add_test(tc, a_slow_reader_of_a_unix_socket_gets_everything);
-    ADD(tc, a_download_that_takes_longer_than_the_timeout_is_whole);
-    ADD(tc, a_peer_that_reads_nothing_is_given_up);
-    ADD(tc, a_peer_that_stops_reading_is_given_up);
-    tcase_add_test(tc, a_peer_that_sends_too_much_gets_everything_all_the_same);
-    ADD(tc, without_a_timeout_a_peer_may_take_for_ever);
-    suite_add_tcase(s, tc);
-    tc = vt_reactor_tcase("stop");
-    tcase_add_test(tc, a_stop_lets_a_connection_use_its_time);
-    tcase_add_test(tc, a_stop_counts_what_its_deadline_cuts);
-    tcase_add_test(tc, a_stop_counts_a_peer_that_was_given_up);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -15,8 +15,10 @@
 
 #define KIND ((enum np_kind)_i)
 
+VT_CASE("ends", vt_reactor_tcase, .loops = NP_KINDS);
+
 /* libuv #3034, node #32487: the peer's end is not the connection's. */
-START_TEST(half_closed_still_writes)
+VT_TEST(half_closed_still_writes)
 {
     struct probe ends[2];
 
@@ -42,9 +44,8 @@ START_TEST(half_closed_still_writes)
     ck_assert_int_eq(ends[1].lost_code, 0);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(the_peers_end_closes_by_default_after_flushing)
+VT_TEST(the_peers_end_closes_by_default_after_flushing)
 {
     struct probe ends[2];
     char *data = np_pattern(200000);
@@ -63,11 +64,10 @@ START_TEST(the_peers_end_closes_by_default_after_flushing)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
 /* libuv #3449: a reset looked like a clean end of the stream. A Unix socket
  * knows no reset; it reports one only if bytes were not read. */
-START_TEST(reset_is_not_the_end_of_the_stream)
+VT_TEST(reset_is_not_the_end_of_the_stream)
 {
     struct probe ends[2];
 
@@ -82,9 +82,8 @@ START_TEST(reset_is_not_the_end_of_the_stream)
     ck_assert(!np_has(&ends[1], NP_ENDED));
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(reset_without_anything_unread_is_seen_too)
+VT_TEST(reset_without_anything_unread_is_seen_too)
 {
     struct probe ends[2];
 
@@ -101,10 +100,9 @@ START_TEST(reset_without_anything_unread_is_seen_too)
     }
     np_finish(ends);
 }
-END_TEST
 
 /* node #36180: data sent before the shutdown was lost. */
-START_TEST(everything_is_received_before_the_end)
+VT_TEST(everything_is_received_before_the_end)
 {
     struct probe ends[2];
     char *data = np_pattern(1000000);
@@ -121,11 +119,10 @@ START_TEST(everything_is_received_before_the_end)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
 /* libevent #321, node #9085: closing with unread input resets the connection,
  * and the peer loses the answer. */
-START_TEST(close_with_unread_input_is_no_reset)
+VT_TEST(close_with_unread_input_is_no_reset)
 {
     struct probe ends[2];
     char *data = np_pattern(100000);
@@ -145,7 +142,6 @@ START_TEST(close_with_unread_input_is_no_reset)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
 static void
 write_on(struct probe *p, char event)
@@ -157,7 +153,7 @@ write_on(struct probe *p, char event)
             (void)!vetch_transport_write(p->t, junk, sizeof(junk));
 }
 
-START_TEST(lingering_is_bounded_in_bytes)
+VT_TEST(lingering_is_bounded_in_bytes)
 {
     struct probe ends[2];
 
@@ -176,9 +172,8 @@ START_TEST(lingering_is_bounded_in_bytes)
     ck_assert_uint_eq(ends[0].n_data, 0);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(lingering_is_bounded_in_time)
+VT_TEST(lingering_is_bounded_in_time)
 {
     struct probe ends[2];
 
@@ -193,9 +188,8 @@ START_TEST(lingering_is_bounded_in_time)
     ck_assert_int_eq(ends[0].lost_code, 0);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(close_gives_up_after_its_deadline)
+VT_TEST(close_gives_up_after_its_deadline)
 {
     struct probe ends[2];
     int freed = 0;
@@ -218,9 +212,8 @@ START_TEST(close_gives_up_after_its_deadline)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(the_deadline_of_close_can_be_set)
+VT_TEST(the_deadline_of_close_can_be_set)
 {
     struct probe ends[2];
 
@@ -233,9 +226,8 @@ START_TEST(the_deadline_of_close_can_be_set)
     ck_assert_str_eq(ends[0].trace, "clf");
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(nothing_is_received_after_close)
+VT_TEST(nothing_is_received_after_close)
 {
     struct probe ends[2];
 
@@ -247,10 +239,9 @@ START_TEST(nothing_is_received_after_close)
     ck_assert_uint_eq(ends[0].n_calls, 0);
     np_finish(ends);
 }
-END_TEST
 
 /* The answer that a server sends before it resets is read first. */
-START_TEST(the_answer_is_read_although_writing_failed)
+VT_TEST(the_answer_is_read_although_writing_failed, .loops = 1)
 {
     struct probe p;
     vetch_transport *t;
@@ -274,11 +265,10 @@ START_TEST(the_answer_is_read_although_writing_failed)
     ck_assert_int_ne(p.lost_code, 0);
     np_done(&p);
 }
-END_TEST
 
 /* libuv #45 #1013 #3044, joyent/libuv #1244 #1535: SIGPIPE, also where the
  * program wants it to kill. (LESSONS 11) */
-START_TEST(a_broken_connection_raises_no_sigpipe)
+VT_TEST(a_broken_connection_raises_no_sigpipe, .loops = 1)
 {
     struct probe p;
     vetch_transport *t;
@@ -298,30 +288,4 @@ START_TEST(a_broken_connection_raises_no_sigpipe)
     np_until(np_has(&p, NP_FREED));
     ck_assert_int_eq(p.lost_code, EPIPE);
     np_done(&p);
-}
-END_TEST
-
-#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
-
-int
-main(void)
-{
-    Suite *s = suite_create("transport_end");
-    TCase *tc = vt_reactor_tcase("ends");
-
-    ADD(tc, half_closed_still_writes);
-    ADD(tc, the_peers_end_closes_by_default_after_flushing);
-    ADD(tc, reset_is_not_the_end_of_the_stream);
-    ADD(tc, reset_without_anything_unread_is_seen_too);
-    ADD(tc, everything_is_received_before_the_end);
-    ADD(tc, close_with_unread_input_is_no_reset);
-    ADD(tc, lingering_is_bounded_in_bytes);
-    ADD(tc, lingering_is_bounded_in_time);
-    ADD(tc, close_gives_up_after_its_deadline);
-    ADD(tc, the_deadline_of_close_can_be_set);
-    ADD(tc, nothing_is_received_after_close);
-    tcase_add_test(tc, the_answer_is_read_although_writing_failed);
-    tcase_add_test(tc, a_broken_connection_raises_no_sigpipe);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -76,10 +76,12 @@ exercise(struct probe ends[2], const char *data)
         vetch_transport_close(ends[0].t);
 }
 
+VT_CASE("lifetime", vt_reactor_tcase, .seconds = 60, .loops = NP_KINDS);
+
 /* libuv #2172 #2544, libhv #496, libevent #997 #1289 #1808, curl #3537 #5354:
  * whatever a callback does to its own connection is fine, and the order of
  * events holds. */
-START_TEST(anything_may_be_done_in_any_callback)
+VT_TEST(anything_may_be_done_in_any_callback)
 {
     char *data = np_pattern(400000);
 
@@ -117,9 +119,8 @@ START_TEST(anything_may_be_done_in_any_callback)
     }
     free(data);
 }
-END_TEST
 
-START_TEST(closing_and_aborting_again_changes_nothing)
+VT_TEST(closing_and_aborting_again_changes_nothing)
 {
     struct probe ends[2];
     vetch_transport *t;
@@ -138,9 +139,8 @@ START_TEST(closing_and_aborting_again_changes_nothing)
     vetch_transport_unref(t);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(a_reference_outlives_the_connection)
+VT_TEST(a_reference_outlives_the_connection)
 {
     struct probe ends[2];
     vetch_transport *t;
@@ -164,9 +164,8 @@ START_TEST(a_reference_outlives_the_connection)
     vetch_transport_unref(t);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(dropped_without_a_protocol_it_is_aborted)
+VT_TEST(dropped_without_a_protocol_it_is_aborted)
 {
     vetch_transport *pair[2];
     struct probe p;
@@ -184,9 +183,8 @@ START_TEST(dropped_without_a_protocol_it_is_aborted)
     np_done(&p);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(closed_without_a_protocol_it_still_flushes)
+VT_TEST(closed_without_a_protocol_it_still_flushes)
 {
     vetch_transport *pair[2];
     struct probe p;
@@ -205,9 +203,8 @@ START_TEST(closed_without_a_protocol_it_still_flushes)
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(a_transport_has_one_protocol)
+VT_TEST(a_transport_has_one_protocol)
 {
     struct probe ends[2], other;
 
@@ -218,9 +215,8 @@ START_TEST(a_transport_has_one_protocol)
     np_finish(ends);
     ck_assert_str_eq(other.trace, "");
 }
-END_TEST
 
-START_TEST(every_function_of_a_class_may_be_missing)
+VT_TEST(every_function_of_a_class_may_be_missing)
 {
     static const vetch_protocol_class nothing = { .size = sizeof(nothing) };
     vetch_protocol p = { &nothing };
@@ -242,10 +238,9 @@ START_TEST(every_function_of_a_class_may_be_missing)
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* libuv #3266, libhv #754: what is open when the loop goes. */
-START_TEST(the_end_of_the_reactor_ends_connections)
+VT_TEST(the_end_of_the_reactor_ends_connections)
 {
     struct probe ends[2];
     vetch_transport *held[2], *unattached[2];
@@ -275,9 +270,8 @@ START_TEST(the_end_of_the_reactor_ends_connections)
     ck_assert_int_eq(freed, 1);
     free(data);
 }
-END_TEST
 
-START_TEST(a_pair_needs_a_reactor)
+VT_TEST(a_pair_needs_a_reactor, .loops = 1)
 {
     vetch_transport *pair[2];
 
@@ -285,7 +279,6 @@ START_TEST(a_pair_needs_a_reactor)
     ck_assert_int_eq(vetch_transport_pair(pair), -1);
     ck_assert_int_eq(errno, EPERM);
 }
-END_TEST
 
 /* Two ends that answer each other without end leave room for the rest. */
 static void
@@ -295,7 +288,7 @@ answer(struct probe *p, char event)
         (void)!vetch_transport_write(p->t, "x", 1);
 }
 
-START_TEST(a_chatty_pair_does_not_starve_the_loop)
+VT_TEST(a_chatty_pair_does_not_starve_the_loop, .loops = 1)
 {
     struct probe ends[2];
     int fired = 0;
@@ -310,28 +303,4 @@ START_TEST(a_chatty_pair_does_not_starve_the_loop)
     ck_assert_int_eq(fired, 1);
     ck_assert_uint_lt(ends[0].n_data, 2000000);
     np_finish(ends);
-}
-END_TEST
-
-#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
-
-int
-main(void)
-{
-    Suite *s = suite_create("transport_lifetime");
-    TCase *tc = vt_reactor_tcase("lifetime");
-
-    ADD(tc, anything_may_be_done_in_any_callback);
-    ADD(tc, closing_and_aborting_again_changes_nothing);
-    ADD(tc, a_reference_outlives_the_connection);
-    ADD(tc, dropped_without_a_protocol_it_is_aborted);
-    ADD(tc, closed_without_a_protocol_it_still_flushes);
-    ADD(tc, a_transport_has_one_protocol);
-    ADD(tc, every_function_of_a_class_may_be_missing);
-    ADD(tc, the_end_of_the_reactor_ends_connections);
-    tcase_add_test(tc, a_pair_needs_a_reactor);
-    tcase_add_test(tc, a_chatty_pair_does_not_starve_the_loop);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(s, tc);
-    return vt_main(s);
 }

@@ -19,11 +19,13 @@ pause_when_received(struct probe *p, char event)
         vetch_transport_pause(p->t);
 }
 
+VT_CASE("limits", vt_reactor_tcase, .loops = NP_KINDS);
+
 /* libuv #1169, help #29; libevent #694 #1211 #1350 #1466; mongoose #2574 #3077;
  * cpython #74116 #116279; node help #2350: writing faster than the peer reads.
  * (LESSONS 4) With the pair in memory nothing but the queue holds bytes, so the
  * marks show exactly. */
-START_TEST(paused_above_the_high_mark_resumed_at_the_low_one)
+VT_TEST(paused_above_the_high_mark_resumed_at_the_low_one, .loops = 1)
 {
     struct probe ends[2];
     char *data = np_pattern(1000);
@@ -47,10 +49,9 @@ START_TEST(paused_above_the_high_mark_resumed_at_the_low_one)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
 /* A pull takes 64 KiB: what is left then is the low mark, or one more. */
-START_TEST(the_low_mark_is_exact)
+VT_TEST(the_low_mark_is_exact, .loops = 1)
 {
     for (size_t above = 0; above < 2; above++) {
         struct probe ends[2];
@@ -77,9 +78,8 @@ START_TEST(the_low_mark_is_exact)
         np_finish(ends);
     }
 }
-END_TEST
 
-START_TEST(a_slow_reader_pauses_and_resumes_the_writer)
+VT_TEST(a_slow_reader_pauses_and_resumes_the_writer)
 {
     struct probe ends[2];
     size_t written = 0;
@@ -101,9 +101,8 @@ START_TEST(a_slow_reader_pauses_and_resumes_the_writer)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(the_hard_cap_refuses_and_queues_nothing)
+VT_TEST(the_hard_cap_refuses_and_queues_nothing)
 {
     struct probe ends[2];
     char *data = np_pattern(1001);
@@ -135,9 +134,8 @@ START_TEST(the_hard_cap_refuses_and_queues_nothing)
     free(data);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(marks_have_to_be_in_order)
+VT_TEST(marks_have_to_be_in_order)
 {
     struct probe ends[2];
 
@@ -150,9 +148,8 @@ START_TEST(marks_have_to_be_in_order)
     ck_assert_int_eq(errno, EINVAL);
     np_finish(ends);
 }
-END_TEST
 
-START_TEST(input_that_nobody_consumes_is_bounded)
+VT_TEST(input_that_nobody_consumes_is_bounded)
 {
     struct probe ends[2];
     char *data = np_pattern(200000);
@@ -170,10 +167,11 @@ START_TEST(input_that_nobody_consumes_is_bounded)
     free(data);
     np_finish(ends);
 }
-END_TEST
+
+VT_CASE("cpu", vt_real_reactor_tcase);
 
 /* libevent #891: a reader paused while bytes wait must not spin. */
-START_TEST(a_paused_reader_uses_no_cpu)
+VT_TEST(a_paused_reader_uses_no_cpu, .loops = NP_KINDS)
 {
     struct probe ends[2];
     struct rusage before, after;
@@ -195,26 +193,4 @@ START_TEST(a_paused_reader_uses_no_cpu)
     vetch_transport_resume(ends[1].t);
     np_until(ends[1].n_data == 7);
     np_finish(ends);
-}
-END_TEST
-
-#define ADD(tc, test) tcase_add_loop_test(tc, test, 0, NP_KINDS)
-
-int
-main(void)
-{
-    Suite *s = suite_create("transport_marks");
-    TCase *tc = vt_reactor_tcase("limits");
-    TCase *cpu = vt_real_reactor_tcase("cpu");
-
-    tcase_add_test(tc, paused_above_the_high_mark_resumed_at_the_low_one);
-    tcase_add_test(tc, the_low_mark_is_exact);
-    ADD(tc, a_slow_reader_pauses_and_resumes_the_writer);
-    ADD(tc, the_hard_cap_refuses_and_queues_nothing);
-    ADD(tc, marks_have_to_be_in_order);
-    ADD(tc, input_that_nobody_consumes_is_bounded);
-    ADD(cpu, a_paused_reader_uses_no_cpu);
-    suite_add_tcase(s, tc);
-    suite_add_tcase(s, cpu);
-    return vt_main(s);
 }

@@ -36,7 +36,9 @@ connect_with_child(enum np_kind kind, enum pk_cancel on_cancel)
     vetch_scope_add(vetch_transport_scope(ends[0].t), pk_start(&op));
 }
 
-START_TEST(the_scope_is_one_for_each_connection)
+VT_CASE("scope", pk_tcase, .set_up = set_up, .loops = NP_KINDS);
+
+VT_TEST(the_scope_is_one_for_each_connection)
 {
     np_connect(KIND, ends);
     ck_assert_ptr_nonnull(vetch_transport_scope(ends[0].t));
@@ -47,9 +49,8 @@ START_TEST(the_scope_is_one_for_each_connection)
     vetch_transport_close(ends[0].t);
     finish();
 }
-END_TEST
 
-START_TEST(the_end_of_the_connection_cancels_its_children)
+VT_TEST(the_end_of_the_connection_cancels_its_children)
 {
     connect_with_child(KIND, PK_AGREE);
     vetch_transport_abort(ends[1].t);
@@ -58,9 +59,8 @@ START_TEST(the_end_of_the_connection_cancels_its_children)
     pk_drop(&op);
     finish();
 }
-END_TEST
 
-START_TEST(lost_waits_until_the_children_have_stopped)
+VT_TEST(lost_waits_until_the_children_have_stopped)
 {
     connect_with_child(KIND, PK_NOTE);
     vetch_transport_abort(ends[0].t);
@@ -71,9 +71,8 @@ START_TEST(lost_waits_until_the_children_have_stopped)
     np_until(np_has(&ends[0], NP_LOST));
     finish();
 }
-END_TEST
 
-START_TEST(a_child_that_fails_ends_the_connection)
+VT_TEST(a_child_that_fails_ends_the_connection)
 {
     connect_with_child(KIND, PK_AGREE);
     pk_reject(&op, VETCH_EUSER);
@@ -81,9 +80,8 @@ START_TEST(a_child_that_fails_ends_the_connection)
     ck_assert_int_eq(ends[0].lost_code, VETCH_EUSER);
     finish();
 }
-END_TEST
 
-START_TEST(a_child_that_ends_well_changes_nothing)
+VT_TEST(a_child_that_ends_well_changes_nothing)
 {
     connect_with_child(KIND, PK_AGREE);
     pk_resolve_number(&op, 1);
@@ -93,9 +91,8 @@ START_TEST(a_child_that_ends_well_changes_nothing)
     finish();
     ck_assert_int_eq(ends[0].lost_code, 0);
 }
-END_TEST
 
-START_TEST(a_connection_that_is_over_has_no_scope)
+VT_TEST(a_connection_that_is_over_has_no_scope)
 {
     np_connect(KIND, ends);
     vetch_transport_abort(ends[0].t);
@@ -103,9 +100,8 @@ START_TEST(a_connection_that_is_over_has_no_scope)
     ck_assert_int_eq(errno, ENOTCONN);
     finish();
 }
-END_TEST
 
-START_TEST(without_any_memory_lost_waits_all_the_same)
+VT_TEST(without_any_memory_lost_waits_all_the_same)
 {
     struct pk_op other = { 0 };
     vetch_promise *p;
@@ -127,10 +123,9 @@ START_TEST(without_any_memory_lost_waits_all_the_same)
     vetch_promise_unref(p);
     finish();
 }
-END_TEST
 
 /* As the connection of vetch_connect() that nobody takes. */
-START_TEST(a_connection_that_nobody_takes_waits_for_its_children)
+VT_TEST(a_connection_that_nobody_takes_waits_for_its_children)
 {
     vetch_transport *pair[2];
 
@@ -146,9 +141,8 @@ START_TEST(a_connection_that_nobody_takes_waits_for_its_children)
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(the_end_of_the_reactor_ends_the_scope)
+VT_TEST(the_end_of_the_reactor_ends_the_scope)
 {
     connect_with_child(KIND, PK_AGREE);
     pk_end_reactor();
@@ -157,26 +151,4 @@ START_TEST(the_end_of_the_reactor_ends_the_scope)
     pk_drop(&op);
     np_done(&ends[0]);
     np_done(&ends[1]);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("transport_scope");
-    TCase *tcase = pk_tcase("scope");
-
-    tcase_add_checked_fixture(tcase, set_up, NULL);
-#define ADD(test) tcase_add_loop_test(tcase, test, 0, NP_KINDS)
-    ADD(the_scope_is_one_for_each_connection);
-    ADD(the_end_of_the_connection_cancels_its_children);
-    ADD(lost_waits_until_the_children_have_stopped);
-    ADD(a_child_that_fails_ends_the_connection);
-    ADD(a_child_that_ends_well_changes_nothing);
-    ADD(a_connection_that_is_over_has_no_scope);
-    ADD(without_any_memory_lost_waits_all_the_same);
-    ADD(a_connection_that_nobody_takes_waits_for_its_children);
-    ADD(the_end_of_the_reactor_ends_the_scope);
-    suite_add_tcase(suite, tcase);
-    return vt_main(suite);
 }

@@ -31,7 +31,9 @@ follow(struct pair *pair, vetch_promise *p)
     return first;
 }
 
-START_TEST(rule_06_follower_takes_a_value)
+VT_CASE("outcomes", pk_tcase);
+
+VT_TEST(rule_06_follower_takes_a_value)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -46,9 +48,8 @@ START_TEST(rule_06_follower_takes_a_value)
     vetch_promise_unref(pair.promise);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_06_follower_takes_a_rejection)
+VT_TEST(rule_06_follower_takes_a_rejection)
 {
     struct pk_op op = { 0 };
     struct pair pair = make_pair();
@@ -57,9 +58,8 @@ START_TEST(rule_06_follower_takes_a_rejection)
     pk_reject(&op, VETCH_EUSER + 1);
     pk_expect_error(pair.promise, VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_06_follower_takes_a_settled_outcome)
+VT_TEST(rule_06_follower_takes_a_settled_outcome)
 {
     struct pk_thing thing = { 0 };
     struct pair good = make_pair(), bad = make_pair();
@@ -70,9 +70,8 @@ START_TEST(rule_06_follower_takes_a_settled_outcome)
     pk_expect_error(bad.promise, VETCH_EUSER + 2);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_06_letting_go_of_a_following_deferred_abandons_nothing)
+VT_TEST(rule_06_letting_go_of_a_following_deferred_abandons_nothing)
 {
     struct pk_op op = { 0 };
     struct pair pair = make_pair();
@@ -82,9 +81,8 @@ START_TEST(rule_06_letting_go_of_a_following_deferred_abandons_nothing)
     pk_resolve_number(&op, 4);
     pk_expect_value(pair.promise, 4);
 }
-END_TEST
 
-START_TEST(rule_06_handlers_of_a_follower_run_in_the_order_attached)
+VT_TEST(rule_06_handlers_of_a_follower_run_in_the_order_attached)
 {
     struct pk_op op = { 0 };
     struct pair pair = make_pair();
@@ -103,9 +101,8 @@ START_TEST(rule_06_handlers_of_a_follower_run_in_the_order_attached)
     vetch_promise_unref(b);
     vetch_promise_unref(c);
 }
-END_TEST
 
-START_TEST(rule_06_many_may_follow_one)
+VT_TEST(rule_06_many_may_follow_one)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -123,9 +120,8 @@ START_TEST(rule_06_many_may_follow_one)
     vetch_promise_unref(two.promise);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_06_followers_of_followers_get_the_outcome)
+VT_TEST(rule_06_followers_of_followers_get_the_outcome)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -149,7 +145,6 @@ START_TEST(rule_06_followers_of_followers_get_the_outcome)
     }
     pk_assert_freed(&thing);
 }
-END_TEST
 
 /* ---- flattening ---- */
 
@@ -177,7 +172,7 @@ go_deeper(void *value, void *ctx)
                          count_end, ctx);
 }
 
-START_TEST(rule_06_chains_in_chains_are_flattened)
+VT_TEST(rule_06_chains_in_chains_are_flattened)
 {
     struct pk_thing thing = { 0 };
     struct depth depth = { 20, &thing, 0 };
@@ -191,7 +186,6 @@ START_TEST(rule_06_chains_in_chains_are_flattened)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
 static vetch_promise *
 fail_deeper(void *value, void *ctx)
@@ -206,7 +200,7 @@ fail_deeper(void *value, void *ctx)
         ctx);
 }
 
-START_TEST(rule_06_error_comes_up_through_all_levels)
+VT_TEST(rule_06_error_comes_up_through_all_levels)
 {
     struct depth depth = { 20, NULL, 0 };
     vetch_promise *p =
@@ -215,9 +209,8 @@ START_TEST(rule_06_error_comes_up_through_all_levels)
     pk_expect_error(p, VETCH_EUSER + 3);
     ck_assert_uint_eq(depth.ended, 20);
 }
-END_TEST
 
-START_TEST(rule_06_adopter_settles_with_what_it_adopted)
+VT_TEST(rule_06_adopter_settles_with_what_it_adopted)
 {
     struct pk_op op = { 0 };
     vetch_promise *inner = pk_start(&op);
@@ -230,20 +223,20 @@ START_TEST(rule_06_adopter_settles_with_what_it_adopted)
     pk_expect_value(inner, 6);
     pk_expect_value(p, 6);
 }
-END_TEST
 
 /* ---- cycles ---- */
 
-START_TEST(rule_06_following_itself_is_a_cycle)
+VT_CASE("cycles", pk_tcase);
+
+VT_TEST(rule_06_following_itself_is_a_cycle)
 {
     struct pair pair = make_pair();
 
     follow(&pair, vetch_promise_ref(pair.promise));
     pk_expect_error(pair.promise, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_two_that_follow_each_other_are_a_cycle)
+VT_TEST(rule_06_two_that_follow_each_other_are_a_cycle)
 {
     struct pair one = make_pair(), two = make_pair();
 
@@ -252,9 +245,8 @@ START_TEST(rule_06_two_that_follow_each_other_are_a_cycle)
     pk_expect_error(one.promise, VETCH_ECYCLE);
     pk_expect_error(two.promise, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_ring_of_a_thousand_is_a_cycle)
+VT_TEST(rule_06_ring_of_a_thousand_is_a_cycle)
 {
     enum { N = 1000 };
     struct pair *pairs = calloc(N, sizeof(*pairs));
@@ -270,9 +262,8 @@ START_TEST(rule_06_ring_of_a_thousand_is_a_cycle)
         pk_expect_error(pairs[i].promise, VETCH_ECYCLE);
     free(pairs);
 }
-END_TEST
 
-START_TEST(rule_06_following_its_own_link_is_a_cycle)
+VT_TEST(rule_06_following_its_own_link_is_a_cycle)
 {
     struct pk_link end = { 0 };
     struct pair pair = make_pair();
@@ -286,9 +277,8 @@ START_TEST(rule_06_following_its_own_link_is_a_cycle)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_following_its_own_long_chain_is_a_cycle)
+VT_TEST(rule_06_following_its_own_long_chain_is_a_cycle)
 {
     struct pair pair = make_pair();
     vetch_promise *p = vetch_promise_ref(pair.promise);
@@ -303,9 +293,8 @@ START_TEST(rule_06_following_its_own_long_chain_is_a_cycle)
     pk_expect_error(pair.promise, VETCH_ECYCLE);
     pk_expect_error(p, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_links_and_followers_together_are_a_cycle)
+VT_TEST(rule_06_links_and_followers_together_are_a_cycle)
 {
     struct pair one = make_pair(), two = make_pair();
 
@@ -316,7 +305,6 @@ START_TEST(rule_06_links_and_followers_together_are_a_cycle)
     pk_expect_error(one.promise, VETCH_ECYCLE);
     ck_assert_uint_eq(pk_reports(), 1); /* the catch, which nobody follows */
 }
-END_TEST
 
 /* A handler that answers with a promise which it is told later. */
 static vetch_promise *
@@ -326,16 +314,15 @@ answer_with(void *value, void *ctx)
     return vetch_promise_ref(*(vetch_promise **)ctx);
 }
 
-START_TEST(rule_06_handler_that_answers_with_its_own_promise_is_a_cycle)
+VT_TEST(rule_06_handler_that_answers_with_its_own_promise_is_a_cycle)
 {
     vetch_promise *p;
 
     p = vetch_then(vetch_resolved(NULL, NULL), answer_with, &p);
     pk_expect_error(p, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_handler_that_answers_with_what_waits_for_it_is_a_cycle)
+VT_TEST(rule_06_handler_that_answers_with_what_waits_for_it_is_a_cycle)
 {
     vetch_promise *p, *below;
 
@@ -346,9 +333,8 @@ START_TEST(rule_06_handler_that_answers_with_what_waits_for_it_is_a_cycle)
     pk_expect_error(below, VETCH_ECYCLE);
     ck_assert_str_eq(pk_trace(), "end");
 }
-END_TEST
 
-START_TEST(rule_06_cycle_through_adoption_is_a_cycle)
+VT_TEST(rule_06_cycle_through_adoption_is_a_cycle)
 {
     struct pk_link link = { 0 };
     struct pair pair = make_pair();
@@ -362,9 +348,8 @@ START_TEST(rule_06_cycle_through_adoption_is_a_cycle)
     pk_expect_error(pair.promise, VETCH_ECYCLE);
     pk_expect_error(p, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_cycle_lets_everything_go)
+VT_TEST(rule_06_cycle_lets_everything_go)
 {
     struct pair pair = make_pair();
     vetch_promise *p = vetch_promise_ref(pair.promise);
@@ -377,11 +362,10 @@ START_TEST(rule_06_cycle_lets_everything_go)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_ECYCLE);
 }
-END_TEST
 
 /* ---- what only looks like a cycle ---- */
 
-START_TEST(rule_06_answering_with_the_source_is_no_cycle)
+VT_TEST(rule_06_answering_with_the_source_is_no_cycle)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *source = pk_value(&thing);
@@ -395,9 +379,8 @@ START_TEST(rule_06_answering_with_the_source_is_no_cycle)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_06_following_a_sibling_is_no_cycle)
+VT_TEST(rule_06_following_a_sibling_is_no_cycle)
 {
     struct pk_op op = { 0 };
     struct pair pair = make_pair();
@@ -411,9 +394,8 @@ START_TEST(rule_06_following_a_sibling_is_no_cycle)
     pk_expect_value(pair.promise, 5);
     vetch_promise_unref(left);
 }
-END_TEST
 
-START_TEST(rule_06_following_twice_by_two_ways_is_no_cycle)
+VT_TEST(rule_06_following_twice_by_two_ways_is_no_cycle)
 {
     struct pk_op op = { 0 };
     struct pair top = make_pair(), one = make_pair(), two = make_pair();
@@ -431,9 +413,10 @@ START_TEST(rule_06_following_twice_by_two_ways_is_no_cycle)
     pk_expect_value(both[0], 5);
     pk_expect_value(both[1], 5);
 }
-END_TEST
 
 /* ---- memory of promise recursion ---- */
+
+VT_CASE("memory", pk_tcase);
 
 struct loop {
     unsigned left;
@@ -462,7 +445,7 @@ recurse_at_once(void *value, void *ctx)
     return vetch_then(vetch_resolved(NULL, NULL), recurse_at_once, ctx);
 }
 
-START_TEST(rule_06_recursion_over_ready_promises_takes_constant_memory)
+VT_TEST(rule_06_recursion_over_ready_promises_takes_constant_memory)
 {
     struct loop loop = { .left = 100000 };
     vetch_promise *p =
@@ -472,7 +455,6 @@ START_TEST(rule_06_recursion_over_ready_promises_takes_constant_memory)
     ck_assert_uint_eq(loop.left, 0);
     ck_assert_uint_lt(loop.most_live, 20);
 }
-END_TEST
 
 static void
 settle_loop(void *ctx)
@@ -495,7 +477,7 @@ recurse_later(void *value, void *ctx)
     return vetch_then(p, recurse_later, ctx);
 }
 
-START_TEST(rule_06_recursion_over_pending_promises_takes_constant_memory)
+VT_TEST(rule_06_recursion_over_pending_promises_takes_constant_memory)
 {
     struct loop loop = { .left = 100000 };
     vetch_promise *p =
@@ -505,9 +487,8 @@ START_TEST(rule_06_recursion_over_pending_promises_takes_constant_memory)
     ck_assert_uint_eq(loop.left, 0);
     ck_assert_uint_lt(loop.most_live, 20);
 }
-END_TEST
 
-START_TEST(rule_06_dropped_recursion_takes_constant_memory)
+VT_TEST(rule_06_dropped_recursion_takes_constant_memory)
 {
     struct loop loop = { .left = 100000 };
 
@@ -517,7 +498,6 @@ START_TEST(rule_06_dropped_recursion_takes_constant_memory)
     ck_assert_uint_eq(loop.left, 0);
     ck_assert_uint_lt(loop.most_live, 20);
 }
-END_TEST
 
 /* Each level borrows a value until the level below has settled: this kind of
  * recursion must keep all of them. */
@@ -542,7 +522,7 @@ recurse_with_values(void *value, void *ctx)
                       recurse_with_values, ctx);
 }
 
-START_TEST(rule_06_recursion_keeps_the_values_that_it_borrows)
+VT_TEST(rule_06_recursion_keeps_the_values_that_it_borrows)
 {
     enum { N = 500 };
     struct pk_thing *things = calloc(N, sizeof(*things));
@@ -556,73 +536,4 @@ START_TEST(rule_06_recursion_keeps_the_values_that_it_borrows)
     for (int i = 0; i < N; i++)
         pk_assert_freed(&things[i]);
     free(things);
-}
-END_TEST
-
-static void
-add_outcomes(Suite *suite)
-{
-    TCase *tc = pk_tcase("outcomes");
-
-    tcase_add_test(tc, rule_06_follower_takes_a_value);
-    tcase_add_test(tc, rule_06_follower_takes_a_rejection);
-    tcase_add_test(tc, rule_06_follower_takes_a_settled_outcome);
-    tcase_add_test(tc,
-                   rule_06_letting_go_of_a_following_deferred_abandons_nothing);
-    tcase_add_test(tc,
-                   rule_06_handlers_of_a_follower_run_in_the_order_attached);
-    tcase_add_test(tc, rule_06_many_may_follow_one);
-    tcase_add_test(tc, rule_06_followers_of_followers_get_the_outcome);
-    tcase_add_test(tc, rule_06_chains_in_chains_are_flattened);
-    tcase_add_test(tc, rule_06_error_comes_up_through_all_levels);
-    tcase_add_test(tc, rule_06_adopter_settles_with_what_it_adopted);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_cycles(Suite *suite)
-{
-    TCase *tc = pk_tcase("cycles");
-
-    tcase_add_test(tc, rule_06_following_itself_is_a_cycle);
-    tcase_add_test(tc, rule_06_two_that_follow_each_other_are_a_cycle);
-    tcase_add_test(tc, rule_06_ring_of_a_thousand_is_a_cycle);
-    tcase_add_test(tc, rule_06_following_its_own_link_is_a_cycle);
-    tcase_add_test(tc, rule_06_following_its_own_long_chain_is_a_cycle);
-    tcase_add_test(tc, rule_06_links_and_followers_together_are_a_cycle);
-    tcase_add_test(
-        tc, rule_06_handler_that_answers_with_its_own_promise_is_a_cycle);
-    tcase_add_test(
-        tc, rule_06_handler_that_answers_with_what_waits_for_it_is_a_cycle);
-    tcase_add_test(tc, rule_06_cycle_through_adoption_is_a_cycle);
-    tcase_add_test(tc, rule_06_cycle_lets_everything_go);
-    tcase_add_test(tc, rule_06_answering_with_the_source_is_no_cycle);
-    tcase_add_test(tc, rule_06_following_a_sibling_is_no_cycle);
-    tcase_add_test(tc, rule_06_following_twice_by_two_ways_is_no_cycle);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_memory(Suite *suite)
-{
-    TCase *tc = pk_tcase("memory");
-
-    tcase_add_test(tc,
-                   rule_06_recursion_over_ready_promises_takes_constant_memory);
-    tcase_add_test(
-        tc, rule_06_recursion_over_pending_promises_takes_constant_memory);
-    tcase_add_test(tc, rule_06_dropped_recursion_takes_constant_memory);
-    tcase_add_test(tc, rule_06_recursion_keeps_the_values_that_it_borrows);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("adoption");
-
-    add_outcomes(suite);
-    add_cycles(suite);
-    add_memory(suite);
-    return vt_main(suite);
 }

@@ -9,7 +9,9 @@
 
 /* ---- the request goes up, the outcome comes down ---- */
 
-START_TEST(rule_09_cancel_reaches_the_operation_once)
+VT_CASE("request", pk_tcase);
+
+VT_TEST(rule_09_cancel_reaches_the_operation_once)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = pk_start(&op);
@@ -23,9 +25,8 @@ START_TEST(rule_09_cancel_reaches_the_operation_once)
     ck_assert_uint_eq(op.canceled, 1);
     ck_assert_str_eq(pk_trace(), "end");
 }
-END_TEST
 
-START_TEST(rule_09_cancelled_promise_settles_when_the_operation_has_stopped)
+VT_TEST(rule_09_cancelled_promise_settles_when_the_operation_has_stopped)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = pk_start(&op);
@@ -42,9 +43,8 @@ START_TEST(rule_09_cancelled_promise_settles_when_the_operation_has_stopped)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_str_eq(pk_trace(), "end");
 }
-END_TEST
 
-START_TEST(rule_09_operation_is_told)
+VT_TEST(rule_09_operation_is_told)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = pk_start(&op);
@@ -56,9 +56,8 @@ START_TEST(rule_09_operation_is_told)
     pk_stop(&op);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_09_asking_twice_tells_the_operation_once)
+VT_TEST(rule_09_asking_twice_tells_the_operation_once)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_then(pk_start(&op), pk_never_value, NULL);
@@ -73,9 +72,8 @@ START_TEST(rule_09_asking_twice_tells_the_operation_once)
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_09_asking_at_two_places_tells_the_operation_once)
+VT_TEST(rule_09_asking_at_two_places_tells_the_operation_once)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *source = pk_start(&op);
@@ -90,9 +88,8 @@ START_TEST(rule_09_asking_at_two_places_tells_the_operation_once)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_expect_error(source, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_09_operation_without_canceller_rejects_at_once)
+VT_TEST(rule_09_operation_without_canceller_rejects_at_once)
 {
     struct pk_op op = { .on_cancel = PK_NONE };
     struct pk_thing late = { 0 };
@@ -105,9 +102,8 @@ START_TEST(rule_09_operation_without_canceller_rejects_at_once)
     pk_drop(&op);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_09_outcome_of_a_cancel_flows_down_like_any_other)
+VT_TEST(rule_09_outcome_of_a_cancel_flows_down_like_any_other)
 {
     struct pk_op op = { .on_cancel = PK_NONE };
     vetch_promise *p = pk_start(&op);
@@ -122,9 +118,8 @@ START_TEST(rule_09_outcome_of_a_cancel_flows_down_like_any_other)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_drop(&op);
 }
-END_TEST
 
-START_TEST(rule_09_operation_may_end_with_another_error)
+VT_TEST(rule_09_operation_may_end_with_another_error)
 {
     struct pk_op op = { .on_cancel = PK_ERROR };
     struct pk_link caught = { .same = true };
@@ -136,9 +131,8 @@ START_TEST(rule_09_operation_may_end_with_another_error)
     pk_expect_error(p, VETCH_EUSER + 9);
     ck_assert_uint_eq(caught.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_of_a_promise_that_others_hold_reaches_the_operation)
+VT_TEST(rule_09_cancel_of_a_promise_that_others_hold_reaches_the_operation)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = vetch_then(pk_start(&op), pk_never_value, NULL);
@@ -153,9 +147,8 @@ START_TEST(rule_09_cancel_of_a_promise_that_others_hold_reaches_the_operation)
     pk_expect_error(other, VETCH_ECANCELED);
     pk_expect_error(below, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_09_end_of_a_chain_hears_of_the_cancel)
+VT_TEST(rule_09_end_of_a_chain_hears_of_the_cancel)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_done done = { 0 };
@@ -168,11 +161,12 @@ START_TEST(rule_09_end_of_a_chain_hears_of_the_cancel)
     ck_assert_int_eq(done.code, VETCH_ECANCELED);
     vetch_promise_unref(p);
 }
-END_TEST
 
 /* ---- a value all the same ---- */
 
-START_TEST(rule_09_late_value_is_freed_by_the_first_link_below)
+VT_CASE("values and links", pk_tcase);
+
+VT_TEST(rule_09_late_value_is_freed_by_the_first_link_below)
 {
     struct pk_op op = { .on_cancel = PK_VALUE };
     vetch_promise *p = vetch_then(pk_start(&op), pk_never_value, NULL);
@@ -183,9 +177,8 @@ START_TEST(rule_09_late_value_is_freed_by_the_first_link_below)
     ck_assert_uint_eq(op.canceled, 1);
     pk_assert_freed(&op.late);
 }
-END_TEST
 
-START_TEST(rule_09_value_that_comes_later_is_freed_as_well)
+VT_TEST(rule_09_value_that_comes_later_is_freed_as_well)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_thing thing = { 0 };
@@ -197,9 +190,8 @@ START_TEST(rule_09_value_that_comes_later_is_freed_as_well)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_late_value_does_not_pass_an_error_handler)
+VT_TEST(rule_09_late_value_does_not_pass_an_error_handler)
 {
     struct pk_op op = { .on_cancel = PK_VALUE };
     vetch_promise *p = vetch_catch(pk_start(&op), pk_never_error, NULL);
@@ -208,9 +200,8 @@ START_TEST(rule_09_late_value_does_not_pass_an_error_handler)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_assert_freed(&op.late);
 }
-END_TEST
 
-START_TEST(rule_09_late_value_does_not_pass_a_finally)
+VT_TEST(rule_09_late_value_does_not_pass_a_finally)
 {
     struct pk_op op = { .on_cancel = PK_VALUE };
     struct pk_link end = { 0 };
@@ -221,9 +212,8 @@ START_TEST(rule_09_late_value_does_not_pass_a_finally)
     pk_assert_freed(&op.late);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_09_late_value_does_not_pass_an_adoption)
+VT_TEST(rule_09_late_value_does_not_pass_an_adoption)
 {
     struct pk_op op = { .on_cancel = PK_VALUE };
     struct pk_link link = { .answer = pk_start(&op) };
@@ -237,9 +227,8 @@ START_TEST(rule_09_late_value_does_not_pass_an_adoption)
     ck_assert_uint_eq(op.canceled, 1);
     pk_assert_freed(&op.late);
 }
-END_TEST
 
-START_TEST(rule_09_operation_s_own_promise_may_end_with_its_value)
+VT_TEST(rule_09_operation_s_own_promise_may_end_with_its_value)
 {
     struct pk_op op = { .on_cancel = PK_VALUE };
     vetch_promise *p = pk_start(&op);
@@ -248,11 +237,10 @@ START_TEST(rule_09_operation_s_own_promise_may_end_with_its_value)
     pk_expect_value(p, &op.late);
     pk_assert_freed(&op.late);
 }
-END_TEST
 
 /* ---- links that have not begun ---- */
 
-START_TEST(rule_09_link_that_is_queued_does_not_run)
+VT_TEST(rule_09_link_that_is_queued_does_not_run)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = vetch_then(pk_value(&thing), pk_never_value, NULL);
@@ -261,9 +249,8 @@ START_TEST(rule_09_link_that_is_queued_does_not_run)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_links_below_one_that_is_queued_do_not_run)
+VT_TEST(rule_09_links_below_one_that_is_queued_do_not_run)
 {
     struct pk_thing thing = { 0 };
     struct pk_link end = { 0 };
@@ -277,9 +264,8 @@ START_TEST(rule_09_links_below_one_that_is_queued_do_not_run)
     ck_assert_uint_eq(end.ran, 1);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_link_that_was_cancelled_does_not_run_after_a_recovery)
+VT_TEST(rule_09_link_that_was_cancelled_does_not_run_after_a_recovery)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_thing thing = { 0 };
@@ -293,9 +279,8 @@ START_TEST(rule_09_link_that_was_cancelled_does_not_run_after_a_recovery)
     ck_assert_int_eq(recover.code, VETCH_ECANCELED);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_link_may_recover_from_its_own_cancel)
+VT_TEST(rule_09_link_may_recover_from_its_own_cancel)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_link recover = { .answer = vetch_resolved(pk_int(4), NULL) };
@@ -309,11 +294,12 @@ START_TEST(rule_09_link_may_recover_from_its_own_cancel)
     pk_expect_value(below, 4);
     ck_assert_uint_eq(next.ran, 1);
 }
-END_TEST
 
 /* ---- adopted operations ---- */
 
-START_TEST(rule_09_cancel_reaches_an_adopted_operation)
+VT_CASE("adopted", pk_tcase);
+
+VT_TEST(rule_09_cancel_reaches_an_adopted_operation)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link link = { .answer = pk_start(&op) };
@@ -328,9 +314,8 @@ START_TEST(rule_09_cancel_reaches_an_adopted_operation)
     pk_stop(&op);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_reaches_the_operation_of_an_adopted_chain)
+VT_TEST(rule_09_cancel_reaches_the_operation_of_an_adopted_chain)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_link link = { 0 };
@@ -346,9 +331,8 @@ START_TEST(rule_09_cancel_reaches_the_operation_of_an_adopted_chain)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(op.canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_goes_through_a_follower)
+VT_TEST(rule_09_cancel_goes_through_a_follower)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -361,9 +345,8 @@ START_TEST(rule_09_cancel_goes_through_a_follower)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(op.canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_09_adopted_operation_that_others_hold_is_left_alone)
+VT_TEST(rule_09_adopted_operation_that_others_hold_is_left_alone)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *held = pk_start(&op);
@@ -378,9 +361,8 @@ START_TEST(rule_09_adopted_operation_that_others_hold_is_left_alone)
     pk_resolve_number(&op, 6);
     pk_expect_value(held, 6);
 }
-END_TEST
 
-START_TEST(rule_09_clean_up_after_a_cancel_may_take_its_time)
+VT_TEST(rule_09_clean_up_after_a_cancel_may_take_its_time)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_op clean_up = { .on_cancel = PK_NOTE };
@@ -398,9 +380,8 @@ START_TEST(rule_09_clean_up_after_a_cancel_may_take_its_time)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_str_eq(pk_trace(), "end");
 }
-END_TEST
 
-START_TEST(rule_09_second_request_reaches_the_clean_up)
+VT_TEST(rule_09_second_request_reaches_the_clean_up)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_op clean_up = { .on_cancel = PK_AGREE };
@@ -415,11 +396,12 @@ START_TEST(rule_09_second_request_reaches_the_clean_up)
     ck_assert_uint_eq(op.canceled, 1);
     ck_assert_uint_eq(clean_up.canceled, 1);
 }
-END_TEST
 
 /* ---- settled promises ---- */
 
-START_TEST(rule_09_cancelling_a_settled_promise_changes_nothing)
+VT_CASE("request", pk_tcase);
+
+VT_TEST(rule_09_cancelling_a_settled_promise_changes_nothing)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -437,9 +419,8 @@ START_TEST(rule_09_cancelling_a_settled_promise_changes_nothing)
     pk_expect_error(error, VETCH_EUSER);
     ck_assert_uint_eq(op.canceled, 0);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_after_the_handler_ran_changes_nothing)
+VT_TEST(rule_09_cancel_after_the_handler_ran_changes_nothing)
 {
     struct pk_link link = { .same = true };
     vetch_promise *p =
@@ -450,9 +431,8 @@ START_TEST(rule_09_cancel_after_the_handler_ran_changes_nothing)
     pk_expect_value(p, 2);
     ck_assert_uint_eq(link.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_of_the_source_leaves_its_settled_value)
+VT_TEST(rule_09_cancel_of_the_source_leaves_its_settled_value)
 {
     struct pk_link link = { .same = true };
     vetch_promise *source = vetch_resolved(pk_int(2), NULL);
@@ -463,11 +443,12 @@ START_TEST(rule_09_cancel_of_the_source_leaves_its_settled_value)
     pk_expect_value(p, 2);
     pk_expect_value(source, 2);
 }
-END_TEST
 
 /* ---- cancel and settle in the same turn ---- */
 
-START_TEST(rule_09_value_settled_just_before_the_cancel_is_freed)
+VT_CASE("values and links", pk_tcase);
+
+VT_TEST(rule_09_value_settled_just_before_the_cancel_is_freed)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -479,9 +460,10 @@ START_TEST(rule_09_value_settled_just_before_the_cancel_is_freed)
     ck_assert_uint_eq(op.canceled, 0);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_abandoned_after_a_cancel_still_settles)
+VT_CASE("request", pk_tcase);
+
+VT_TEST(rule_09_abandoned_after_a_cancel_still_settles)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link end = { 0 };
@@ -496,7 +478,6 @@ START_TEST(rule_09_abandoned_after_a_cancel_still_settles)
     ck_assert_uint_eq(end.ran, 1);
     vetch_promise_unref(p);
 }
-END_TEST
 
 /* "Each cancel ends in a settled promise within one turn after the producer
  * agrees." */
@@ -506,7 +487,7 @@ stop_op(void *op)
     pk_stop(op);
 }
 
-START_TEST(rule_09_producer_may_agree_later)
+VT_TEST(rule_09_producer_may_agree_later)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_then(pk_start(&op), pk_never_value, NULL);
@@ -515,9 +496,8 @@ START_TEST(rule_09_producer_may_agree_later)
     ck_assert_int_eq(vetch_call_soon(stop_op, &op), 0);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_09_cancelled_sleep_stops_at_once)
+VT_TEST(rule_09_cancelled_sleep_stops_at_once)
 {
     vetch_promise *p = vetch_then(vetch_sleep(1000), pk_never_value, NULL);
 
@@ -527,11 +507,12 @@ START_TEST(rule_09_cancelled_sleep_stops_at_once)
     ck_assert_uint_eq(vt_live_objects(), 0);
     vt_advance(2000);
 }
-END_TEST
+
+VT_CASE("adopted", pk_tcase);
 
 /* A handler started an operation on its value and kept a share of it: the
  * value stays, although the link has given up waiting. */
-START_TEST(rule_09_value_is_borrowed_while_a_shared_answer_runs)
+VT_TEST(rule_09_value_is_borrowed_while_a_shared_answer_runs)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -547,9 +528,8 @@ START_TEST(rule_09_value_is_borrowed_while_a_shared_answer_runs)
     pk_expect_value(held, 6);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_borrowed_value_does_not_keep_an_operation_from_a_cancel)
+VT_TEST(rule_09_borrowed_value_does_not_keep_an_operation_from_a_cancel)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -569,81 +549,4 @@ START_TEST(rule_09_borrowed_value_does_not_keep_an_operation_from_a_cancel)
     pk_stop(&op);
     pk_expect_error(other, VETCH_ECANCELED);
     pk_assert_freed(&thing);
-}
-END_TEST
-
-static void
-add_request(Suite *suite)
-{
-    TCase *tc = pk_tcase("request");
-
-    tcase_add_test(tc, rule_09_cancel_reaches_the_operation_once);
-    tcase_add_test(
-        tc, rule_09_cancelled_promise_settles_when_the_operation_has_stopped);
-    tcase_add_test(tc, rule_09_operation_is_told);
-    tcase_add_test(tc, rule_09_asking_twice_tells_the_operation_once);
-    tcase_add_test(tc, rule_09_asking_at_two_places_tells_the_operation_once);
-    tcase_add_test(tc, rule_09_operation_without_canceller_rejects_at_once);
-    tcase_add_test(tc, rule_09_outcome_of_a_cancel_flows_down_like_any_other);
-    tcase_add_test(tc, rule_09_operation_may_end_with_another_error);
-    tcase_add_test(
-        tc, rule_09_cancel_of_a_promise_that_others_hold_reaches_the_operation);
-    tcase_add_test(tc, rule_09_end_of_a_chain_hears_of_the_cancel);
-    tcase_add_test(tc, rule_09_cancelling_a_settled_promise_changes_nothing);
-    tcase_add_test(tc, rule_09_cancel_after_the_handler_ran_changes_nothing);
-    tcase_add_test(tc, rule_09_cancel_of_the_source_leaves_its_settled_value);
-    tcase_add_test(tc, rule_09_abandoned_after_a_cancel_still_settles);
-    tcase_add_test(tc, rule_09_producer_may_agree_later);
-    tcase_add_test(tc, rule_09_cancelled_sleep_stops_at_once);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_values_and_links(Suite *suite)
-{
-    TCase *tc = pk_tcase("values and links");
-
-    tcase_add_test(tc, rule_09_late_value_is_freed_by_the_first_link_below);
-    tcase_add_test(tc, rule_09_value_that_comes_later_is_freed_as_well);
-    tcase_add_test(tc, rule_09_late_value_does_not_pass_an_error_handler);
-    tcase_add_test(tc, rule_09_late_value_does_not_pass_a_finally);
-    tcase_add_test(tc, rule_09_late_value_does_not_pass_an_adoption);
-    tcase_add_test(tc, rule_09_operation_s_own_promise_may_end_with_its_value);
-    tcase_add_test(tc, rule_09_value_settled_just_before_the_cancel_is_freed);
-    tcase_add_test(tc, rule_09_link_that_is_queued_does_not_run);
-    tcase_add_test(tc, rule_09_links_below_one_that_is_queued_do_not_run);
-    tcase_add_test(
-        tc, rule_09_link_that_was_cancelled_does_not_run_after_a_recovery);
-    tcase_add_test(tc, rule_09_link_may_recover_from_its_own_cancel);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_adopted(Suite *suite)
-{
-    TCase *tc = pk_tcase("adopted");
-
-    tcase_add_test(tc, rule_09_cancel_reaches_an_adopted_operation);
-    tcase_add_test(tc,
-                   rule_09_cancel_reaches_the_operation_of_an_adopted_chain);
-    tcase_add_test(tc, rule_09_cancel_goes_through_a_follower);
-    tcase_add_test(tc,
-                   rule_09_adopted_operation_that_others_hold_is_left_alone);
-    tcase_add_test(tc, rule_09_value_is_borrowed_while_a_shared_answer_runs);
-    tcase_add_test(
-        tc, rule_09_borrowed_value_does_not_keep_an_operation_from_a_cancel);
-    tcase_add_test(tc, rule_09_clean_up_after_a_cancel_may_take_its_time);
-    tcase_add_test(tc, rule_09_second_request_reaches_the_clean_up);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("cancel");
-
-    add_request(suite);
-    add_values_and_links(suite);
-    add_adopted(suite);
-    return vt_main(suite);
 }

@@ -7,6 +7,8 @@
 
 /* ---- cancelling from inside ---- */
 
+VT_CASE("from inside", pk_tcase);
+
 struct inside {
     vetch_promise *target;
     struct pk_op op;
@@ -29,7 +31,7 @@ cancel_target(void *value, void *ctx)
 }
 
 /* cpython #81917 #86296 #114496, PR #28149; twisted #4632 #11886, PR #1001 */
-START_TEST(rule_09_cancel_of_its_own_link_reaches_the_answer)
+VT_TEST(rule_09_cancel_of_its_own_link_reaches_the_answer)
 {
     struct inside inside = { .answer_op = true };
 
@@ -39,10 +41,9 @@ START_TEST(rule_09_cancel_of_its_own_link_reaches_the_answer)
     ck_assert_uint_eq(inside.ran, 1);
     ck_assert_uint_eq(inside.op.canceled, 1);
 }
-END_TEST
 
 /* cpython #81917 #86296 #114496, PR #28149; twisted #4632 #11886, PR #1001 */
-START_TEST(rule_09_cancel_from_a_handler_stops_what_is_below)
+VT_TEST(rule_09_cancel_from_a_handler_stops_what_is_below)
 {
     struct inside inside = { .answer_op = true };
     vetch_promise *p =
@@ -53,9 +54,8 @@ START_TEST(rule_09_cancel_from_a_handler_stops_what_is_below)
     ck_assert_uint_eq(inside.ran, 1);
     ck_assert_uint_eq(inside.op.canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_from_a_handler_that_answers_at_once_stops_the_rest)
+VT_TEST(rule_09_cancel_from_a_handler_that_answers_at_once_stops_the_rest)
 {
     struct inside inside = { 0 };
     vetch_promise *p =
@@ -65,9 +65,8 @@ START_TEST(rule_09_cancel_from_a_handler_that_answers_at_once_stops_the_rest)
     pk_expect_error(inside.target, VETCH_ECANCELED);
     ck_assert_uint_eq(inside.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_09_cancel_of_a_sibling_from_a_handler)
+VT_TEST(rule_09_cancel_of_a_sibling_from_a_handler)
 {
     struct inside inside = { 0 };
     vetch_promise *source = vetch_resolved(pk_int(1), NULL);
@@ -79,7 +78,6 @@ START_TEST(rule_09_cancel_of_a_sibling_from_a_handler)
     pk_expect_error(inside.target, VETCH_ECANCELED);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
 static void
 cancel_again(vetch_deferred *d, void *ctx)
@@ -94,7 +92,7 @@ cancel_again(vetch_deferred *d, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_09_cancel_inside_a_canceller_is_no_second_one)
+VT_TEST(rule_09_cancel_inside_a_canceller_is_no_second_one)
 {
     struct inside inside = { 0 };
     vetch_deferred *d = vetch_deferred_new(cancel_again, &inside);
@@ -105,7 +103,6 @@ START_TEST(rule_09_cancel_inside_a_canceller_is_no_second_one)
     pk_expect_error(inside.target, VETCH_ECANCELED);
     ck_assert_uint_eq(inside.ran, 1);
 }
-END_TEST
 
 static void
 release_all(vetch_deferred *d, void *ctx)
@@ -119,7 +116,7 @@ release_all(vetch_deferred *d, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_09_canceller_may_release_everything)
+VT_TEST(rule_09_canceller_may_release_everything)
 {
     struct inside inside = { 0 };
     vetch_deferred *d = vetch_deferred_new(release_all, &inside);
@@ -130,7 +127,6 @@ START_TEST(rule_09_canceller_may_release_everything)
     ck_assert_uint_eq(inside.ran, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 struct chain_of_cancels {
     vetch_promise *next;
@@ -147,7 +143,7 @@ cancel_next(vetch_deferred *d, void *ctx)
     vetch_deferred_cancel(d);
 }
 
-START_TEST(rule_09_canceller_may_cancel_other_promises)
+VT_TEST(rule_09_canceller_may_cancel_other_promises)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct chain_of_cancels chain = { pk_start(&op), 0 };
@@ -161,7 +157,6 @@ START_TEST(rule_09_canceller_may_cancel_other_promises)
     ck_assert_uint_eq(chain.ran, 1);
     ck_assert_uint_eq(op.canceled, 1);
 }
-END_TEST
 
 struct detour {
     vetch_promise *other;     /* borrowed */
@@ -189,7 +184,7 @@ never_told(vetch_deferred *d, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_09_operation_may_follow_another_while_a_request_is_under_way)
+VT_TEST(rule_09_operation_may_follow_another_while_a_request_is_under_way)
 {
     struct detour detour = { .op = { .on_cancel = PK_NOTE } };
     struct pk_op last = { .on_cancel = PK_AGREE };
@@ -210,7 +205,6 @@ START_TEST(rule_09_operation_may_follow_another_while_a_request_is_under_way)
     pk_stop(&detour.op);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
 enum { N_ASKED = 4 };
 
@@ -234,7 +228,8 @@ ask_and_divert(vetch_deferred *d, void *ctx)
 }
 
 /* Whichever it is of those that wait to be told: the others still are. */
-START_TEST(rule_09_one_of_several_that_were_asked_may_follow_another)
+VT_TEST(rule_09_one_of_several_that_were_asked_may_follow_another,
+        .loops = N_ASKED - 1)
 {
     struct asked asked = { .detour = { .on_cancel = PK_NOTE } };
     struct pk_op ops[N_ASKED] = { { 0 } }; /* which agree */
@@ -255,7 +250,6 @@ START_TEST(rule_09_one_of_several_that_were_asked_may_follow_another)
         pk_expect_error(asked.promises[i], VETCH_ECANCELED);
     }
 }
-END_TEST
 
 struct settled_meanwhile {
     vetch_promise *other;     /* borrowed */
@@ -272,7 +266,7 @@ cancel_and_settle(vetch_deferred *d, void *ctx)
     vetch_deferred_cancel(d);
 }
 
-START_TEST(rule_09_operation_that_settles_before_it_is_told_is_not_told)
+VT_TEST(rule_09_operation_that_settles_before_it_is_told_is_not_told)
 {
     struct settled_meanwhile meanwhile;
     vetch_deferred *d = vetch_deferred_new(cancel_and_settle, &meanwhile);
@@ -285,37 +279,4 @@ START_TEST(rule_09_operation_that_settles_before_it_is_told_is_not_told)
     vetch_deferred_unref(meanwhile.deferred);
     pk_expect_error(p, VETCH_ECANCELED);
     pk_expect_value(meanwhile.other, 4);
-}
-END_TEST
-
-static void
-add_inside(Suite *suite)
-{
-    TCase *tc = pk_tcase("from inside");
-
-    tcase_add_test(tc, rule_09_cancel_of_its_own_link_reaches_the_answer);
-    tcase_add_test(tc, rule_09_cancel_from_a_handler_stops_what_is_below);
-    tcase_add_test(
-        tc, rule_09_cancel_from_a_handler_that_answers_at_once_stops_the_rest);
-    tcase_add_test(tc, rule_09_cancel_of_a_sibling_from_a_handler);
-    tcase_add_test(tc, rule_09_cancel_inside_a_canceller_is_no_second_one);
-    tcase_add_test(tc, rule_09_canceller_may_release_everything);
-    tcase_add_test(tc, rule_09_canceller_may_cancel_other_promises);
-    tcase_add_test(
-        tc, rule_09_operation_may_follow_another_while_a_request_is_under_way);
-    tcase_add_loop_test(
-        tc, rule_09_one_of_several_that_were_asked_may_follow_another, 0,
-        N_ASKED - 1);
-    tcase_add_test(
-        tc, rule_09_operation_that_settles_before_it_is_told_is_not_told);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("cancel_inside");
-
-    add_inside(suite);
-    return vt_main(suite);
 }

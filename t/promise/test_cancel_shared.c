@@ -4,7 +4,9 @@
 
 /* ---- shared upstream ---- */
 
-START_TEST(rule_09_shared_upstream_is_left_alone)
+VT_CASE("shared", pk_tcase);
+
+VT_TEST(rule_09_shared_upstream_is_left_alone)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_thing thing = { 0 };
@@ -23,9 +25,8 @@ START_TEST(rule_09_shared_upstream_is_left_alone)
     pk_expect_value(right, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_link_next_to_the_shared_promise_rejects_at_once)
+VT_TEST(rule_09_link_next_to_the_shared_promise_rejects_at_once)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *held =
@@ -42,9 +43,8 @@ START_TEST(rule_09_link_next_to_the_shared_promise_rejects_at_once)
     pk_expect_trace("upper");
     pk_expect_value(held, 3);
 }
-END_TEST
 
-START_TEST(rule_09_finally_on_a_shared_promise_runs_once)
+VT_TEST(rule_09_finally_on_a_shared_promise_runs_once)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link end = { 0 };
@@ -59,9 +59,8 @@ START_TEST(rule_09_finally_on_a_shared_promise_runs_once)
     pk_expect_value(held, 3);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel)
+VT_TEST(rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link next = { .same = true };
@@ -76,7 +75,6 @@ START_TEST(rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel)
     pk_resolve_number(&op, 3);
     vetch_promise_unref(held);
 }
-END_TEST
 
 enum { N_BRANCHES = 4, N_ORDERS = 4 * 3 * 2 };
 
@@ -95,7 +93,7 @@ make_order(int number, int order[N_BRANCHES])
     }
 }
 
-START_TEST(rule_09_branches_are_cancelled_in_any_order)
+VT_TEST(rule_09_branches_are_cancelled_in_any_order, .loops = N_ORDERS)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = pk_start(&op), *branches[N_BRANCHES];
@@ -114,9 +112,8 @@ START_TEST(rule_09_branches_are_cancelled_in_any_order)
     ck_assert_uint_eq(op.canceled, 1); /* by the last one */
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_09_error_handler_next_to_a_shared_promise_hears_it_soon)
+VT_TEST(rule_09_error_handler_next_to_a_shared_promise_hears_it_soon)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link handled = { .same = true };
@@ -131,7 +128,6 @@ START_TEST(rule_09_error_handler_next_to_a_shared_promise_hears_it_soon)
     pk_resolve_number(&op, 3);
     pk_expect_value(held, 3);
 }
-END_TEST
 
 static unsigned n_ends;
 
@@ -142,7 +138,7 @@ count_end(void *ctx)
     n_ends++;
 }
 
-START_TEST(rule_09_finally_without_a_context_on_a_shared_promise_runs_once)
+VT_TEST(rule_09_finally_without_a_context_on_a_shared_promise_runs_once)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *held = pk_start(&op);
@@ -155,9 +151,8 @@ START_TEST(rule_09_finally_without_a_context_on_a_shared_promise_runs_once)
     pk_expect_value(held, 3);
     ck_assert_uint_eq(n_ends, 1);
 }
-END_TEST
 
-START_TEST(rule_09_reference_that_is_gone_does_not_share)
+VT_TEST(rule_09_reference_that_is_gone_does_not_share)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *source = pk_start(&op);
@@ -169,9 +164,8 @@ START_TEST(rule_09_reference_that_is_gone_does_not_share)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(op.canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_09_last_branch_reaches_the_operation)
+VT_TEST(rule_09_last_branch_reaches_the_operation)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *source = pk_start(&op);
@@ -186,9 +180,8 @@ START_TEST(rule_09_last_branch_reaches_the_operation)
     pk_expect_error(right, VETCH_ECANCELED);
     ck_assert_uint_eq(op.canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_09_dropped_branch_still_shares)
+VT_TEST(rule_09_dropped_branch_still_shares)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link link = { 0 };
@@ -206,11 +199,10 @@ START_TEST(rule_09_dropped_branch_still_shares)
     vt_run_ready();
     ck_assert_uint_eq(link.ran, 1);
 }
-END_TEST
 
 /* ---- shield ---- */
 
-START_TEST(rule_09_shield_passes_outcomes_through)
+VT_TEST(rule_09_shield_passes_outcomes_through)
 {
     struct pk_thing thing = { 0 };
     struct pk_op good = { 0 }, bad = { 0 };
@@ -223,9 +215,8 @@ START_TEST(rule_09_shield_passes_outcomes_through)
     pk_expect_error(b, VETCH_EUSER);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_shield_rejects_at_once_and_the_rest_runs_on)
+VT_TEST(rule_09_shield_rejects_at_once_and_the_rest_runs_on)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_thing thing = { 0 };
@@ -242,9 +233,8 @@ START_TEST(rule_09_shield_rejects_at_once_and_the_rest_runs_on)
     ck_assert_uint_eq(link.ran, 1);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_09_shield_stops_a_request_from_below)
+VT_TEST(rule_09_shield_stops_a_request_from_below)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = pk_start(&op);
@@ -260,9 +250,8 @@ START_TEST(rule_09_shield_stops_a_request_from_below)
     pk_resolve_number(&op, 1);
     pk_expect_trace("above");
 }
-END_TEST
 
-START_TEST(rule_09_shield_does_not_stop_a_request_from_above)
+VT_TEST(rule_09_shield_does_not_stop_a_request_from_above)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *source = pk_start(&op);
@@ -272,40 +261,4 @@ START_TEST(rule_09_shield_does_not_stop_a_request_from_above)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_expect_error(source, VETCH_ECANCELED);
     ck_assert_uint_eq(op.canceled, 1);
-}
-END_TEST
-
-static void
-add_shared(Suite *suite)
-{
-    TCase *tc = pk_tcase("shared");
-
-    tcase_add_test(tc, rule_09_shared_upstream_is_left_alone);
-    tcase_add_test(tc, rule_09_link_next_to_the_shared_promise_rejects_at_once);
-    tcase_add_test(tc, rule_09_finally_on_a_shared_promise_runs_once);
-    tcase_add_test(
-        tc, rule_09_error_handler_on_a_shared_promise_hears_of_the_cancel);
-    tcase_add_loop_test(tc, rule_09_branches_are_cancelled_in_any_order, 0,
-                        N_ORDERS);
-    tcase_add_test(
-        tc, rule_09_error_handler_next_to_a_shared_promise_hears_it_soon);
-    tcase_add_test(
-        tc, rule_09_finally_without_a_context_on_a_shared_promise_runs_once);
-    tcase_add_test(tc, rule_09_reference_that_is_gone_does_not_share);
-    tcase_add_test(tc, rule_09_last_branch_reaches_the_operation);
-    tcase_add_test(tc, rule_09_dropped_branch_still_shares);
-    tcase_add_test(tc, rule_09_shield_passes_outcomes_through);
-    tcase_add_test(tc, rule_09_shield_rejects_at_once_and_the_rest_runs_on);
-    tcase_add_test(tc, rule_09_shield_stops_a_request_from_below);
-    tcase_add_test(tc, rule_09_shield_does_not_stop_a_request_from_above);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("cancel_shared");
-
-    add_shared(suite);
-    return vt_main(suite);
 }

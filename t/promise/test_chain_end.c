@@ -8,7 +8,9 @@
 
 /* ---- vetch_callback ---- */
 
-START_TEST(rule_07_callback_hands_the_value_over)
+VT_CASE("callback", pk_tcase);
+
+VT_TEST(rule_07_callback_hands_the_value_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -21,9 +23,8 @@ START_TEST(rule_07_callback_hands_the_value_over)
     ck_assert_int_eq(done.code, 0);
     pk_assert_alive(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_hands_a_later_value_over)
+VT_TEST(rule_07_callback_hands_a_later_value_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -40,9 +41,8 @@ START_TEST(rule_07_callback_hands_a_later_value_over)
     ck_assert_ptr_eq(done.result, &thing);
     pk_assert_alive(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_hands_an_adopted_value_over)
+VT_TEST(rule_07_callback_hands_an_adopted_value_over)
 {
     struct pk_thing in = { 0 }, out = { 0 };
     struct pk_done done = { 0 };
@@ -58,9 +58,8 @@ START_TEST(rule_07_callback_hands_an_adopted_value_over)
     pk_assert_alive(&out);
     pk_assert_freed(&in);
 }
-END_TEST
 
-START_TEST(rule_07_callback_gets_the_error)
+VT_TEST(rule_07_callback_gets_the_error)
 {
     struct pk_done done = { .result = &done };
 
@@ -69,9 +68,8 @@ START_TEST(rule_07_callback_gets_the_error)
     ck_assert_uint_eq(done.ran, 1);
     ck_assert_int_eq(done.code, VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_07_callback_gets_a_cancel)
+VT_TEST(rule_07_callback_gets_a_cancel)
 {
     struct pk_done done = { 0 };
 
@@ -80,9 +78,8 @@ START_TEST(rule_07_callback_gets_a_cancel)
     ck_assert_uint_eq(done.ran, 1);
     ck_assert_int_eq(done.code, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_07_callback_on_a_shared_promise_is_misuse)
+VT_TEST(rule_07_callback_on_a_shared_promise_is_misuse)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -96,9 +93,8 @@ START_TEST(rule_07_callback_on_a_shared_promise_is_misuse)
     pk_expect_value(p, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_on_a_branch_is_misuse)
+VT_TEST(rule_07_callback_on_a_branch_is_misuse)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -116,9 +112,8 @@ START_TEST(rule_07_callback_on_a_branch_is_misuse)
     pk_expect_value(branch, 1);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_on_a_value_shared_above_is_misuse)
+VT_TEST(rule_07_callback_on_a_value_shared_above_is_misuse)
 {
     struct pk_thing thing = { 0 };
     struct pk_link look = { .same = true };
@@ -135,9 +130,8 @@ START_TEST(rule_07_callback_on_a_value_shared_above_is_misuse)
     pk_expect_value(source, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_on_a_follower_of_a_shared_promise_is_misuse)
+VT_TEST(rule_07_callback_on_a_follower_of_a_shared_promise_is_misuse)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -153,9 +147,8 @@ START_TEST(rule_07_callback_on_a_follower_of_a_shared_promise_is_misuse)
     pk_expect_value(source, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_counts_who_holds_it_at_the_end)
+VT_TEST(rule_07_callback_counts_who_holds_it_at_the_end)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -171,9 +164,8 @@ START_TEST(rule_07_callback_counts_who_holds_it_at_the_end)
     ck_assert_ptr_eq(done.result, &thing);
     pk_assert_alive(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_shared_value_without_free_function_is_handed_over)
+VT_TEST(rule_07_shared_value_without_free_function_is_handed_over)
 {
     struct pk_done done = { 0 };
     vetch_promise *p = vetch_resolved(pk_int(5), NULL);
@@ -184,9 +176,8 @@ START_TEST(rule_07_shared_value_without_free_function_is_handed_over)
     ck_assert_ptr_eq(done.result, pk_int(5));
     pk_expect_value(p, 5);
 }
-END_TEST
 
-START_TEST(rule_07_shared_error_goes_to_everybody)
+VT_TEST(rule_07_shared_error_goes_to_everybody)
 {
     struct pk_done one = { 0 }, two = { 0 };
     vetch_promise *p = pk_error(VETCH_EUSER + 8);
@@ -197,7 +188,6 @@ START_TEST(rule_07_shared_error_goes_to_everybody)
     ck_assert_int_eq(one.code, VETCH_EUSER + 8);
     ck_assert_int_eq(two.code, VETCH_EUSER + 8);
 }
-END_TEST
 
 static void
 free_result(const vetch_error *error, void *result, void *ctx)
@@ -207,7 +197,7 @@ free_result(const vetch_error *error, void *result, void *ctx)
     pk_free(result);
 }
 
-START_TEST(rule_07_callback_may_free_at_once)
+VT_TEST(rule_07_callback_may_free_at_once)
 {
     struct pk_thing thing = { 0 };
 
@@ -215,9 +205,8 @@ START_TEST(rule_07_callback_may_free_at_once)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_callback_after_the_end_of_the_reactor_frees_the_value)
+VT_TEST(rule_07_callback_after_the_end_of_the_reactor_frees_the_value)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -228,11 +217,12 @@ START_TEST(rule_07_callback_after_the_end_of_the_reactor_frees_the_value)
     ck_assert_uint_eq(done.ran, 0); /* nothing is there to call it */
     pk_assert_freed(&thing);
 }
-END_TEST
 
 /* ---- vetch_run ---- */
 
-START_TEST(rule_07_run_hands_the_value_over)
+VT_CASE("run", pk_tcase);
+
+VT_TEST(rule_07_run_hands_the_value_over)
 {
     struct pk_thing thing = { 0 };
     vetch_error *error = (vetch_error *)&thing;
@@ -243,9 +233,8 @@ START_TEST(rule_07_run_hands_the_value_over)
     ck_assert_ptr_eq(vetch_run(pk_value(&thing), NULL), &thing);
     pk_assert_alive(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_run_hands_the_error_over)
+VT_TEST(rule_07_run_hands_the_error_over)
 {
     vetch_error *error = NULL;
 
@@ -254,7 +243,6 @@ START_TEST(rule_07_run_hands_the_error_over)
     vetch_error_unref(error);
     ck_assert_ptr_null(vetch_run(pk_error(VETCH_EUSER + 2), NULL));
 }
-END_TEST
 
 static void
 resolve_soon(void *op)
@@ -262,7 +250,7 @@ resolve_soon(void *op)
     pk_resolve_number(op, 11);
 }
 
-START_TEST(rule_07_run_runs_the_reactor_until_settled)
+VT_TEST(rule_07_run_runs_the_reactor_until_settled)
 {
     struct pk_op op = { 0 };
     struct pk_link look = { .same = true };
@@ -272,9 +260,8 @@ START_TEST(rule_07_run_runs_the_reactor_until_settled)
     ck_assert_ptr_eq(vetch_run(p, NULL), pk_int(11));
     ck_assert_uint_eq(look.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_07_run_on_a_shared_promise_is_misuse)
+VT_TEST(rule_07_run_on_a_shared_promise_is_misuse)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -287,9 +274,8 @@ START_TEST(rule_07_run_on_a_shared_promise_is_misuse)
     pk_expect_value(p, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_run_on_a_shared_number_is_allowed)
+VT_TEST(rule_07_run_on_a_shared_number_is_allowed)
 {
     vetch_promise *p = vetch_resolved(pk_int(5), NULL);
     vetch_error *error = NULL;
@@ -298,7 +284,6 @@ START_TEST(rule_07_run_on_a_shared_number_is_allowed)
     ck_assert_ptr_null(error);
     pk_expect_value(p, 5);
 }
-END_TEST
 
 static vetch_promise *
 run_inside(void *value, void *ctx)
@@ -312,7 +297,7 @@ run_inside(void *value, void *ctx)
     return vetch_rejected(error);
 }
 
-START_TEST(rule_07_run_inside_a_handler_is_refused)
+VT_TEST(rule_07_run_inside_a_handler_is_refused)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p;
@@ -321,7 +306,6 @@ START_TEST(rule_07_run_inside_a_handler_is_refused)
     pk_expect_error(p, VETCH_EMISUSE);
     pk_assert_freed(&thing); /* the promise is released all the same */
 }
-END_TEST
 
 struct foreign {
     vetch_promise *promise;
@@ -355,7 +339,7 @@ run_below_a_foreign_loop(vetch_promise *p)
 }
 
 /* The loop runs, but it was not the reactor that runs it. */
-START_TEST(rule_07_run_below_a_foreign_loop_lets_go_of_its_promise)
+VT_TEST(rule_07_run_below_a_foreign_loop_lets_go_of_its_promise)
 {
     struct pk_thing settled = { 0 }, later = { 0 };
     struct pk_op op = { 0 };
@@ -368,9 +352,10 @@ START_TEST(rule_07_run_below_a_foreign_loop_lets_go_of_its_promise)
     pk_assert_freed(&later);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* ---- vetch_await ---- */
+
+VT_CASE("await", pk_tcase);
 
 /* What a task awaits, and what it got. */
 struct await {
@@ -394,7 +379,7 @@ run_await(struct await *await)
     ck_assert_ptr_null(vetch_run(vetch_spawn(await_it, await), NULL));
 }
 
-START_TEST(rule_07_await_hands_the_value_over)
+VT_TEST(rule_07_await_hands_the_value_over)
 {
     struct pk_thing thing = { 0 };
     struct await ready = { .promise = pk_value(&thing) };
@@ -409,9 +394,8 @@ START_TEST(rule_07_await_hands_the_value_over)
     ck_assert_ptr_eq(later.value, &thing);
     pk_assert_alive(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_await_hands_the_error_over)
+VT_TEST(rule_07_await_hands_the_error_over)
 {
     struct await await = { .promise = pk_error(VETCH_EUSER + 4) };
 
@@ -420,9 +404,8 @@ START_TEST(rule_07_await_hands_the_error_over)
     ck_assert_int_eq(vetch_error_code(await.error), VETCH_EUSER + 4);
     vetch_error_unref(await.error);
 }
-END_TEST
 
-START_TEST(rule_07_await_on_a_shared_promise_is_misuse)
+VT_TEST(rule_07_await_on_a_shared_promise_is_misuse)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -435,67 +418,4 @@ START_TEST(rule_07_await_on_a_shared_promise_is_misuse)
     pk_assert_alive(&thing);
     pk_expect_value(p, &thing);
     pk_assert_freed(&thing);
-}
-END_TEST
-
-static void
-add_callback(Suite *suite)
-{
-    TCase *tc = pk_tcase("callback");
-
-    tcase_add_test(tc, rule_07_callback_hands_the_value_over);
-    tcase_add_test(tc, rule_07_callback_hands_a_later_value_over);
-    tcase_add_test(tc, rule_07_callback_hands_an_adopted_value_over);
-    tcase_add_test(tc, rule_07_callback_gets_the_error);
-    tcase_add_test(tc, rule_07_callback_gets_a_cancel);
-    tcase_add_test(tc, rule_07_callback_on_a_shared_promise_is_misuse);
-    tcase_add_test(tc, rule_07_callback_on_a_branch_is_misuse);
-    tcase_add_test(tc, rule_07_callback_on_a_value_shared_above_is_misuse);
-    tcase_add_test(
-        tc, rule_07_callback_on_a_follower_of_a_shared_promise_is_misuse);
-    tcase_add_test(tc, rule_07_callback_counts_who_holds_it_at_the_end);
-    tcase_add_test(tc,
-                   rule_07_shared_value_without_free_function_is_handed_over);
-    tcase_add_test(tc, rule_07_shared_error_goes_to_everybody);
-    tcase_add_test(tc, rule_07_callback_may_free_at_once);
-    tcase_add_test(
-        tc, rule_07_callback_after_the_end_of_the_reactor_frees_the_value);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_run(Suite *suite)
-{
-    TCase *tc = pk_tcase("run");
-
-    tcase_add_test(tc, rule_07_run_hands_the_value_over);
-    tcase_add_test(tc, rule_07_run_hands_the_error_over);
-    tcase_add_test(tc, rule_07_run_runs_the_reactor_until_settled);
-    tcase_add_test(tc, rule_07_run_on_a_shared_promise_is_misuse);
-    tcase_add_test(tc, rule_07_run_on_a_shared_number_is_allowed);
-    tcase_add_test(tc, rule_07_run_inside_a_handler_is_refused);
-    tcase_add_test(tc, rule_07_run_below_a_foreign_loop_lets_go_of_its_promise);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_await(Suite *suite)
-{
-    TCase *tc = pk_tcase("await");
-
-    tcase_add_test(tc, rule_07_await_hands_the_value_over);
-    tcase_add_test(tc, rule_07_await_hands_the_error_over);
-    tcase_add_test(tc, rule_07_await_on_a_shared_promise_is_misuse);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("chain_end");
-
-    add_callback(suite);
-    add_run(suite);
-    add_await(suite);
-    return vt_main(suite);
 }

@@ -43,16 +43,17 @@ results_of(vetch_promise *p)
 
 /* ---- all ---- */
 
-START_TEST(rule_10_all_of_nothing_fulfils_with_empty_results)
+VT_CASE("all", pk_tcase);
+
+VT_TEST(rule_10_all_of_nothing_fulfils_with_empty_results)
 {
     vetch_promise *p = vetch_all(NULL, 0);
 
     ck_assert_uint_eq(vetch_results_count(results_of(p)), 0);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_all_gives_values_by_index)
+VT_TEST(rule_10_all_gives_values_by_index)
 {
     struct pk_thing things[3] = { { 0 } };
     struct three t;
@@ -75,9 +76,8 @@ START_TEST(rule_10_all_gives_values_by_index)
     for (size_t i = 0; i < 3; i++)
         pk_assert_freed(&things[i]);
 }
-END_TEST
 
-START_TEST(rule_10_all_takes_settled_children)
+VT_TEST(rule_10_all_takes_settled_children)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *children[] = { vetch_resolved(pk_int(1), NULL),
@@ -94,9 +94,8 @@ START_TEST(rule_10_all_takes_settled_children)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_all_copies_the_array)
+VT_TEST(rule_10_all_copies_the_array)
 {
     struct three t;
     vetch_promise *p;
@@ -113,9 +112,8 @@ START_TEST(rule_10_all_copies_the_array)
         assert_result_value(r, (size_t)i, i + 10);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_results_outlive_their_promise_by_reference)
+VT_TEST(rule_10_results_outlive_their_promise_by_reference)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *child = pk_value(&thing);
@@ -132,9 +130,8 @@ START_TEST(rule_10_results_outlive_their_promise_by_reference)
     ck_assert_ptr_null(vetch_results_ref(NULL));
     ck_assert_ptr_null(vetch_results_unref(NULL));
 }
-END_TEST
 
-START_TEST(rule_10_results_past_the_end_are_nothing)
+VT_TEST(rule_10_results_past_the_end_are_nothing)
 {
     vetch_promise *child = vetch_resolved(pk_int(1), NULL);
     vetch_promise *p = vetch_all(&child, 1);
@@ -144,9 +141,8 @@ START_TEST(rule_10_results_past_the_end_are_nothing)
     ck_assert_ptr_null(vetch_results_error(r, 1));
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_results_can_be_handed_over)
+VT_TEST(rule_10_results_can_be_handed_over)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *child = pk_value(&thing);
@@ -157,9 +153,8 @@ START_TEST(rule_10_results_can_be_handed_over)
     vetch_unref(r);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_all_rejects_with_the_first_error_and_stops_the_rest)
+VT_TEST(rule_10_all_rejects_with_the_first_error_and_stops_the_rest)
 {
     struct three t;
     vetch_promise *p;
@@ -175,9 +170,8 @@ START_TEST(rule_10_all_rejects_with_the_first_error_and_stops_the_rest)
     pk_stop(&t.op[0]);
     pk_expect_error(p, VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_10_all_waits_for_the_finally_of_its_children)
+VT_TEST(rule_10_all_waits_for_the_finally_of_its_children)
 {
     struct three t;
     vetch_promise *p;
@@ -190,9 +184,8 @@ START_TEST(rule_10_all_waits_for_the_finally_of_its_children)
     pk_expect_trace("end all");
     pk_expect_error(p, VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_10_all_with_a_rejected_child_stops_the_rest)
+VT_TEST(rule_10_all_with_a_rejected_child_stops_the_rest)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *children[] = { pk_start(&op), pk_error(VETCH_EUSER + 1) };
@@ -203,9 +196,8 @@ START_TEST(rule_10_all_with_a_rejected_child_stops_the_rest)
     pk_stop(&op);
     pk_expect_error(p, VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_10_all_keeps_the_first_error)
+VT_TEST(rule_10_all_keeps_the_first_error)
 {
     struct three t;
     vetch_promise *p;
@@ -217,9 +209,8 @@ START_TEST(rule_10_all_keeps_the_first_error)
     ck_assert_uint_eq(t.op[0].canceled, 1);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_all_frees_the_values_it_cannot_give)
+VT_TEST(rule_10_all_frees_the_values_it_cannot_give)
 {
     struct pk_thing thing = { 0 };
     struct three t;
@@ -234,9 +225,8 @@ START_TEST(rule_10_all_frees_the_values_it_cannot_give)
     pk_assert_freed(&thing);
     pk_assert_freed(&t.op[2].late);
 }
-END_TEST
 
-START_TEST(rule_10_all_with_a_cancelled_child_is_cancelled)
+VT_TEST(rule_10_all_with_a_cancelled_child_is_cancelled)
 {
     struct three t;
     vetch_promise *p;
@@ -248,9 +238,8 @@ START_TEST(rule_10_all_with_a_cancelled_child_is_cancelled)
     ck_assert_uint_eq(t.op[0].canceled, 1);
     ck_assert_uint_eq(t.op[2].canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_all_stops_every_child_and_waits)
+VT_TEST(rule_10_cancelled_all_stops_every_child_and_waits)
 {
     struct three t;
     vetch_promise *p;
@@ -269,9 +258,8 @@ START_TEST(rule_10_cancelled_all_stops_every_child_and_waits)
     pk_stop(&t.op[2]);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_all_of_settled_children_is_cancelled)
+VT_TEST(rule_10_cancelled_all_of_settled_children_is_cancelled)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *child = pk_value(&thing);
@@ -281,9 +269,8 @@ START_TEST(rule_10_cancelled_all_of_settled_children_is_cancelled)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_shared_child_is_neither_stopped_nor_waited_for)
+VT_TEST(rule_10_shared_child_is_neither_stopped_nor_waited_for)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *held = pk_start(&op);
@@ -296,9 +283,8 @@ START_TEST(rule_10_shared_child_is_neither_stopped_nor_waited_for)
     pk_resolve_number(&op, 8);
     pk_expect_value(held, 8);
 }
-END_TEST
 
-START_TEST(rule_10_shielded_child_is_neither_stopped_nor_waited_for)
+VT_TEST(rule_10_shielded_child_is_neither_stopped_nor_waited_for)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -312,9 +298,8 @@ START_TEST(rule_10_shielded_child_is_neither_stopped_nor_waited_for)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_value_of_a_shared_child_lives_with_the_results)
+VT_TEST(rule_10_value_of_a_shared_child_lives_with_the_results)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *held = pk_value(&thing);
@@ -328,9 +313,8 @@ START_TEST(rule_10_value_of_a_shared_child_lives_with_the_results)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_child_may_come_twice)
+VT_TEST(rule_10_child_may_come_twice)
 {
     struct pk_op op = { 0 };
     vetch_promise *child = pk_start(&op);
@@ -342,9 +326,8 @@ START_TEST(rule_10_child_may_come_twice)
     assert_result_value(results_of(p), 1, 4);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_combinators_nest)
+VT_TEST(rule_10_combinators_nest)
 {
     struct three one, two;
     vetch_promise *both[2], *p;
@@ -362,9 +345,8 @@ START_TEST(rule_10_combinators_nest)
     }
     pk_expect_error(p, VETCH_EUSER + 2);
 }
-END_TEST
 
-START_TEST(rule_10_all_takes_many_children)
+VT_TEST(rule_10_all_takes_many_children)
 {
     enum { N = 10000 };
     vetch_promise **children = calloc(N, sizeof(*children));
@@ -385,20 +367,18 @@ START_TEST(rule_10_all_takes_many_children)
     free(children);
     free(ops);
 }
-END_TEST
 
 /* ---- all_settled ---- */
 
-START_TEST(rule_10_all_settled_of_nothing_fulfils_with_empty_results)
+VT_TEST(rule_10_all_settled_of_nothing_fulfils_with_empty_results)
 {
     vetch_promise *p = vetch_all_settled(NULL, 0);
 
     ck_assert_uint_eq(vetch_results_count(results_of(p)), 0);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_all_settled_gives_every_outcome)
+VT_TEST(rule_10_all_settled_gives_every_outcome)
 {
     struct pk_thing thing = { 0 };
     struct three t;
@@ -421,9 +401,8 @@ START_TEST(rule_10_all_settled_gives_every_outcome)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_all_settled_stops_every_child)
+VT_TEST(rule_10_cancelled_all_settled_stops_every_child)
 {
     struct three t;
     vetch_promise *p;
@@ -438,7 +417,6 @@ START_TEST(rule_10_cancelled_all_settled_stops_every_child)
     }
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
 /* ---- what all have in common ---- */
 
@@ -446,7 +424,9 @@ typedef vetch_promise *(*combine_fn)(vetch_promise *const *promises, size_t n);
 static const combine_fn combinators[] = { vetch_all, vetch_all_settled,
                                           vetch_race, vetch_any };
 
-START_TEST(rule_10_combinator_consumes_its_children)
+VT_CASE("each of them", pk_tcase, .loops = VT_COUNT_OF(combinators));
+
+VT_TEST(rule_10_combinator_consumes_its_children)
 {
     struct three t;
 
@@ -458,10 +438,9 @@ START_TEST(rule_10_combinator_consumes_its_children)
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* cpython #81917 #86296 #114496, PR #28149; twisted #4632 #11886, PR #1001 */
-START_TEST(rule_10_cancel_of_a_combinator_is_not_swallowed)
+VT_TEST(rule_10_cancel_of_a_combinator_is_not_swallowed)
 {
     struct three t;
     vetch_promise *p;
@@ -475,9 +454,8 @@ START_TEST(rule_10_cancel_of_a_combinator_is_not_swallowed)
         pk_assert_freed(&t.op[i].late);
     }
 }
-END_TEST
 
-START_TEST(rule_10_cancel_of_a_combinator_leaves_shared_children)
+VT_TEST(rule_10_cancel_of_a_combinator_leaves_shared_children)
 {
     struct three t;
     vetch_promise *p;
@@ -494,10 +472,9 @@ START_TEST(rule_10_cancel_of_a_combinator_leaves_shared_children)
         pk_expect_value(t.promise[i], i);
     }
 }
-END_TEST
 
 /* Each child is an operation and its clean-up, which both take their time. */
-START_TEST(rule_10_second_request_reaches_the_clean_up_of_the_children)
+VT_TEST(rule_10_second_request_reaches_the_clean_up_of_the_children)
 {
     struct pk_op clean_up[3];
     struct pk_link handled[3] = { { 0 } };
@@ -522,66 +499,4 @@ START_TEST(rule_10_second_request_reaches_the_clean_up_of_the_children)
     pk_expect_error(p, VETCH_ECANCELED);
     for (int i = 0; i < 3; i++)
         ck_assert_uint_eq(clean_up[i].canceled, 1);
-}
-END_TEST
-
-static void
-add_all(Suite *suite)
-{
-    TCase *tc = pk_tcase("all");
-
-    tcase_add_test(tc, rule_10_all_of_nothing_fulfils_with_empty_results);
-    tcase_add_test(tc, rule_10_all_gives_values_by_index);
-    tcase_add_test(tc, rule_10_all_takes_settled_children);
-    tcase_add_test(tc, rule_10_all_copies_the_array);
-    tcase_add_test(tc, rule_10_results_outlive_their_promise_by_reference);
-    tcase_add_test(tc, rule_10_results_past_the_end_are_nothing);
-    tcase_add_test(tc, rule_10_results_can_be_handed_over);
-    tcase_add_test(tc,
-                   rule_10_all_rejects_with_the_first_error_and_stops_the_rest);
-    tcase_add_test(tc, rule_10_all_waits_for_the_finally_of_its_children);
-    tcase_add_test(tc, rule_10_all_with_a_rejected_child_stops_the_rest);
-    tcase_add_test(tc, rule_10_all_keeps_the_first_error);
-    tcase_add_test(tc, rule_10_all_frees_the_values_it_cannot_give);
-    tcase_add_test(tc, rule_10_all_with_a_cancelled_child_is_cancelled);
-    tcase_add_test(tc, rule_10_cancelled_all_stops_every_child_and_waits);
-    tcase_add_test(tc, rule_10_cancelled_all_of_settled_children_is_cancelled);
-    tcase_add_test(tc, rule_10_shared_child_is_neither_stopped_nor_waited_for);
-    tcase_add_test(tc,
-                   rule_10_shielded_child_is_neither_stopped_nor_waited_for);
-    tcase_add_test(tc, rule_10_value_of_a_shared_child_lives_with_the_results);
-    tcase_add_test(tc, rule_10_child_may_come_twice);
-    tcase_add_test(tc, rule_10_combinators_nest);
-    tcase_add_test(tc, rule_10_all_takes_many_children);
-    tcase_add_test(tc,
-                   rule_10_all_settled_of_nothing_fulfils_with_empty_results);
-    tcase_add_test(tc, rule_10_all_settled_gives_every_outcome);
-    tcase_add_test(tc, rule_10_cancelled_all_settled_stops_every_child);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_common(Suite *suite)
-{
-    TCase *tc = pk_tcase("each of them");
-    int n = sizeof(combinators) / sizeof(combinators[0]);
-
-    tcase_add_loop_test(tc, rule_10_combinator_consumes_its_children, 0, n);
-    tcase_add_loop_test(tc, rule_10_cancel_of_a_combinator_is_not_swallowed, 0,
-                        n);
-    tcase_add_loop_test(
-        tc, rule_10_cancel_of_a_combinator_leaves_shared_children, 0, n);
-    tcase_add_loop_test(
-        tc, rule_10_second_request_reaches_the_clean_up_of_the_children, 0, n);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("combinators");
-
-    add_all(suite);
-    add_common(suite);
-    return vt_main(suite);
 }

@@ -46,20 +46,20 @@ expect_whole_fails(int code)
 
 /* ---- through what combines ---- */
 
-START_TEST(rule_06_cycle_through_a_timeout)
+VT_CASE("combining", pk_tcase);
+
+VT_TEST(rule_06_cycle_through_a_timeout)
 {
     whole = vetch_timeout(closing_link(), 60);
     expect_whole_fails(VETCH_ECYCLE);
     ck_assert_uint_eq(vetch__timers_live(vt_reactor), 0);
 }
-END_TEST
 
-START_TEST(rule_06_cycle_through_a_timeout_without_limit)
+VT_TEST(rule_06_cycle_through_a_timeout_without_limit)
 {
     whole = vetch_timeout(closing_link(), INFINITY);
     expect_whole_fails(VETCH_ECYCLE);
 }
-END_TEST
 
 typedef vetch_promise *(*combine_fn)(vetch_promise *const *promises, size_t n);
 
@@ -72,19 +72,17 @@ close_cycle_through(combine_fn combine, int code)
     expect_whole_fails(code);
 }
 
-START_TEST(rule_06_cycle_through_all)
+VT_TEST(rule_06_cycle_through_all)
 {
     close_cycle_through(vetch_all, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_cycle_through_race)
+VT_TEST(rule_06_cycle_through_race)
 {
     close_cycle_through(vetch_race, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_cycle_through_all_settled_is_one_of_its_results)
+VT_TEST(rule_06_cycle_through_all_settled_is_one_of_its_results)
 {
     vetch_promise *child = closing_link();
     vetch_results *results;
@@ -97,9 +95,8 @@ START_TEST(rule_06_cycle_through_all_settled_is_one_of_its_results)
                      VETCH_ECYCLE);
     vetch_promise_unref(whole);
 }
-END_TEST
 
-START_TEST(rule_06_cycle_through_any_is_one_of_its_errors)
+VT_TEST(rule_06_cycle_through_any_is_one_of_its_errors)
 {
     vetch_promise *child = closing_link();
     const vetch_error *error;
@@ -112,7 +109,6 @@ START_TEST(rule_06_cycle_through_any_is_one_of_its_errors)
                      VETCH_ECYCLE);
     vetch_promise_unref(whole);
 }
-END_TEST
 
 static vetch_promise *
 start_closing_link(size_t i, void *ctx)
@@ -128,20 +124,18 @@ start_whole(size_t i, void *ctx)
     return i == 0 ? vetch_sleep(9) : vetch_promise_ref(whole);
 }
 
-START_TEST(rule_06_cycle_through_a_map)
+VT_TEST(rule_06_cycle_through_a_map)
 {
     whole = vetch_map(3, 2, start_closing_link, NULL);
     vt_run_ready();
     expect_whole_fails(VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_map_that_starts_what_waits_for_it)
+VT_TEST(rule_06_map_that_starts_what_waits_for_it)
 {
     whole = vetch_map(3, 2, start_whole, NULL);
     expect_whole_fails(VETCH_ECYCLE);
 }
-END_TEST
 
 static vetch_promise *
 step_with_closing_link(void *ctx)
@@ -157,22 +151,20 @@ step_with_whole(void *ctx)
     return vetch_promise_ref(whole);
 }
 
-START_TEST(rule_06_cycle_through_a_repeat)
+VT_TEST(rule_06_cycle_through_a_repeat)
 {
     whole = vetch_repeat(step_with_closing_link, NULL);
     vt_run_ready();
     expect_whole_fails(VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_repeat_of_what_waits_for_it)
+VT_TEST(rule_06_repeat_of_what_waits_for_it)
 {
     whole = vetch_repeat(step_with_whole, NULL);
     expect_whole_fails(VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_cycle_through_a_wait_without_limit)
+VT_TEST(rule_06_cycle_through_a_wait_without_limit)
 {
     vetch_promise *child = closing_link();
 
@@ -181,9 +173,8 @@ START_TEST(rule_06_cycle_through_a_wait_without_limit)
     pk_expect_value(whole, 1);
     pk_expect_error(child, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_wait_with_a_limit_may_wait_for_itself)
+VT_TEST(rule_06_wait_with_a_limit_may_wait_for_itself)
 {
     vetch_promise *child = closing_link();
 
@@ -194,9 +185,10 @@ START_TEST(rule_06_wait_with_a_limit_may_wait_for_itself)
     pk_expect_value(whole, 0);
     pk_expect_value(child, 0);
 }
-END_TEST
 
 /* ---- through tasks ---- */
+
+VT_CASE("tasks_and_scopes", pk_tcase);
 
 static int await_code;
 
@@ -217,20 +209,18 @@ await_whole(void *ctx)
     return end_with(error);
 }
 
-START_TEST(rule_06_task_that_awaits_itself)
+VT_TEST(rule_06_task_that_awaits_itself)
 {
     whole = vetch_spawn(await_whole, NULL);
     pk_expect_error(whole, VETCH_ECYCLE);
     ck_assert_int_eq(await_code, VETCH_ECYCLE);
 }
-END_TEST
 
-START_TEST(rule_06_task_that_awaits_what_waits_for_it)
+VT_TEST(rule_06_task_that_awaits_what_waits_for_it)
 {
     whole = vetch_timeout(vetch_spawn(await_whole, NULL), 60);
     pk_expect_error(whole, VETCH_ECYCLE);
 }
-END_TEST
 
 static vetch_promise *two_tasks[2];
 
@@ -243,14 +233,13 @@ await_other(void *other)
     return end_with(error);
 }
 
-START_TEST(rule_06_tasks_that_await_each_other)
+VT_TEST(rule_06_tasks_that_await_each_other)
 {
     two_tasks[0] = vetch_spawn(await_other, (void *)1);
     two_tasks[1] = vetch_spawn(await_other, (void *)0);
     pk_expect_error(two_tasks[0], VETCH_ECYCLE);
     pk_expect_error(two_tasks[1], VETCH_ECYCLE);
 }
-END_TEST
 
 static vetch_promise *
 await_sleep(void *ctx)
@@ -262,7 +251,7 @@ await_sleep(void *ctx)
     return end_with(error);
 }
 
-START_TEST(rule_06_await_of_another_s_work_is_no_cycle)
+VT_TEST(rule_06_await_of_another_s_work_is_no_cycle)
 {
     vetch_promise *children[] = { vetch_spawn(await_sleep, NULL),
                                   vetch_sleep(1) };
@@ -278,7 +267,6 @@ START_TEST(rule_06_await_of_another_s_work_is_no_cycle)
     vetch_promise_unref(whole);
     vetch_promise_unref(race);
 }
-END_TEST
 
 /* ---- through scopes ---- */
 
@@ -293,7 +281,7 @@ await_scope(void *ctx)
     return end_with(error);
 }
 
-START_TEST(rule_06_child_that_awaits_the_end_of_its_scope)
+VT_TEST(rule_06_child_that_awaits_the_end_of_its_scope)
 {
     scope = vetch_scope_new();
     vetch_scope_spawn(scope, await_scope, NULL);
@@ -303,9 +291,8 @@ START_TEST(rule_06_child_that_awaits_the_end_of_its_scope)
     vetch_scope_unref(scope);
     (void)pk_reports(); /* of the end that the child asked for */
 }
-END_TEST
 
-START_TEST(rule_06_child_whose_handler_answers_with_the_end_of_its_scope)
+VT_TEST(rule_06_child_whose_handler_answers_with_the_end_of_its_scope)
 {
     scope = vetch_scope_new();
     vetch_scope_add(scope,
@@ -315,9 +302,8 @@ START_TEST(rule_06_child_whose_handler_answers_with_the_end_of_its_scope)
     vetch_scope_unref(scope);
     (void)pk_reports(); /* of the end that the handler asked for */
 }
-END_TEST
 
-START_TEST(rule_06_scope_that_is_given_what_waits_for_its_end)
+VT_TEST(rule_06_scope_that_is_given_what_waits_for_its_end)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
 
@@ -331,9 +317,8 @@ START_TEST(rule_06_scope_that_is_given_what_waits_for_its_end)
     vetch_scope_unref(scope);
     (void)pk_reports();
 }
-END_TEST
 
-START_TEST(rule_06_scopes_that_wait_for_each_other)
+VT_TEST(rule_06_scopes_that_wait_for_each_other)
 {
     vetch_scope *other = vetch_scope_new();
 
@@ -347,9 +332,8 @@ START_TEST(rule_06_scopes_that_wait_for_each_other)
     vetch_scope_unref(other);
     (void)pk_reports();
 }
-END_TEST
 
-START_TEST(scopes_that_nest_are_no_cycle)
+VT_TEST(scopes_that_nest_are_no_cycle)
 {
     vetch_scope *outer = vetch_scope_new();
     vetch_promise *end = vetch_scope_end(outer);
@@ -368,9 +352,10 @@ START_TEST(scopes_that_nest_are_no_cycle)
     vetch_scope_unref(scope);
     vetch_scope_unref(outer);
 }
-END_TEST
 
 /* ---- what cannot be seen ends all the same ---- */
+
+VT_CASE("unseen", pk_tcase);
 
 static void
 cancel_whole(vetch_deferred *d, void *ctx)
@@ -399,7 +384,7 @@ close_unseen_cycle(void)
     return d;
 }
 
-START_TEST(cancel_of_an_unseen_cycle_comes_to_an_end)
+VT_TEST(cancel_of_an_unseen_cycle_comes_to_an_end)
 {
     vetch_deferred *d = close_unseen_cycle();
 
@@ -409,9 +394,8 @@ START_TEST(cancel_of_an_unseen_cycle_comes_to_an_end)
     vetch_deferred_unref(d);
     pk_expect_error(whole, VETCH_EUSER);
 }
-END_TEST
 
-START_TEST(end_of_a_reactor_with_an_unseen_cycle_comes_to_an_end)
+VT_TEST(end_of_a_reactor_with_an_unseen_cycle_comes_to_an_end)
 {
     vetch_deferred *d = close_unseen_cycle();
 
@@ -420,64 +404,4 @@ START_TEST(end_of_a_reactor_with_an_unseen_cycle_comes_to_an_end)
     vetch_promise_unref(whole);
     vetch_deferred_unref(d);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "2 operations"));
-}
-END_TEST
-
-static TCase *
-combining(void)
-{
-    TCase *tc = pk_tcase("combining");
-
-    tcase_add_test(tc, rule_06_cycle_through_a_timeout);
-    tcase_add_test(tc, rule_06_cycle_through_a_timeout_without_limit);
-    tcase_add_test(tc, rule_06_cycle_through_all);
-    tcase_add_test(tc, rule_06_cycle_through_race);
-    tcase_add_test(tc, rule_06_cycle_through_all_settled_is_one_of_its_results);
-    tcase_add_test(tc, rule_06_cycle_through_any_is_one_of_its_errors);
-    tcase_add_test(tc, rule_06_cycle_through_a_map);
-    tcase_add_test(tc, rule_06_map_that_starts_what_waits_for_it);
-    tcase_add_test(tc, rule_06_cycle_through_a_repeat);
-    tcase_add_test(tc, rule_06_repeat_of_what_waits_for_it);
-    tcase_add_test(tc, rule_06_cycle_through_a_wait_without_limit);
-    tcase_add_test(tc, rule_06_wait_with_a_limit_may_wait_for_itself);
-    return tc;
-}
-
-static TCase *
-tasks_and_scopes(void)
-{
-    TCase *tc = pk_tcase("tasks_and_scopes");
-
-    tcase_add_test(tc, rule_06_task_that_awaits_itself);
-    tcase_add_test(tc, rule_06_task_that_awaits_what_waits_for_it);
-    tcase_add_test(tc, rule_06_tasks_that_await_each_other);
-    tcase_add_test(tc, rule_06_await_of_another_s_work_is_no_cycle);
-    tcase_add_test(tc, rule_06_child_that_awaits_the_end_of_its_scope);
-    tcase_add_test(
-        tc, rule_06_child_whose_handler_answers_with_the_end_of_its_scope);
-    tcase_add_test(tc, rule_06_scope_that_is_given_what_waits_for_its_end);
-    tcase_add_test(tc, rule_06_scopes_that_wait_for_each_other);
-    tcase_add_test(tc, scopes_that_nest_are_no_cycle);
-    return tc;
-}
-
-static TCase *
-unseen(void)
-{
-    TCase *tc = pk_tcase("unseen");
-
-    tcase_add_test(tc, cancel_of_an_unseen_cycle_comes_to_an_end);
-    tcase_add_test(tc, end_of_a_reactor_with_an_unseen_cycle_comes_to_an_end);
-    return tc;
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("cycle");
-
-    suite_add_tcase(suite, combining());
-    suite_add_tcase(suite, tasks_and_scopes());
-    suite_add_tcase(suite, unseen());
-    return vt_main(suite);
 }

@@ -50,7 +50,9 @@ expect_in(const char *text, const char *part)
     ck_assert_msg(strstr(text, part) != NULL, "no \"%s\" in:\n%s", part, text);
 }
 
-START_TEST(a_rejection_names_the_site_of_the_attach)
+VT_CASE("debug", pk_tcase, .set_up = debug_on, .take_down = debug_off);
+
+VT_TEST(a_rejection_names_the_site_of_the_attach)
 {
     vetch_promise *p = pk_error(VETCH_EUSER);
     const char *site;
@@ -61,9 +63,8 @@ START_TEST(a_rejection_names_the_site_of_the_attach)
     vt_run_ready();
     expect_in(vt_log_take(), site);
 }
-END_TEST
 
-START_TEST(without_debugging_there_is_no_site)
+VT_TEST(without_debugging_there_is_no_site)
 {
     debug_off();
     vetch_reactor_set_rejection_hook(vt_reactor, NULL, NULL);
@@ -71,15 +72,13 @@ START_TEST(without_debugging_there_is_no_site)
     vt_run_ready();
     ck_assert_ptr_null(strstr(vt_log_take(), "test_debug.c"));
 }
-END_TEST
 
-START_TEST(dump_of_nothing_says_so)
+VT_TEST(dump_of_nothing_says_so)
 {
     ck_assert_str_eq(dump(), "0 promises are pending\n");
 }
-END_TEST
 
-START_TEST(dump_shows_who_waits_for_what)
+VT_TEST(dump_shows_who_waits_for_what)
 {
     const char *site, *text;
     vetch_promise *p;
@@ -94,9 +93,8 @@ START_TEST(dump_shows_who_waits_for_what)
     ck_assert_str_eq(dump(), "0 promises are pending\n");
     pk_expect_trace("x");
 }
-END_TEST
 
-START_TEST(dump_shows_branches_side_by_side)
+VT_TEST(dump_shows_branches_side_by_side)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = pk_start(&op), *a, *b;
@@ -114,9 +112,8 @@ START_TEST(dump_shows_branches_side_by_side)
     pk_expect_value(a, NULL);
     pk_expect_value(b, NULL);
 }
-END_TEST
 
-START_TEST(dump_shows_for_whom_a_combinator_waits)
+VT_TEST(dump_shows_for_whom_a_combinator_waits)
 {
     vetch_promise *children[] = { vetch_sleep(1), vetch_sleep(2) };
     vetch_promise *p = vetch_all(children, 2);
@@ -127,7 +124,6 @@ START_TEST(dump_shows_for_whom_a_combinator_waits)
     vt_advance(2);
     vetch_promise_unref(p);
 }
-END_TEST
 
 static vetch_promise *
 sleeping_task(void *ctx)
@@ -138,7 +134,7 @@ sleeping_task(void *ctx)
     return NULL;
 }
 
-START_TEST(dump_names_tasks)
+VT_TEST(dump_names_tasks)
 {
     vetch_promise *p = vetch_spawn(sleeping_task, NULL);
 
@@ -147,9 +143,8 @@ START_TEST(dump_names_tasks)
     vt_advance(3);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(dump_says_what_was_asked_to_stop)
+VT_TEST(dump_says_what_was_asked_to_stop)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_promise_name(pk_start(&op), "slow");
@@ -160,9 +155,8 @@ START_TEST(dump_says_what_was_asked_to_stop)
     pk_stop(&op);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(dump_of_a_long_chain_is_bounded)
+VT_TEST(dump_of_a_long_chain_is_bounded)
 {
     vetch_promise *p = vetch_sleep(1);
 
@@ -173,16 +167,14 @@ START_TEST(dump_of_a_long_chain_is_bounded)
     vt_advance(1);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(dump_reports_what_write_says)
+VT_TEST(dump_reports_what_write_says)
 {
     ck_assert_int_eq(vetch_reactor_dump(vt_reactor, -1), -1);
     ck_assert_int_eq(errno, EBADF);
 }
-END_TEST
 
-START_TEST(dump_comes_by_signal)
+VT_TEST(dump_comes_by_signal)
 {
     FILE *f = tmpfile();
     int saved = dup(STDERR_FILENO);
@@ -207,17 +199,15 @@ START_TEST(dump_comes_by_signal)
     expect_in(strstr(out, "pending") + 1, "promises are pending");
     pk_end_reactor();
 }
-END_TEST
 
-START_TEST(dump_by_a_signal_that_cannot_be_had_is_an_error)
+VT_TEST(dump_by_a_signal_that_cannot_be_had_is_an_error)
 {
     ck_assert_int_eq(vetch_reactor_dump_on_signal(vt_reactor, -1), -1);
     ck_assert_int_eq(errno, EINVAL);
 }
-END_TEST
 
 /* The list is bounded: what has no room is counted. */
-START_TEST(what_the_end_of_the_reactor_does_not_stop_is_named)
+VT_TEST(what_the_end_of_the_reactor_does_not_stop_is_named)
 {
     struct pk_op op[100] = { 0 };
     const char *said;
@@ -240,7 +230,6 @@ START_TEST(what_the_end_of_the_reactor_does_not_stop_is_named)
     for (int i = 0; i < 100; i++)
         pk_drop(&op[i]);
 }
-END_TEST
 
 static void
 dump_inside(void *ctx)
@@ -250,15 +239,14 @@ dump_inside(void *ctx)
 }
 
 /* What waits is on the stack of the one who runs, then. */
-START_TEST(dump_works_while_somebody_runs_a_promise)
+VT_TEST(dump_works_while_somebody_runs_a_promise)
 {
     vetch_call_soon(dump_inside, NULL);
     vetch_run(vetch_sleep(0), NULL);
     expect_in(out, "sleep of 0 s\n    watched\n");
 }
-END_TEST
 
-START_TEST(names_without_memory_are_left_out)
+VT_TEST(names_without_memory_are_left_out)
 {
     uint64_t n = 0, allocations;
 
@@ -271,32 +259,5 @@ START_TEST(names_without_memory_are_left_out)
     } while (n <= allocations);
     ck_assert_str_eq(dump(), "0 promises are pending\n");
 }
-END_TEST
 
 /* ---- the wrong thread ---- */
-
-int
-main(void)
-{
-    Suite *suite = suite_create("debug");
-    TCase *tcase = pk_tcase("debug");
-
-    tcase_add_checked_fixture(tcase, debug_on, debug_off);
-    tcase_add_test(tcase, a_rejection_names_the_site_of_the_attach);
-    tcase_add_test(tcase, without_debugging_there_is_no_site);
-    tcase_add_test(tcase, dump_of_nothing_says_so);
-    tcase_add_test(tcase, dump_shows_who_waits_for_what);
-    tcase_add_test(tcase, dump_shows_branches_side_by_side);
-    tcase_add_test(tcase, dump_shows_for_whom_a_combinator_waits);
-    tcase_add_test(tcase, dump_names_tasks);
-    tcase_add_test(tcase, dump_says_what_was_asked_to_stop);
-    tcase_add_test(tcase, dump_of_a_long_chain_is_bounded);
-    tcase_add_test(tcase, dump_reports_what_write_says);
-    tcase_add_test(tcase, dump_comes_by_signal);
-    tcase_add_test(tcase, dump_by_a_signal_that_cannot_be_had_is_an_error);
-    tcase_add_test(tcase, what_the_end_of_the_reactor_does_not_stop_is_named);
-    tcase_add_test(tcase, dump_works_while_somebody_runs_a_promise);
-    tcase_add_test(tcase, names_without_memory_are_left_out);
-    suite_add_tcase(suite, tcase);
-    return vt_main(suite);
-}

@@ -99,6 +99,8 @@ make_session(void *ctx)
 
 /* ---- hiredis: a callback becomes a promise ---- */
 
+VT_CASE("embed", vt_tcase, .set_up = set_up, .take_down = take_down);
+
 static void
 on_reply(redisAsyncContext *redis, void *reply, void *ctx)
 {
@@ -148,7 +150,7 @@ stop(vetch_listener *l)
     vetch_listener_unref(l);
 }
 
-START_TEST(hiredis_shares_the_loop)
+VT_TEST(hiredis_shares_the_loop)
 {
     vetch_listener *l =
         vetch_listener_new("tcp:127.0.0.1:0", make_session, NULL);
@@ -167,10 +169,9 @@ START_TEST(hiredis_shares_the_loop)
     redisAsyncDisconnect(redis);
     stop(l);
 }
-END_TEST
 
 /* hiredis #252, #468, #835: its context goes away under waiting commands. */
-START_TEST(hiredis_freed_with_commands_waiting_rejects_them)
+VT_TEST(hiredis_freed_with_commands_waiting_rejects_them)
 {
     vetch_listener *l =
         vetch_listener_new("tcp:127.0.0.1:0", make_session, NULL);
@@ -184,7 +185,6 @@ START_TEST(hiredis_freed_with_commands_waiting_rejects_them)
     vetch_promise_unref(reply);
     stop(l);
 }
-END_TEST
 
 /* ---- evdns ---- */
 
@@ -230,7 +230,7 @@ on_resolved(int result, char type, int count, int ttl, void *addresses,
     vetch_deferred_unref(d);
 }
 
-START_TEST(evdns_shares_the_loop)
+VT_TEST(evdns_shares_the_loop)
 {
     struct evdns_server_port *port;
     struct evdns_base *dns = evdns_base_new(base, 0);
@@ -254,10 +254,9 @@ START_TEST(evdns_shares_the_loop)
     evdns_base_free(dns, 0);
     evdns_close_server_port(port);
 }
-END_TEST
 
 /* The loop's owner goes on after the reactor has ended. */
-START_TEST(the_loop_outlives_the_reactor)
+VT_TEST(the_loop_outlives_the_reactor)
 {
     struct timeval soon = { 0, 1000 };
     vetch_promise *p = vetch_sleep(1000);
@@ -269,20 +268,4 @@ START_TEST(the_loop_outlives_the_reactor)
     ck_assert_int_ge(event_base_dispatch(base), 0);
     reactor = vetch_reactor_adopt(base); /* and takes another one */
     ck_assert_ptr_nonnull(reactor);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("embed");
-    TCase *tcase = vt_tcase("embed");
-
-    tcase_add_checked_fixture(tcase, set_up, take_down);
-    tcase_add_test(tcase, hiredis_shares_the_loop);
-    tcase_add_test(tcase, hiredis_freed_with_commands_waiting_rejects_them);
-    tcase_add_test(tcase, evdns_shares_the_loop);
-    tcase_add_test(tcase, the_loop_outlives_the_reactor);
-    suite_add_tcase(suite, tcase);
-    return vt_main(suite);
 }

@@ -25,13 +25,14 @@ wait_and_note(const char *word)
     return vetch_then(vetch_event_wait(event), pk_pass_value, pk_word(word));
 }
 
-START_TEST(rule_11_event_starts_unset)
+VT_CASE("event", pk_tcase, .set_up = set_up, .take_down = tear_down);
+
+VT_TEST(rule_11_event_starts_unset)
 {
     ck_assert(!vetch_event_is_set(event));
 }
-END_TEST
 
-START_TEST(rule_11_event_set_lets_all_waiters_go_in_order)
+VT_TEST(rule_11_event_set_lets_all_waiters_go_in_order)
 {
     vetch_promise *a = wait_and_note("a"), *b = wait_and_note("b");
 
@@ -42,16 +43,14 @@ START_TEST(rule_11_event_set_lets_all_waiters_go_in_order)
     vetch_promise_unref(a);
     vetch_promise_unref(b);
 }
-END_TEST
 
-START_TEST(rule_11_event_that_is_set_makes_nobody_wait)
+VT_TEST(rule_11_event_that_is_set_makes_nobody_wait)
 {
     vetch_event_set(event);
     pk_expect_value(vetch_event_wait(event), NULL);
 }
-END_TEST
 
-START_TEST(rule_11_event_clear_makes_the_next_one_wait)
+VT_TEST(rule_11_event_clear_makes_the_next_one_wait)
 {
     vetch_promise *p;
 
@@ -62,9 +61,8 @@ START_TEST(rule_11_event_clear_makes_the_next_one_wait)
     vetch_event_set(event);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_11_event_set_and_cleared_at_once_still_lets_waiters_go)
+VT_TEST(rule_11_event_set_and_cleared_at_once_still_lets_waiters_go)
 {
     vetch_promise *p = vetch_event_wait(event);
 
@@ -72,9 +70,8 @@ START_TEST(rule_11_event_set_and_cleared_at_once_still_lets_waiters_go)
     vetch_event_clear(event);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_11_event_waiter_can_be_cancelled)
+VT_TEST(rule_11_event_waiter_can_be_cancelled)
 {
     vetch_promise *a = wait_and_note("a"), *b = wait_and_note("b");
 
@@ -84,9 +81,8 @@ START_TEST(rule_11_event_waiter_can_be_cancelled)
     pk_expect_trace("b");
     vetch_promise_unref(b);
 }
-END_TEST
 
-START_TEST(rule_11_event_released_rejects_its_waiters)
+VT_TEST(rule_11_event_released_rejects_its_waiters)
 {
     vetch_promise *p = vetch_event_wait(event);
 
@@ -96,9 +92,8 @@ START_TEST(rule_11_event_released_rejects_its_waiters)
     event = vetch_event_unref(event);
     pk_expect_error(p, VETCH_EABANDONED);
 }
-END_TEST
 
-START_TEST(rule_11_event_wait_ends_with_the_reactor)
+VT_TEST(rule_11_event_wait_ends_with_the_reactor)
 {
     vetch_promise *p = vetch_event_wait(event);
 
@@ -106,7 +101,6 @@ START_TEST(rule_11_event_wait_ends_with_the_reactor)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
     vetch_promise_unref(p);
 }
-END_TEST
 
 static void
 wait_and_set(bool unharmed)
@@ -123,29 +117,7 @@ wait_and_set(bool unharmed)
     vetch_event_clear(event);
 }
 
-START_TEST(rule_11_event_wait_without_memory_is_a_rejection)
+VT_TEST(rule_11_event_wait_without_memory_is_a_rejection)
 {
     vt_sweep_allocations(wait_and_set);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("event");
-    TCase *tcase = pk_tcase("event");
-
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, rule_11_event_starts_unset);
-    tcase_add_test(tcase, rule_11_event_set_lets_all_waiters_go_in_order);
-    tcase_add_test(tcase, rule_11_event_that_is_set_makes_nobody_wait);
-    tcase_add_test(tcase, rule_11_event_clear_makes_the_next_one_wait);
-    tcase_add_test(tcase,
-                   rule_11_event_set_and_cleared_at_once_still_lets_waiters_go);
-    tcase_add_test(tcase, rule_11_event_waiter_can_be_cancelled);
-    tcase_add_test(tcase, rule_11_event_released_rejects_its_waiters);
-    tcase_add_test(tcase, rule_11_event_wait_ends_with_the_reactor);
-    tcase_add_test(tcase, rule_11_event_wait_without_memory_is_a_rejection);
-    suite_add_tcase(suite, tcase);
-    return vt_main(suite);
 }

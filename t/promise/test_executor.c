@@ -151,7 +151,10 @@ count_result_freed(void *result)
 
 /* ---- basics ---- */
 
-START_TEST(executor_value_of_a_job_is_the_promise_s)
+VT_CASE("basics", vt_reactor_tcase, .set_up = close_gate,
+        .take_down = open_gate);
+
+VT_TEST(executor_value_of_a_job_is_the_promise_s)
 {
     struct outcome o =
         outcome_of(vetch_executor_submit(NULL, add_one, (void *)41, NULL));
@@ -159,9 +162,8 @@ START_TEST(executor_value_of_a_job_is_the_promise_s)
     ck_assert_int_eq((int)(intptr_t)o.value, 42);
     ck_assert_int_eq(o.code, 0);
 }
-END_TEST
 
-START_TEST(executor_error_of_a_job_rejects)
+VT_TEST(executor_error_of_a_job_rejects)
 {
     char name[] = "br.gif";
     struct outcome o =
@@ -170,7 +172,6 @@ START_TEST(executor_error_of_a_job_rejects)
     ck_assert_int_eq(o.code, ENOSPC);
     ck_assert_str_eq(o.text, "save br.gif: no space left on device");
 }
-END_TEST
 
 static void *
 note_thread(void *arg, vetch_error **ret_error)
@@ -180,7 +181,7 @@ note_thread(void *arg, vetch_error **ret_error)
     return (void *)vetch_reactor_current();
 }
 
-START_TEST(executor_runs_on_another_thread_without_reactor)
+VT_TEST(executor_runs_on_another_thread_without_reactor)
 {
     pthread_t thread = pthread_self();
     struct outcome o =
@@ -189,18 +190,16 @@ START_TEST(executor_runs_on_another_thread_without_reactor)
     ck_assert(!pthread_equal(thread, pthread_self()));
     ck_assert_ptr_null(o.value);
 }
-END_TEST
 
-START_TEST(executor_does_not_run_inside_the_call)
+VT_TEST(executor_does_not_run_inside_the_call)
 {
     vetch_promise *p = vetch_executor_submit(NULL, add_one, NULL, NULL);
 
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     ck_assert_int_eq((int)(intptr_t)outcome_of(p).value, 1);
 }
-END_TEST
 
-START_TEST(executor_threads_are_started_as_needed)
+VT_TEST(executor_threads_are_started_as_needed)
 {
     unsigned before = vt_threads();
     vetch_executor *e = make_executor(3, 100);
@@ -221,7 +220,6 @@ START_TEST(executor_threads_are_started_as_needed)
     ck_assert_int_eq(code_of_all(jobs, 3), 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
 static void
 block_three(vetch_executor *e)
@@ -239,7 +237,7 @@ block_three(vetch_executor *e)
 }
 
 /* Those that sleep all wake up, although one wake-up is given. */
-START_TEST(executor_idle_threads_wake_for_jobs_given_together)
+VT_TEST(executor_idle_threads_wake_for_jobs_given_together)
 {
     vetch_executor *e = make_executor(3, 100);
     int round;
@@ -248,9 +246,8 @@ START_TEST(executor_idle_threads_wake_for_jobs_given_together)
         block_three(e);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_idle_thread_is_used_again)
+VT_TEST(executor_idle_thread_is_used_again)
 {
     unsigned before = vt_threads();
     vetch_executor *e = make_executor(4, 100);
@@ -261,9 +258,8 @@ START_TEST(executor_idle_thread_is_used_again)
     ck_assert_uint_eq(vt_threads(), before + 1);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_one_thread_runs_jobs_in_order)
+VT_TEST(executor_one_thread_runs_jobs_in_order)
 {
     vetch_executor *e = make_executor(1, 1000);
     vetch_promise *jobs[500];
@@ -280,7 +276,6 @@ START_TEST(executor_one_thread_runs_jobs_in_order)
     vt_run_ready();
     vetch_executor_unref(e);
 }
-END_TEST
 
 struct flood {
     int left, in_flight;
@@ -314,7 +309,7 @@ flood_on(struct flood *f)
     }
 }
 
-START_TEST(executor_loses_none_of_many_jobs)
+VT_TEST(executor_loses_none_of_many_jobs)
 {
     struct flood f = { .left = MANY };
 
@@ -323,7 +318,6 @@ START_TEST(executor_loses_none_of_many_jobs)
     ck_assert_int_eq((int)f.sum, MANY / 2 * (MANY + 1));
     ck_assert_int_eq(n_begun, MANY);
 }
-END_TEST
 
 static void *
 check_signals(void *arg, vetch_error **ret_error)
@@ -337,7 +331,7 @@ check_signals(void *arg, vetch_error **ret_error)
     return NULL;
 }
 
-START_TEST(executor_threads_block_signals)
+VT_TEST(executor_threads_block_signals)
 {
     bool blocked = false;
     sigset_t set;
@@ -347,7 +341,6 @@ START_TEST(executor_threads_block_signals)
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     ck_assert(!sigismember(&set, SIGINT)); /* ours is as it was */
 }
-END_TEST
 
 static void *
 post_from_job(void *arg, vetch_error **ret_error)
@@ -358,7 +351,7 @@ post_from_job(void *arg, vetch_error **ret_error)
     return NULL;
 }
 
-START_TEST(executor_job_may_post)
+VT_TEST(executor_job_may_post)
 {
     int n = 0;
 
@@ -368,11 +361,10 @@ START_TEST(executor_job_may_post)
     vt_run_ready();
     ck_assert_int_eq(n, 1);
 }
-END_TEST
 
 /* ---- values ---- */
 
-START_TEST(executor_result_that_nobody_takes_is_freed)
+VT_TEST(executor_result_that_nobody_takes_is_freed)
 {
     vetch_executor *e = make_executor(1, 10);
     bool is_done = false;
@@ -388,7 +380,6 @@ START_TEST(executor_result_that_nobody_takes_is_freed)
     ck_assert_int_eq(n_result_freed, 1);
     vetch_executor_unref(e);
 }
-END_TEST
 
 static void *
 return_both(void *arg, vetch_error **ret_error)
@@ -397,7 +388,7 @@ return_both(void *arg, vetch_error **ret_error)
     return arg;
 }
 
-START_TEST(executor_error_wins_over_a_value_which_is_freed)
+VT_TEST(executor_error_wins_over_a_value_which_is_freed)
 {
     int value;
     struct outcome o = outcome_of(
@@ -406,11 +397,13 @@ START_TEST(executor_error_wins_over_a_value_which_is_freed)
     ck_assert_int_eq(o.code, VETCH_EUSER);
     ck_assert_int_eq(n_result_freed, 1);
 }
-END_TEST
 
 /* ---- limits ---- */
 
-START_TEST(executor_full_queue_refuses)
+VT_CASE("limits", vt_reactor_tcase, .set_up = close_gate,
+        .take_down = open_gate);
+
+VT_TEST(executor_full_queue_refuses)
 {
     vetch_executor *e = make_executor(2, 3);
     vetch_promise *jobs[5];
@@ -428,9 +421,8 @@ START_TEST(executor_full_queue_refuses)
         outcome_of(vetch_executor_submit(e, add_one, NULL, NULL)).code, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_options_must_make_sense)
+VT_TEST(executor_options_must_make_sense)
 {
     vetch_executor_options options = VETCH_EXECUTOR_OPTIONS_INIT;
 
@@ -442,10 +434,9 @@ START_TEST(executor_options_must_make_sense)
     ck_assert_ptr_null(vetch_executor_new(&options));
     ck_assert_int_eq(errno, EINVAL);
 }
-END_TEST
 
 /* A program built with an older header knows fewer options. */
-START_TEST(executor_options_may_be_shorter)
+VT_TEST(executor_options_may_be_shorter)
 {
     vetch_executor_options options = VETCH_EXECUTOR_OPTIONS_INIT;
     vetch_executor *e;
@@ -460,9 +451,10 @@ START_TEST(executor_options_may_be_shorter)
         outcome_of(vetch_executor_submit(e, add_one, NULL, NULL)).code, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_needs_a_reactor)
+VT_CASE("alone", vt_tcase, .set_up = close_gate, .take_down = open_gate);
+
+VT_TEST(executor_needs_a_reactor)
 {
     vetch_promise *p;
 
@@ -473,9 +465,11 @@ START_TEST(executor_needs_a_reactor)
     ck_assert_ptr_nonnull(vetch_promise_error(p));
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(executor_without_a_single_thread_refuses)
+VT_CASE("limits", vt_reactor_tcase, .set_up = close_gate,
+        .take_down = open_gate);
+
+VT_TEST(executor_without_a_single_thread_refuses)
 {
     vetch_executor *e = make_executor(4, 10);
     struct outcome o;
@@ -489,9 +483,8 @@ START_TEST(executor_without_a_single_thread_refuses)
     ck_assert_int_eq(o.code, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_makes_do_with_the_threads_that_it_gets)
+VT_TEST(executor_makes_do_with_the_threads_that_it_gets)
 {
     vetch_executor *e = make_executor(4, 10);
     vetch_promise *jobs[3];
@@ -505,14 +498,16 @@ START_TEST(executor_makes_do_with_the_threads_that_it_gets)
     ck_assert_int_eq(code_of_all(jobs, 3), 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
 /* ---- cancelling ---- */
+
+VT_CASE("stopping", vt_reactor_tcase, .set_up = close_gate,
+        .take_down = open_gate);
 
 /* Threads cpython #82448 #111358, joyent/libuv #630: what has not begun can be
  * taken back.
  * (LESSONS 24) */
-START_TEST(executor_queued_job_is_cancelled_at_once)
+VT_TEST(executor_queued_job_is_cancelled_at_once)
 {
     vetch_executor *e = make_executor(1, 10);
     vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
@@ -537,10 +532,9 @@ START_TEST(executor_queued_job_is_cancelled_at_once)
     ck_assert_int_eq(n_begun, 1); /* neither of the cancelled ones */
     vetch_executor_unref(e);
 }
-END_TEST
 
 /* Settled means stopped: the job uses `arg` until it ends. */
-START_TEST(executor_running_job_settles_when_it_has_ended)
+VT_TEST(executor_running_job_settles_when_it_has_ended)
 {
     vetch_executor *e = make_executor(1, 10);
     int arg;
@@ -561,10 +555,9 @@ START_TEST(executor_running_job_settles_when_it_has_ended)
     ck_assert_int_eq(o.code, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
 /* Which of them have begun is the threads' to say, and asking is no race. */
-START_TEST(executor_jobs_may_be_cancelled_while_others_begin)
+VT_TEST(executor_jobs_may_be_cancelled_while_others_begin)
 {
     vetch_executor *e = make_executor(2, 500);
     vetch_promise *p[500];
@@ -581,9 +574,8 @@ START_TEST(executor_jobs_may_be_cancelled_while_others_begin)
     }
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_running_job_that_is_cancelled_loses_its_result)
+VT_TEST(executor_running_job_that_is_cancelled_loses_its_result)
 {
     int arg;
     vetch_promise *p =
@@ -602,9 +594,8 @@ START_TEST(executor_running_job_that_is_cancelled_loses_its_result)
     ck_assert_int_eq(o.code, VETCH_ECANCELED);
     ck_assert_int_eq(n_result_freed, 1);
 }
-END_TEST
 
-START_TEST(executor_stuck_job_can_be_given_up_with_a_shield)
+VT_TEST(executor_stuck_job_can_be_given_up_with_a_shield)
 {
     vetch_promise *job = vetch_executor_submit(NULL, wait_at_gate, NULL, NULL);
     vetch_promise *p = vetch_timeout(vetch_shield(vetch_promise_ref(job)), 1);
@@ -620,11 +611,10 @@ START_TEST(executor_stuck_job_can_be_given_up_with_a_shield)
     open_gate();
     ck_assert_int_eq(outcome_of(job).code, 0);
 }
-END_TEST
 
 /* ---- closing ---- */
 
-START_TEST(executor_close_lets_jobs_end_and_ends_the_threads)
+VT_TEST(executor_close_lets_jobs_end_and_ends_the_threads)
 {
     unsigned before = vt_threads();
     vetch_executor *e = make_executor(2, 100);
@@ -642,9 +632,8 @@ START_TEST(executor_close_lets_jobs_end_and_ends_the_threads)
     ck_assert_int_eq(code_of_all(jobs, 20), 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_closed_takes_no_jobs)
+VT_TEST(executor_closed_takes_no_jobs)
 {
     vetch_executor *e = make_executor(2, 100);
     vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
@@ -664,11 +653,10 @@ START_TEST(executor_closed_takes_no_jobs)
     ck_assert_int_eq(outcome_of(vetch_executor_close(e, -1)).code, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
 /* Threads cpython #111358, libuv #4976: closing with a deadline, naming what
  * is stuck. (LESSONS 24) */
-START_TEST(executor_close_with_a_deadline_names_what_is_stuck)
+VT_TEST(executor_close_with_a_deadline_names_what_is_stuck)
 {
     vetch_executor *e = make_executor(1, 100);
     vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
@@ -694,9 +682,8 @@ START_TEST(executor_close_with_a_deadline_names_what_is_stuck)
     ck_assert_int_eq(outcome_of(busy).code, 0);
     ck_assert_int_eq(n_begun, 0);
 }
-END_TEST
 
-START_TEST(executor_close_can_be_cancelled)
+VT_TEST(executor_close_can_be_cancelled)
 {
     vetch_executor *e = make_executor(1, 100);
     vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
@@ -710,9 +697,8 @@ START_TEST(executor_close_can_be_cancelled)
     ck_assert_int_eq(outcome_of(busy).code, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_released_finishes_its_jobs)
+VT_TEST(executor_released_finishes_its_jobs)
 {
     unsigned before = vt_threads();
     vetch_executor *e = make_executor(2, 100);
@@ -728,7 +714,6 @@ START_TEST(executor_released_finishes_its_jobs)
         sched_yield();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 static vetch_executor *dropped;
 
@@ -739,7 +724,7 @@ drop_executor(void *result)
     dropped = vetch_executor_unref(dropped);
 }
 
-START_TEST(executor_released_while_a_result_of_it_is_freed)
+VT_TEST(executor_released_while_a_result_of_it_is_freed)
 {
     int arg;
 
@@ -755,7 +740,6 @@ START_TEST(executor_released_while_a_result_of_it_is_freed)
     ck_assert_ptr_null(dropped);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* ---- the end of the reactor ---- */
 
@@ -767,7 +751,7 @@ open_gate_later(void *ctx)
 }
 
 /* The queued job is cancelled; what follows lets the running one go on. */
-START_TEST(executor_reactor_end_waits_for_running_jobs)
+VT_TEST(executor_reactor_end_waits_for_running_jobs)
 {
     struct outcome running = { 0 }, queued = { 0 };
     vetch_executor *e = make_executor(1, 10);
@@ -787,9 +771,8 @@ START_TEST(executor_reactor_end_waits_for_running_jobs)
     ck_assert_int_eq(n_begun, 0);
     vetch_executor_unref(e);
 }
-END_TEST
 
-START_TEST(executor_outlives_its_reactor)
+VT_TEST(executor_outlives_its_reactor)
 {
     vetch_executor *e = make_executor(1, 10);
     vetch_promise *p;
@@ -804,7 +787,6 @@ START_TEST(executor_outlives_its_reactor)
     vetch_promise_unref(p);
     vetch_executor_unref(e);
 }
-END_TEST
 
 static int n_finally;
 
@@ -841,7 +823,10 @@ end_with_a_stuck_job(void)
     ck_assert_int_eq(n_finally, 1); /* not that of the stuck one */
 }
 
-START_TEST(executor_stuck_job_is_leaked_and_named)
+VT_CASE("stuck", vt_reactor_tcase, .set_up = close_gate,
+        .take_down = open_gate);
+
+VT_TEST(executor_stuck_job_is_leaked_and_named)
 {
     unsigned before = vt_threads();
 
@@ -851,9 +836,10 @@ START_TEST(executor_stuck_job_is_leaked_and_named)
     while (vt_threads() > before)
         sched_yield();
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("alone", vt_tcase, .set_up = close_gate, .take_down = open_gate);
 
 /* Without memory even for a callback's link what it was for is reported. */
 static void
@@ -891,83 +877,7 @@ submit_some(bool unharmed)
     vt_reactor = NULL;
 }
 
-START_TEST(executor_survives_each_failed_allocation)
+VT_TEST(executor_survives_each_failed_allocation)
 {
     vt_sweep_allocations(submit_some);
-}
-END_TEST
-
-static void
-add_basics(TCase *tc)
-{
-    tcase_add_test(tc, executor_value_of_a_job_is_the_promise_s);
-    tcase_add_test(tc, executor_error_of_a_job_rejects);
-    tcase_add_test(tc, executor_runs_on_another_thread_without_reactor);
-    tcase_add_test(tc, executor_does_not_run_inside_the_call);
-    tcase_add_test(tc, executor_threads_are_started_as_needed);
-    tcase_add_test(tc, executor_idle_threads_wake_for_jobs_given_together);
-    tcase_add_test(tc, executor_idle_thread_is_used_again);
-    tcase_add_test(tc, executor_one_thread_runs_jobs_in_order);
-    tcase_add_test(tc, executor_loses_none_of_many_jobs);
-    tcase_add_test(tc, executor_threads_block_signals);
-    tcase_add_test(tc, executor_job_may_post);
-    tcase_add_test(tc, executor_result_that_nobody_takes_is_freed);
-    tcase_add_test(tc, executor_error_wins_over_a_value_which_is_freed);
-}
-
-static void
-add_limits(TCase *tc)
-{
-    tcase_add_test(tc, executor_full_queue_refuses);
-    tcase_add_test(tc, executor_options_must_make_sense);
-    tcase_add_test(tc, executor_options_may_be_shorter);
-    tcase_add_test(tc, executor_without_a_single_thread_refuses);
-    tcase_add_test(tc, executor_makes_do_with_the_threads_that_it_gets);
-}
-
-static void
-add_stopping(TCase *tc)
-{
-    tcase_add_test(tc, executor_queued_job_is_cancelled_at_once);
-    tcase_add_test(tc, executor_running_job_settles_when_it_has_ended);
-    tcase_add_test(tc, executor_jobs_may_be_cancelled_while_others_begin);
-    tcase_add_test(tc, executor_running_job_that_is_cancelled_loses_its_result);
-    tcase_add_test(tc, executor_stuck_job_can_be_given_up_with_a_shield);
-    tcase_add_test(tc, executor_close_lets_jobs_end_and_ends_the_threads);
-    tcase_add_test(tc, executor_closed_takes_no_jobs);
-    tcase_add_test(tc, executor_close_with_a_deadline_names_what_is_stuck);
-    tcase_add_test(tc, executor_close_can_be_cancelled);
-    tcase_add_test(tc, executor_released_finishes_its_jobs);
-    tcase_add_test(tc, executor_released_while_a_result_of_it_is_freed);
-    tcase_add_test(tc, executor_reactor_end_waits_for_running_jobs);
-    tcase_add_test(tc, executor_outlives_its_reactor);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("executor");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *limits = vt_reactor_tcase("limits");
-    TCase *stopping = vt_reactor_tcase("stopping");
-    TCase *alone = vt_tcase("alone");
-    TCase *stuck = vt_reactor_tcase("stuck");
-
-    tcase_add_checked_fixture(basics, close_gate, open_gate);
-    tcase_add_checked_fixture(limits, close_gate, open_gate);
-    tcase_add_checked_fixture(stopping, close_gate, open_gate);
-    tcase_add_checked_fixture(alone, close_gate, open_gate);
-    tcase_add_checked_fixture(stuck, close_gate, open_gate);
-    add_basics(basics);
-    add_limits(limits);
-    add_stopping(stopping);
-    tcase_add_test(alone, executor_needs_a_reactor);
-    tcase_add_test(alone, executor_survives_each_failed_allocation);
-    tcase_add_test(stuck, executor_stuck_job_is_leaked_and_named);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, limits);
-    suite_add_tcase(suite, stopping);
-    suite_add_tcase(suite, alone);
-    suite_add_tcase(suite, stuck);
-    return vt_main(suite);
 }

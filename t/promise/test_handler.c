@@ -10,7 +10,9 @@
 
 /* ---- rule 4: what a handler may return ---- */
 
-START_TEST(rule_04_null_is_done_with_no_value)
+VT_CASE("rule 4", pk_tcase);
+
+VT_TEST(rule_04_null_is_done_with_no_value)
 {
     struct pk_thing thing = { 0 };
     struct pk_link value = { 0 }, error = { 0 };
@@ -22,9 +24,8 @@ START_TEST(rule_04_null_is_done_with_no_value)
     ck_assert_int_eq(error.code, VETCH_EUSER);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_04_rejected_turns_a_value_into_an_error)
+VT_TEST(rule_04_rejected_turns_a_value_into_an_error)
 {
     struct pk_thing thing = { 0 };
     struct pk_link link = { .answer = pk_error(VETCH_EUSER + 3) };
@@ -33,27 +34,24 @@ START_TEST(rule_04_rejected_turns_a_value_into_an_error)
     pk_expect_error(p, VETCH_EUSER + 3);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_04_rejected_with_nothing_means_out_of_memory)
+VT_TEST(rule_04_rejected_with_nothing_means_out_of_memory)
 {
     struct pk_link link = { .answer = vetch_rejected(NULL) };
 
     pk_expect_error(vetch_then(vetch_resolved(NULL, NULL), pk_on_value, &link),
                     VETCH_ENOMEM);
 }
-END_TEST
 
-START_TEST(rule_04_rejected_replaces_an_error)
+VT_TEST(rule_04_rejected_replaces_an_error)
 {
     struct pk_link link = { .answer = pk_error(VETCH_EUSER + 3) };
     vetch_promise *p = vetch_catch(pk_error(VETCH_EUSER), pk_on_error, &link);
 
     pk_expect_error(p, VETCH_EUSER + 3);
 }
-END_TEST
 
-START_TEST(rule_04_same_passes_a_value_on)
+VT_TEST(rule_04_same_passes_a_value_on)
 {
     struct pk_thing thing = { 0 };
     struct pk_link look = { .same = true };
@@ -65,9 +63,8 @@ START_TEST(rule_04_same_passes_a_value_on)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_04_same_passes_a_shared_value_on)
+VT_TEST(rule_04_same_passes_a_shared_value_on)
 {
     struct pk_thing thing = { 0 };
     struct pk_link look = { .same = true };
@@ -84,9 +81,8 @@ START_TEST(rule_04_same_passes_a_shared_value_on)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_04_same_rethrows_an_error)
+VT_TEST(rule_04_same_rethrows_an_error)
 {
     struct pk_link caught = { .same = true }, handled = { .same = true };
     vetch_error *error = vetch_error_new(VETCH_EUSER + 4, "the one");
@@ -101,7 +97,6 @@ START_TEST(rule_04_same_rethrows_an_error)
     ck_assert_str_eq(vetch_error_text(vetch_promise_error(p)), "the one");
     vetch_promise_unref(p);
 }
-END_TEST
 
 static vetch_promise *
 link_to_same(void *value, void *ctx)
@@ -110,7 +105,7 @@ link_to_same(void *value, void *ctx)
     return vetch_then(vetch_same(), pk_on_value, ctx);
 }
 
-START_TEST(rule_04_same_is_a_promise_like_any_other)
+VT_TEST(rule_04_same_is_a_promise_like_any_other)
 {
     struct pk_thing thing = { 0 };
     struct pk_link inner = { .same = true };
@@ -124,7 +119,6 @@ START_TEST(rule_04_same_is_a_promise_like_any_other)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
 static vetch_promise *
 drop_same(void *value, void *ctx)
@@ -135,7 +129,7 @@ drop_same(void *value, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_04_same_may_be_dropped)
+VT_TEST(rule_04_same_may_be_dropped)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = vetch_then(pk_value(&thing), drop_same, NULL);
@@ -143,13 +137,11 @@ START_TEST(rule_04_same_may_be_dropped)
     pk_expect_value(p, NULL);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_04_same_outside_a_handler_is_misuse)
+VT_TEST(rule_04_same_outside_a_handler_is_misuse)
 {
     pk_expect_error(vetch_same(), VETCH_EMISUSE);
 }
-END_TEST
 
 static void
 keep_same(void *ctx)
@@ -157,7 +149,7 @@ keep_same(void *ctx)
     *(vetch_promise **)ctx = vetch_same();
 }
 
-START_TEST(rule_04_same_in_a_plain_callback_is_misuse)
+VT_TEST(rule_04_same_in_a_plain_callback_is_misuse)
 {
     vetch_promise *p = NULL;
 
@@ -165,9 +157,8 @@ START_TEST(rule_04_same_in_a_plain_callback_is_misuse)
     vt_run_ready();
     pk_expect_error(p, VETCH_EMISUSE);
 }
-END_TEST
 
-START_TEST(rule_04_pending_answer_is_adopted)
+VT_TEST(rule_04_pending_answer_is_adopted)
 {
     struct pk_thing in = { 0 }, out = { 0 };
     struct pk_op op = { 0 };
@@ -185,9 +176,8 @@ START_TEST(rule_04_pending_answer_is_adopted)
     pk_assert_freed(&in);
     pk_assert_freed(&out);
 }
-END_TEST
 
-START_TEST(rule_04_pending_answer_may_reject)
+VT_TEST(rule_04_pending_answer_may_reject)
 {
     struct pk_op op = { 0 };
     struct pk_link link = { .answer = pk_start(&op) }, caught = { 0 };
@@ -200,9 +190,8 @@ START_TEST(rule_04_pending_answer_may_reject)
     pk_expect_value(p, NULL);
     ck_assert_int_eq(caught.code, VETCH_EUSER + 5);
 }
-END_TEST
 
-START_TEST(rule_04_error_handler_may_answer_with_an_operation)
+VT_TEST(rule_04_error_handler_may_answer_with_an_operation)
 {
     struct pk_op op = { 0 };
     struct pk_link retry = { .answer = pk_start(&op) };
@@ -212,9 +201,8 @@ START_TEST(rule_04_error_handler_may_answer_with_an_operation)
     pk_resolve_number(&op, 5);
     pk_expect_value(p, 5);
 }
-END_TEST
 
-START_TEST(rule_04_answer_that_others_hold_is_shared)
+VT_TEST(rule_04_answer_that_others_hold_is_shared)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *held = pk_value(&thing);
@@ -229,9 +217,8 @@ START_TEST(rule_04_answer_that_others_hold_is_shared)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_04_handle_takes_the_way_of_the_outcome)
+VT_TEST(rule_04_handle_takes_the_way_of_the_outcome)
 {
     struct pk_link value = { .answer = pk_error(VETCH_EUSER) };
     struct pk_link error = { .answer = vetch_resolved(pk_int(9), NULL) };
@@ -243,11 +230,12 @@ START_TEST(rule_04_handle_takes_the_way_of_the_outcome)
     ck_assert_ptr_eq(value.value, pk_int(8));
     ck_assert_int_eq(error.code, VETCH_EUSER);
 }
-END_TEST
 
 /* ---- rule 5: what passes through, finally, catch and handle ---- */
 
-START_TEST(rule_05_missing_handlers_pass_a_value_through)
+VT_CASE("rule 5", pk_tcase);
+
+VT_TEST(rule_05_missing_handlers_pass_a_value_through)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -264,9 +252,8 @@ START_TEST(rule_05_missing_handlers_pass_a_value_through)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_05_missing_handlers_pass_an_error_through)
+VT_TEST(rule_05_missing_handlers_pass_an_error_through)
 {
     vetch_error *cause = vetch_error_new(VETCH_EUSER, "below");
     vetch_promise *p = vetch_rejected(vetch_error_wrap(cause, "above"));
@@ -283,9 +270,8 @@ START_TEST(rule_05_missing_handlers_pass_an_error_through)
     ck_assert_str_eq(vetch_error_text(vetch_promise_error(p)), "above: below");
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_05_finally_passes_a_value_through)
+VT_TEST(rule_05_finally_passes_a_value_through)
 {
     struct pk_thing thing = { 0 };
     struct pk_link end = { 0 };
@@ -298,9 +284,8 @@ START_TEST(rule_05_finally_passes_a_value_through)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_05_finally_passes_an_error_through)
+VT_TEST(rule_05_finally_passes_an_error_through)
 {
     struct pk_link end = { 0 };
     vetch_promise *p =
@@ -309,9 +294,8 @@ START_TEST(rule_05_finally_passes_an_error_through)
     pk_expect_error(p, VETCH_EUSER + 6);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_05_finally_passes_a_cancel_through)
+VT_TEST(rule_05_finally_passes_a_cancel_through)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_link end = { 0 };
@@ -321,9 +305,8 @@ START_TEST(rule_05_finally_passes_a_cancel_through)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_05_finally_runs_once_on_a_dropped_chain)
+VT_TEST(rule_05_finally_runs_once_on_a_dropped_chain)
 {
     struct pk_op op = { 0 };
     struct pk_link end = { 0 };
@@ -336,9 +319,8 @@ START_TEST(rule_05_finally_runs_once_on_a_dropped_chain)
     vt_run_ready();
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_05_finally_runs_once_when_the_operation_is_abandoned)
+VT_TEST(rule_05_finally_runs_once_when_the_operation_is_abandoned)
 {
     struct pk_op op = { 0 };
     struct pk_link end = { 0 };
@@ -348,9 +330,8 @@ START_TEST(rule_05_finally_runs_once_when_the_operation_is_abandoned)
     pk_expect_error(p, VETCH_EABANDONED);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_05_finally_runs_once_out_of_memory)
+VT_TEST(rule_05_finally_runs_once_out_of_memory)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link end = { 0 };
@@ -366,10 +347,9 @@ START_TEST(rule_05_finally_runs_once_out_of_memory)
     pk_expect_error(p, VETCH_ENOMEM);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
 /* Even if the operation does not stop: then it is the only thing that runs. */
-START_TEST(rule_05_finally_runs_once_at_the_end_of_the_reactor)
+VT_TEST(rule_05_finally_runs_once_at_the_end_of_the_reactor)
 {
     struct pk_op stops = { 0 }, runs_on = { .on_cancel = PK_NOTE };
     struct pk_link end = { 0 };
@@ -387,9 +367,8 @@ START_TEST(rule_05_finally_runs_once_at_the_end_of_the_reactor)
     ck_assert_uint_eq(end.ran, 3);
     ck_assert_uint_le(pk_reports(), 1); /* of what did not stop */
 }
-END_TEST
 
-START_TEST(rule_05_finally_attached_after_the_end_runs_at_once)
+VT_TEST(rule_05_finally_attached_after_the_end_runs_at_once)
 {
     struct pk_link end = { 0 };
     vetch_promise *p = vetch_resolved(pk_int(1), NULL);
@@ -398,9 +377,8 @@ START_TEST(rule_05_finally_attached_after_the_end_runs_at_once)
     vetch_promise_unref(vetch_finally(p, pk_on_end, &end));
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_05_finally_waits_for_what_was_adopted)
+VT_TEST(rule_05_finally_waits_for_what_was_adopted)
 {
     struct pk_op op = { 0 };
     struct pk_link link = { .answer = pk_start(&op) }, end = { 0 };
@@ -413,9 +391,8 @@ START_TEST(rule_05_finally_waits_for_what_was_adopted)
     pk_expect_value(p, 2);
     ck_assert_uint_eq(end.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_05_finally_runs_before_what_is_below_it)
+VT_TEST(rule_05_finally_runs_before_what_is_below_it)
 {
     vetch_promise *p = vetch_resolved(NULL, NULL);
 
@@ -426,7 +403,6 @@ START_TEST(rule_05_finally_runs_before_what_is_below_it)
     pk_expect_trace("work inner outer after");
     vetch_promise_unref(p);
 }
-END_TEST
 
 static vetch_promise *
 check_text(void *value, void *ctx)
@@ -436,7 +412,7 @@ check_text(void *value, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_05_finally_takes_free_for_the_context)
+VT_TEST(rule_05_finally_takes_free_for_the_context)
 {
     char *ctx = strdup("the context");
     vetch_promise *p = vetch_resolved(NULL, NULL);
@@ -447,23 +423,20 @@ START_TEST(rule_05_finally_takes_free_for_the_context)
     p = vetch_finally(p, free, ctx);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_05_catch_does_not_see_a_value)
+VT_TEST(rule_05_catch_does_not_see_a_value)
 {
     pk_expect_value(
         vetch_catch(vetch_resolved(pk_int(3), NULL), pk_never_error, NULL), 3);
 }
-END_TEST
 
-START_TEST(rule_05_then_does_not_see_an_error)
+VT_TEST(rule_05_then_does_not_see_an_error)
 {
     pk_expect_error(vetch_then(pk_error(VETCH_EUSER), pk_never_value, NULL),
                     VETCH_EUSER);
 }
-END_TEST
 
-START_TEST(rule_05_catch_recovers)
+VT_TEST(rule_05_catch_recovers)
 {
     struct pk_link caught = { .answer = vetch_resolved(pk_int(1), NULL) };
     struct pk_link next = { .same = true };
@@ -473,11 +446,10 @@ START_TEST(rule_05_catch_recovers)
     pk_expect_value(p, 1);
     ck_assert_ptr_eq(next.value, pk_int(1));
 }
-END_TEST
 
 /* Cancellation swallowed: cpython #81917 #86296 #114496, PR #28149;
  * twisted #4632 #11886, PR #1001. */
-START_TEST(rule_05_catch_does_not_see_a_cancel)
+VT_TEST(rule_05_catch_does_not_see_a_cancel)
 {
     vetch_promise *p =
         vetch_catch(pk_error(VETCH_ECANCELED), pk_never_error, NULL);
@@ -485,9 +457,8 @@ START_TEST(rule_05_catch_does_not_see_a_cancel)
     p = vetch_then(p, pk_never_value, NULL);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_05_catch_does_not_see_a_wrapped_cancel)
+VT_TEST(rule_05_catch_does_not_see_a_wrapped_cancel)
 {
     vetch_error *cancel = vetch_error_new(VETCH_ECANCELED, "canceled");
     vetch_promise *p = vetch_rejected(vetch_error_wrap(cancel, "fetch BR"));
@@ -495,9 +466,8 @@ START_TEST(rule_05_catch_does_not_see_a_wrapped_cancel)
     vetch_error_unref(cancel);
     pk_expect_error(vetch_catch(p, pk_never_error, NULL), VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_05_catch_sees_everything_else)
+VT_TEST(rule_05_catch_sees_everything_else)
 {
     static const int codes[] = { VETCH_ENOMEM,     VETCH_ETIMEDOUT,
                                  VETCH_EABANDONED, VETCH_ECLOSED,
@@ -512,9 +482,8 @@ START_TEST(rule_05_catch_sees_everything_else)
         ck_assert_int_eq(caught.code, codes[i]);
     }
 }
-END_TEST
 
-START_TEST(rule_05_handle_sees_a_cancel)
+VT_TEST(rule_05_handle_sees_a_cancel)
 {
     struct pk_link handled = { 0 };
     vetch_promise *p = vetch_handle(pk_error(VETCH_ECANCELED), pk_never_value,
@@ -523,9 +492,10 @@ START_TEST(rule_05_handle_sees_a_cancel)
     pk_expect_value(p, NULL);
     ck_assert_int_eq(handled.code, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_04_same_is_misuse_again_after_a_handler)
+VT_CASE("rule 4", pk_tcase);
+
+VT_TEST(rule_04_same_is_misuse_again_after_a_handler)
 {
     vetch_promise *p = NULL, *q;
 
@@ -535,64 +505,4 @@ START_TEST(rule_04_same_is_misuse_again_after_a_handler)
     pk_expect_trace("ran");
     pk_expect_value(q, 1);
     pk_expect_error(p, VETCH_EMISUSE);
-}
-END_TEST
-
-static void
-add_rules_4_and_5(Suite *suite)
-{
-    TCase *answers = pk_tcase("rule 4");
-    TCase *passing = pk_tcase("rule 5");
-
-    tcase_add_test(answers, rule_04_null_is_done_with_no_value);
-    tcase_add_test(answers, rule_04_rejected_turns_a_value_into_an_error);
-    tcase_add_test(answers, rule_04_rejected_with_nothing_means_out_of_memory);
-    tcase_add_test(answers, rule_04_rejected_replaces_an_error);
-    tcase_add_test(answers, rule_04_same_passes_a_value_on);
-    tcase_add_test(answers, rule_04_same_passes_a_shared_value_on);
-    tcase_add_test(answers, rule_04_same_rethrows_an_error);
-    tcase_add_test(answers, rule_04_same_is_a_promise_like_any_other);
-    tcase_add_test(answers, rule_04_same_may_be_dropped);
-    tcase_add_test(answers, rule_04_same_outside_a_handler_is_misuse);
-    tcase_add_test(answers, rule_04_same_in_a_plain_callback_is_misuse);
-    tcase_add_test(answers, rule_04_same_is_misuse_again_after_a_handler);
-    tcase_add_test(answers, rule_04_pending_answer_is_adopted);
-    tcase_add_test(answers, rule_04_pending_answer_may_reject);
-    tcase_add_test(answers, rule_04_error_handler_may_answer_with_an_operation);
-    tcase_add_test(answers, rule_04_answer_that_others_hold_is_shared);
-    tcase_add_test(answers, rule_04_handle_takes_the_way_of_the_outcome);
-    tcase_add_test(passing, rule_05_missing_handlers_pass_a_value_through);
-    tcase_add_test(passing, rule_05_missing_handlers_pass_an_error_through);
-    tcase_add_test(passing, rule_05_finally_passes_a_value_through);
-    tcase_add_test(passing, rule_05_finally_passes_an_error_through);
-    tcase_add_test(passing, rule_05_finally_passes_a_cancel_through);
-    tcase_add_test(passing, rule_05_finally_runs_once_on_a_dropped_chain);
-    tcase_add_test(passing,
-                   rule_05_finally_runs_once_when_the_operation_is_abandoned);
-    tcase_add_test(passing, rule_05_finally_runs_once_out_of_memory);
-    tcase_add_test(passing,
-                   rule_05_finally_runs_once_at_the_end_of_the_reactor);
-    tcase_add_test(passing,
-                   rule_05_finally_attached_after_the_end_runs_at_once);
-    tcase_add_test(passing, rule_05_finally_waits_for_what_was_adopted);
-    tcase_add_test(passing, rule_05_finally_runs_before_what_is_below_it);
-    tcase_add_test(passing, rule_05_finally_takes_free_for_the_context);
-    tcase_add_test(passing, rule_05_catch_does_not_see_a_value);
-    tcase_add_test(passing, rule_05_then_does_not_see_an_error);
-    tcase_add_test(passing, rule_05_catch_recovers);
-    tcase_add_test(passing, rule_05_catch_does_not_see_a_cancel);
-    tcase_add_test(passing, rule_05_catch_does_not_see_a_wrapped_cancel);
-    tcase_add_test(passing, rule_05_catch_sees_everything_else);
-    tcase_add_test(passing, rule_05_handle_sees_a_cancel);
-    suite_add_tcase(suite, answers);
-    suite_add_tcase(suite, passing);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("handler");
-
-    add_rules_4_and_5(suite);
-    return vt_main(suite);
 }

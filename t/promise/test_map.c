@@ -6,6 +6,8 @@
 
 /* ---- map ---- */
 
+VT_CASE("map", pk_tcase);
+
 enum { N_OPS = 10 };
 
 struct job {
@@ -49,7 +51,7 @@ never_start(size_t i, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_10_map_of_nothing_fulfils_with_empty_results)
+VT_TEST(rule_10_map_of_nothing_fulfils_with_empty_results)
 {
     vetch_promise *p = vetch_map(0, 3, never_start, NULL);
 
@@ -58,15 +60,13 @@ START_TEST(rule_10_map_of_nothing_fulfils_with_empty_results)
     ck_assert_uint_eq(vetch_results_count(vetch_promise_value(p)), 0);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_map_that_may_start_nothing_is_invalid)
+VT_TEST(rule_10_map_that_may_start_nothing_is_invalid)
 {
     pk_expect_error(vetch_map(3, 0, never_start, NULL), EINVAL);
 }
-END_TEST
 
-START_TEST(rule_10_map_starts_from_the_ready_queue_and_in_order)
+VT_TEST(rule_10_map_starts_from_the_ready_queue_and_in_order)
 {
     struct job job = { 0 };
     vetch_promise *p = vetch_map(N_OPS, VETCH_NO_LIMIT, start_op, &job);
@@ -82,9 +82,8 @@ START_TEST(rule_10_map_starts_from_the_ready_queue_and_in_order)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_map_respects_its_limit)
+VT_TEST(rule_10_map_respects_its_limit)
 {
     struct job job = { 0 };
     vetch_promise *p = vetch_map(N_OPS, 3, start_op, &job);
@@ -107,9 +106,8 @@ START_TEST(rule_10_map_respects_its_limit)
     ck_assert_uint_eq(job.most_pending, 3);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_map_with_limit_1_goes_one_by_one)
+VT_TEST(rule_10_map_with_limit_1_goes_one_by_one)
 {
     struct job job = { 0 };
     vetch_promise *p = vetch_map(N_OPS, 1, start_op, &job);
@@ -124,9 +122,8 @@ START_TEST(rule_10_map_with_limit_1_goes_one_by_one)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_map_gives_results_by_index)
+VT_TEST(rule_10_map_gives_results_by_index)
 {
     struct pk_thing things[N_OPS] = { { 0 } };
     struct job job = { 0 };
@@ -148,7 +145,6 @@ START_TEST(rule_10_map_gives_results_by_index)
     for (size_t i = 0; i < N_OPS; i++)
         pk_assert_freed(&things[i]);
 }
-END_TEST
 
 static vetch_promise *
 start_null(size_t i, void *ctx)
@@ -158,7 +154,7 @@ start_null(size_t i, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_10_map_takes_null_for_done)
+VT_TEST(rule_10_map_takes_null_for_done)
 {
     size_t n = 0;
     vetch_promise *p = vetch_map(5, 2, start_null, &n);
@@ -170,7 +166,6 @@ START_TEST(rule_10_map_takes_null_for_done)
                      VETCH_FULFILLED);
     vetch_promise_unref(p);
 }
-END_TEST
 
 static vetch_promise *
 start_ready(size_t i, void *ctx)
@@ -179,7 +174,7 @@ start_ready(size_t i, void *ctx)
     return vetch_resolved(pk_int(i), NULL);
 }
 
-START_TEST(rule_10_map_takes_many_ready_answers)
+VT_TEST(rule_10_map_takes_many_ready_answers)
 {
     size_t n = 0;
     vetch_promise *p = vetch_map(100000, 7, start_ready, &n);
@@ -190,9 +185,8 @@ START_TEST(rule_10_map_takes_many_ready_answers)
                      pk_int(99999));
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_error_in_a_map_starts_no_more_and_stops_the_rest)
+VT_TEST(rule_10_error_in_a_map_starts_no_more_and_stops_the_rest)
 {
     struct job job = { 0 };
     vetch_promise *p = vetch_map(N_OPS, 3, start_op, &job);
@@ -211,7 +205,6 @@ START_TEST(rule_10_error_in_a_map_starts_no_more_and_stops_the_rest)
     ck_assert_uint_eq(job.n_started, 3);
     ck_assert_uint_eq(job.n_pending, 0);
 }
-END_TEST
 
 struct cleaning {
     struct job job;
@@ -228,7 +221,7 @@ start_cleaning(size_t i, void *ctx)
     return i == 0 ? vetch_handle(p, NULL, pk_on_error, &c->handled) : p;
 }
 
-START_TEST(rule_10_decided_map_asks_its_children_once)
+VT_TEST(rule_10_decided_map_asks_its_children_once)
 {
     struct cleaning c = { .op = { .on_cancel = PK_NOTE } };
     vetch_promise *p = vetch_map(3, VETCH_NO_LIMIT, start_cleaning, &c);
@@ -246,9 +239,8 @@ START_TEST(rule_10_decided_map_asks_its_children_once)
     pk_expect_error(p, VETCH_EUSER);
     pk_drop(&c.job.ops[0]);
 }
-END_TEST
 
-START_TEST(rule_10_error_on_the_spot_ends_a_map)
+VT_TEST(rule_10_error_on_the_spot_ends_a_map)
 {
     struct job job = { .fails = true, .fail_at = 2 };
     vetch_promise *p = vetch_map(N_OPS, 2, start_op, &job);
@@ -260,18 +252,16 @@ START_TEST(rule_10_error_on_the_spot_ends_a_map)
     ck_assert_uint_eq(job.ops[1].canceled, 1);
     ck_assert_uint_eq(job.n_pending, 0);
 }
-END_TEST
 
-START_TEST(rule_10_map_cancelled_before_it_begins_starts_nothing)
+VT_TEST(rule_10_map_cancelled_before_it_begins_starts_nothing)
 {
     vetch_promise *p = vetch_map(3, VETCH_NO_LIMIT, never_start, NULL);
 
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_map_starts_no_more_and_waits)
+VT_TEST(rule_10_cancelled_map_starts_no_more_and_waits)
 {
     struct job job = { 0 };
     vetch_promise *p = vetch_map(N_OPS, 2, start_op, &job);
@@ -286,10 +276,9 @@ START_TEST(rule_10_cancelled_map_starts_no_more_and_waits)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(job.n_started, 2);
 }
-END_TEST
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_10_map_may_be_cancelled_by_its_own_function)
+VT_TEST(rule_10_map_may_be_cancelled_by_its_own_function)
 {
     struct job job = { 0 };
 
@@ -300,9 +289,8 @@ START_TEST(rule_10_map_may_be_cancelled_by_its_own_function)
     ck_assert_uint_eq(job.ops[1].canceled, 1);
     ck_assert_uint_eq(job.n_pending, 0);
 }
-END_TEST
 
-START_TEST(rule_10_dropped_map_runs_on)
+VT_TEST(rule_10_dropped_map_runs_on)
 {
     struct job job = { 0 };
 
@@ -315,9 +303,8 @@ START_TEST(rule_10_dropped_map_runs_on)
     ck_assert_uint_eq(job.n_started, N_OPS);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_context_of_a_map_is_free_when_it_has_settled)
+VT_TEST(rule_10_context_of_a_map_is_free_when_it_has_settled)
 {
     struct job *job = calloc(1, sizeof(*job));
     vetch_promise *p;
@@ -327,9 +314,10 @@ START_TEST(rule_10_context_of_a_map_is_free_when_it_has_settled)
     p = vetch_finally(vetch_map(N_OPS, 3, start_op, job), free, job);
     pk_expect_error(p, VETCH_EUSER);
 }
-END_TEST
 
 /* ---- repeat ---- */
+
+VT_CASE("repeat", pk_tcase);
 
 struct loop {
     unsigned left, ran;
@@ -365,7 +353,7 @@ never_round(void *ctx)
     return NULL;
 }
 
-START_TEST(rule_12_repeat_ends_with_the_first_value)
+VT_TEST(rule_12_repeat_ends_with_the_first_value)
 {
     struct loop loop = { .left = 10, .result = pk_int(3) };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -374,18 +362,16 @@ START_TEST(rule_12_repeat_ends_with_the_first_value)
     pk_expect_value(p, 3);
     ck_assert_uint_eq(loop.ran, 10);
 }
-END_TEST
 
-START_TEST(rule_12_repeat_ends_with_the_first_rejection)
+VT_TEST(rule_12_repeat_ends_with_the_first_rejection)
 {
     struct loop loop = { .left = 10, .code = VETCH_EUSER + 1 };
 
     pk_expect_error(vetch_repeat(go_round, &loop), VETCH_EUSER + 1);
     ck_assert_uint_eq(loop.ran, 10);
 }
-END_TEST
 
-START_TEST(rule_12_repeat_waits_for_each_round)
+VT_TEST(rule_12_repeat_waits_for_each_round)
 {
     struct loop loop = { .left = 4, .wait = true, .result = pk_int(8) };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -397,9 +383,8 @@ START_TEST(rule_12_repeat_waits_for_each_round)
     }
     pk_expect_value(p, 8);
 }
-END_TEST
 
-START_TEST(rule_12_value_of_a_repeat_can_be_handed_over)
+VT_TEST(rule_12_value_of_a_repeat_can_be_handed_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -414,7 +399,6 @@ START_TEST(rule_12_value_of_a_repeat_can_be_handed_over)
     pk_assert_alive(&thing);
     ck_assert_uint_eq(loop.ran, 1);
 }
-END_TEST
 
 static void
 stop_loop(void *ctx)
@@ -428,7 +412,7 @@ stop_loop_later(void *ctx)
     ck_assert_int_eq(vetch_call_soon(stop_loop, ctx), 0);
 }
 
-START_TEST(rule_12_repeat_lets_others_run)
+VT_TEST(rule_12_repeat_lets_others_run)
 {
     struct loop loop = { .left = 1000000000, .result = pk_int(1) };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -437,9 +421,8 @@ START_TEST(rule_12_repeat_lets_others_run)
     pk_expect_value(p, 1);
     ck_assert_uint_lt(loop.ran, 10);
 }
-END_TEST
 
-START_TEST(rule_12_cancelled_repeat_stops_the_round)
+VT_TEST(rule_12_cancelled_repeat_stops_the_round)
 {
     struct loop loop = { .left = 4, .wait = true };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -453,9 +436,8 @@ START_TEST(rule_12_cancelled_repeat_stops_the_round)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(loop.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_12_cancelled_repeat_does_not_go_on_after_a_late_end)
+VT_TEST(rule_12_cancelled_repeat_does_not_go_on_after_a_late_end)
 {
     struct loop loop = { .left = 4, .wait = true };
     vetch_promise *p = vetch_repeat(go_round, &loop);
@@ -467,19 +449,17 @@ START_TEST(rule_12_cancelled_repeat_does_not_go_on_after_a_late_end)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(loop.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_12_repeat_cancelled_before_it_begins_does_nothing)
+VT_TEST(rule_12_repeat_cancelled_before_it_begins_does_nothing)
 {
     vetch_promise *p = vetch_repeat(never_round, NULL);
 
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_12_repeat_may_be_cancelled_by_its_own_function)
+VT_TEST(rule_12_repeat_may_be_cancelled_by_its_own_function)
 {
     struct loop loop = { .left = 3 };
 
@@ -487,9 +467,8 @@ START_TEST(rule_12_repeat_may_be_cancelled_by_its_own_function)
     pk_expect_error(loop.self, VETCH_ECANCELED);
     ck_assert_uint_eq(loop.ran, 3);
 }
-END_TEST
 
-START_TEST(rule_12_repeat_cancelled_inside_stops_what_that_round_began)
+VT_TEST(rule_12_repeat_cancelled_inside_stops_what_that_round_began)
 {
     struct loop loop = { .left = 1, .wait = true };
 
@@ -498,7 +477,6 @@ START_TEST(rule_12_repeat_cancelled_inside_stops_what_that_round_began)
     ck_assert_uint_eq(loop.ran, 1);
     ck_assert_uint_eq(loop.op.canceled, 1);
 }
-END_TEST
 
 struct bystander {
     vetch_promise *self, *other; /* the first is borrowed */
@@ -516,7 +494,7 @@ cancel_beside_another(void *ctx)
 }
 
 /* The place of the last round's watch is free, and used again at once. */
-START_TEST(rule_12_repeat_cancelled_inside_leaves_others_alone)
+VT_TEST(rule_12_repeat_cancelled_inside_leaves_others_alone)
 {
     struct bystander b = { .op = { .on_cancel = PK_NOTE } };
 
@@ -526,7 +504,6 @@ START_TEST(rule_12_repeat_cancelled_inside_leaves_others_alone)
     pk_resolve_number(&b.op, 1);
     pk_expect_value(b.other, 1);
 }
-END_TEST
 
 static vetch_promise *
 clean_round(void *ctx)
@@ -534,7 +511,7 @@ clean_round(void *ctx)
     return start_cleaning(0, ctx);
 }
 
-START_TEST(rule_12_second_request_reaches_the_clean_up_through_a_repeat)
+VT_TEST(rule_12_second_request_reaches_the_clean_up_through_a_repeat)
 {
     struct cleaning c = { .op = { .on_cancel = PK_AGREE } };
     vetch_promise *p = vetch_repeat(clean_round, &c);
@@ -547,63 +524,4 @@ START_TEST(rule_12_second_request_reaches_the_clean_up_through_a_repeat)
     vetch_promise_cancel(p);
     ck_assert_uint_eq(c.op.canceled, 1);
     pk_expect_error(p, VETCH_ECANCELED);
-}
-END_TEST
-
-static void
-add_map(Suite *suite)
-{
-    TCase *tc = pk_tcase("map");
-
-    tcase_add_test(tc, rule_10_map_of_nothing_fulfils_with_empty_results);
-    tcase_add_test(tc, rule_10_map_that_may_start_nothing_is_invalid);
-    tcase_add_test(tc, rule_10_map_starts_from_the_ready_queue_and_in_order);
-    tcase_add_test(tc, rule_10_map_respects_its_limit);
-    tcase_add_test(tc, rule_10_map_with_limit_1_goes_one_by_one);
-    tcase_add_test(tc, rule_10_map_gives_results_by_index);
-    tcase_add_test(tc, rule_10_map_takes_null_for_done);
-    tcase_add_test(tc, rule_10_map_takes_many_ready_answers);
-    tcase_add_test(tc,
-                   rule_10_error_in_a_map_starts_no_more_and_stops_the_rest);
-    tcase_add_test(tc, rule_10_decided_map_asks_its_children_once);
-    tcase_add_test(tc, rule_10_error_on_the_spot_ends_a_map);
-    tcase_add_test(tc, rule_10_map_cancelled_before_it_begins_starts_nothing);
-    tcase_add_test(tc, rule_10_cancelled_map_starts_no_more_and_waits);
-    tcase_add_test(tc, rule_10_map_may_be_cancelled_by_its_own_function);
-    tcase_add_test(tc, rule_10_dropped_map_runs_on);
-    tcase_add_test(tc, rule_10_context_of_a_map_is_free_when_it_has_settled);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_repeat(Suite *suite)
-{
-    TCase *tc = pk_tcase("repeat");
-
-    tcase_add_test(tc, rule_12_repeat_ends_with_the_first_value);
-    tcase_add_test(tc, rule_12_repeat_ends_with_the_first_rejection);
-    tcase_add_test(tc, rule_12_repeat_waits_for_each_round);
-    tcase_add_test(tc, rule_12_value_of_a_repeat_can_be_handed_over);
-    tcase_add_test(tc, rule_12_repeat_lets_others_run);
-    tcase_add_test(tc, rule_12_cancelled_repeat_stops_the_round);
-    tcase_add_test(tc,
-                   rule_12_cancelled_repeat_does_not_go_on_after_a_late_end);
-    tcase_add_test(tc, rule_12_repeat_cancelled_before_it_begins_does_nothing);
-    tcase_add_test(tc, rule_12_repeat_may_be_cancelled_by_its_own_function);
-    tcase_add_test(tc, rule_12_repeat_cancelled_inside_leaves_others_alone);
-    tcase_add_test(
-        tc, rule_12_second_request_reaches_the_clean_up_through_a_repeat);
-    tcase_add_test(tc,
-                   rule_12_repeat_cancelled_inside_stops_what_that_round_began);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("map");
-
-    add_map(suite);
-    add_repeat(suite);
-    return vt_main(suite);
 }

@@ -74,6 +74,8 @@ in_a_small_stack(void (*body)(void))
 
 /* ---- chains ---- */
 
+VT_CASE("chains", vt_tcase, .seconds = 120);
+
 static vetch_promise *
 count_value(void *value, void *ctx)
 {
@@ -120,11 +122,10 @@ resolve_chain(void)
     pk_assert_freed(&thing);
 }
 
-START_TEST(rule_12_million_links_are_resolved)
+VT_TEST(rule_12_million_links_are_resolved)
 {
     in_a_small_stack(resolve_chain);
 }
-END_TEST
 
 static void
 reject_chain(void)
@@ -141,11 +142,10 @@ reject_chain(void)
     ck_assert_uint_eq(n_ends, MILLION / 2);
 }
 
-START_TEST(rule_12_million_links_are_rejected)
+VT_TEST(rule_12_million_links_are_rejected)
 {
     in_a_small_stack(reject_chain);
 }
-END_TEST
 
 static void
 cancel_chain(void)
@@ -160,11 +160,10 @@ cancel_chain(void)
     ck_assert_uint_eq(n_ends, MILLION / 4);
 }
 
-START_TEST(rule_12_million_links_are_cancelled)
+VT_TEST(rule_12_million_links_are_cancelled)
 {
     in_a_small_stack(cancel_chain);
 }
-END_TEST
 
 static void
 cancel_late_chain(void)
@@ -182,11 +181,10 @@ cancel_late_chain(void)
     ck_assert_uint_eq(n_ends, MILLION / 4);
 }
 
-START_TEST(rule_12_million_links_are_cancelled_and_get_a_value)
+VT_TEST(rule_12_million_links_are_cancelled_and_get_a_value)
 {
     in_a_small_stack(cancel_late_chain);
 }
-END_TEST
 
 static void
 drop_chain(void)
@@ -203,11 +201,10 @@ drop_chain(void)
     pk_assert_freed(&thing);
 }
 
-START_TEST(rule_12_million_links_are_dropped)
+VT_TEST(rule_12_million_links_are_dropped)
 {
     in_a_small_stack(drop_chain);
 }
-END_TEST
 
 static void
 abandon_chain(void)
@@ -223,11 +220,10 @@ abandon_chain(void)
     ck_assert_uint_eq(reports, 1);
 }
 
-START_TEST(rule_12_million_links_are_abandoned)
+VT_TEST(rule_12_million_links_are_abandoned)
 {
     in_a_small_stack(abandon_chain);
 }
-END_TEST
 
 static void
 end_chain(void)
@@ -255,13 +251,12 @@ ignore_line(vetch_log_level level, const char *line, void *ctx)
     (void)ctx;
 }
 
-START_TEST(rule_12_million_links_end_with_their_reactor)
+VT_TEST(rule_12_million_links_end_with_their_reactor)
 {
     vetch_log_set_hook(ignore_line, NULL); /* it says what did not stop */
     in_a_small_stack(end_chain);
     vetch_log_set_hook(NULL, NULL);
 }
-END_TEST
 
 static void
 shield_chain(void)
@@ -278,11 +273,10 @@ shield_chain(void)
     pk_resolve_number(&op, 1);
 }
 
-START_TEST(rule_12_million_shields)
+VT_TEST(rule_12_million_shields)
 {
     in_a_small_stack(shield_chain);
 }
-END_TEST
 
 /* ---- width ---- */
 
@@ -303,13 +297,14 @@ branch(void)
     pk_assert_freed(&thing);
 }
 
-START_TEST(rule_12_million_branches)
+VT_TEST(rule_12_million_branches)
 {
     in_a_small_stack(branch);
 }
-END_TEST
 
 /* ---- adoption ---- */
+
+VT_CASE("depth", vt_tcase, .seconds = 120);
 
 static void
 follow_row(void)
@@ -332,11 +327,10 @@ follow_row(void)
     pk_assert_freed(&thing);
 }
 
-START_TEST(rule_12_million_followers_are_resolved)
+VT_TEST(rule_12_million_followers_are_resolved)
 {
     in_a_small_stack(follow_row);
 }
-END_TEST
 
 static void
 cancel_row(void)
@@ -358,11 +352,10 @@ cancel_row(void)
     ck_assert_uint_eq(op.canceled, 1);
 }
 
-START_TEST(rule_12_million_followers_are_cancelled)
+VT_TEST(rule_12_million_followers_are_cancelled)
 {
     in_a_small_stack(cancel_row);
 }
-END_TEST
 
 static struct pk_thing *things;
 static unsigned left;
@@ -391,14 +384,13 @@ recurse_with_values(void)
     ck_assert_uint_eq(n_ends, MILLION);
 }
 
-START_TEST(rule_12_recursion_a_million_deep)
+VT_TEST(rule_12_recursion_a_million_deep)
 {
     things = calloc(MILLION, sizeof(*things));
     ck_assert_ptr_nonnull(things);
     in_a_small_stack(recurse_with_values);
     free(things);
 }
-END_TEST
 
 /* A value may own the next promise, and so on. */
 static void
@@ -419,11 +411,10 @@ nest_values(void)
     ck_assert_uint_eq(n_ends, MILLION);
 }
 
-START_TEST(rule_12_value_that_owns_a_promise_a_million_times)
+VT_TEST(rule_12_value_that_owns_a_promise_a_million_times)
 {
     in_a_small_stack(nest_values);
 }
-END_TEST
 
 /* ---- combinators in combinators ---- */
 
@@ -454,11 +445,10 @@ resolve_nested(void)
     pk_assert_freed(&thing);
 }
 
-START_TEST(rule_12_nested_combinators_are_resolved)
+VT_TEST(rule_12_nested_combinators_are_resolved)
 {
     in_a_small_stack(resolve_nested);
 }
-END_TEST
 
 static void
 cancel_nested(void)
@@ -471,11 +461,10 @@ cancel_nested(void)
     ck_assert_uint_eq(op.canceled, 1);
 }
 
-START_TEST(rule_12_nested_combinators_are_cancelled)
+VT_TEST(rule_12_nested_combinators_are_cancelled)
 {
     in_a_small_stack(cancel_nested);
 }
-END_TEST
 
 static void
 reject_nested(void)
@@ -488,13 +477,14 @@ reject_nested(void)
     ck_assert_uint_eq(reports, 1);
 }
 
-START_TEST(rule_12_nested_combinators_are_dropped_and_rejected)
+VT_TEST(rule_12_nested_combinators_are_dropped_and_rejected)
 {
     in_a_small_stack(reject_nested);
 }
-END_TEST
 
 /* ---- endless loops ---- */
+
+VT_CASE("loops", vt_tcase, .seconds = 120);
 
 static vetch_promise *
 repeat_at_once(void *ctx)
@@ -513,11 +503,10 @@ repeat_ready(void)
     ck_assert_uint_lt(most_live, 20);
 }
 
-START_TEST(rule_12_repeat_runs_a_million_times_in_constant_memory)
+VT_TEST(rule_12_repeat_runs_a_million_times_in_constant_memory)
 {
     in_a_small_stack(repeat_ready);
 }
-END_TEST
 
 static struct pk_op round_op;
 
@@ -548,11 +537,10 @@ repeat_pending(void)
     ck_assert_uint_lt(most_live, 20);
 }
 
-START_TEST(rule_12_repeat_of_operations_takes_constant_memory)
+VT_TEST(rule_12_repeat_of_operations_takes_constant_memory)
 {
     in_a_small_stack(repeat_pending);
 }
-END_TEST
 
 /* ---- the warning ---- */
 
@@ -603,11 +591,10 @@ recurse_in_debug(void)
     ck_assert_ptr_nonnull(strstr(warning, "vetch_repeat"));
 }
 
-START_TEST(rule_12_debug_warns_at_a_thousand_adoptions)
+VT_TEST(rule_12_debug_warns_at_a_thousand_adoptions)
 {
     with_warnings_kept(recurse_in_debug);
 }
-END_TEST
 
 static void
 recurse_in_silence(void)
@@ -616,66 +603,7 @@ recurse_in_silence(void)
     ck_assert_uint_eq(warnings, 0);
 }
 
-START_TEST(rule_12_without_debug_there_is_no_warning)
+VT_TEST(rule_12_without_debug_there_is_no_warning)
 {
     with_warnings_kept(recurse_in_silence);
-}
-END_TEST
-
-static void
-add_chains(Suite *suite)
-{
-    TCase *tc = vt_tcase("chains");
-
-    tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, rule_12_million_links_are_resolved);
-    tcase_add_test(tc, rule_12_million_links_are_rejected);
-    tcase_add_test(tc, rule_12_million_links_are_cancelled);
-    tcase_add_test(tc, rule_12_million_links_are_cancelled_and_get_a_value);
-    tcase_add_test(tc, rule_12_million_links_are_dropped);
-    tcase_add_test(tc, rule_12_million_links_are_abandoned);
-    tcase_add_test(tc, rule_12_million_links_end_with_their_reactor);
-    tcase_add_test(tc, rule_12_million_shields);
-    tcase_add_test(tc, rule_12_million_branches);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_depth(Suite *suite)
-{
-    TCase *tc = vt_tcase("depth");
-
-    tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, rule_12_million_followers_are_resolved);
-    tcase_add_test(tc, rule_12_million_followers_are_cancelled);
-    tcase_add_test(tc, rule_12_recursion_a_million_deep);
-    tcase_add_test(tc, rule_12_value_that_owns_a_promise_a_million_times);
-    tcase_add_test(tc, rule_12_nested_combinators_are_resolved);
-    tcase_add_test(tc, rule_12_nested_combinators_are_cancelled);
-    tcase_add_test(tc, rule_12_nested_combinators_are_dropped_and_rejected);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_loops(Suite *suite)
-{
-    TCase *tc = vt_tcase("loops");
-
-    tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, rule_12_repeat_runs_a_million_times_in_constant_memory);
-    tcase_add_test(tc, rule_12_repeat_of_operations_takes_constant_memory);
-    tcase_add_test(tc, rule_12_debug_warns_at_a_thousand_adoptions);
-    tcase_add_test(tc, rule_12_without_debug_there_is_no_warning);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("million");
-
-    add_chains(suite);
-    add_depth(suite);
-    add_loops(suite);
-    return vt_main(suite);
 }

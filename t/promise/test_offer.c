@@ -84,6 +84,8 @@ assert_on_offer(const struct crate *c)
 
 /* ---- who gets it ---- */
 
+VT_CASE("rule 14", pk_tcase);
+
 static vetch_promise *
 expect_got(void *value, void *ctx)
 {
@@ -95,7 +97,7 @@ expect_got(void *value, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_14_handler_gets_an_offer_as_it_begins)
+VT_TEST(rule_14_handler_gets_an_offer_as_it_begins)
 {
     struct crate c;
     vetch_promise *p = vetch_then(offered(&c), expect_got, &c);
@@ -105,9 +107,8 @@ START_TEST(rule_14_handler_gets_an_offer_as_it_begins)
     assert_got(&c);
     pk_assert_freed(&c.thing);
 }
-END_TEST
 
-START_TEST(rule_14_callback_gets_an_offer)
+VT_TEST(rule_14_callback_gets_an_offer)
 {
     struct crate c;
     struct pk_done done = { 0 };
@@ -119,9 +120,8 @@ START_TEST(rule_14_callback_gets_an_offer)
     assert_got(&c);
     pk_assert_alive(&c.thing);
 }
-END_TEST
 
-START_TEST(rule_14_run_returns_an_offer)
+VT_TEST(rule_14_run_returns_an_offer)
 {
     struct crate c;
     vetch_error *error;
@@ -131,7 +131,6 @@ START_TEST(rule_14_run_returns_an_offer)
     assert_got(&c);
     pk_assert_alive(&c.thing);
 }
-END_TEST
 
 static vetch_promise *
 await_it(void *ctx)
@@ -147,7 +146,7 @@ await_it(void *ctx)
     return vetch_finish(error);
 }
 
-START_TEST(rule_14_await_returns_an_offer)
+VT_TEST(rule_14_await_returns_an_offer)
 {
     struct crate c;
     vetch_promise *p = vetch_spawn(await_it, &c);
@@ -159,7 +158,6 @@ START_TEST(rule_14_await_returns_an_offer)
     assert_got(&c);
     pk_assert_alive(&c.thing);
 }
-END_TEST
 
 static vetch_promise *
 await_what_is_settled(void *ctx)
@@ -172,16 +170,15 @@ await_what_is_settled(void *ctx)
     return vetch_finish(error);
 }
 
-START_TEST(rule_14_await_of_a_settled_promise_returns_an_offer)
+VT_TEST(rule_14_await_of_a_settled_promise_returns_an_offer)
 {
     struct crate c;
 
     pk_expect_value(vetch_spawn(await_what_is_settled, &c), NULL);
     pk_assert_alive(&c.thing);
 }
-END_TEST
 
-START_TEST(rule_14_who_looks_at_an_offer_has_got_it)
+VT_TEST(rule_14_who_looks_at_an_offer_has_got_it)
 {
     struct crate c;
     vetch_promise *p = offered(&c);
@@ -191,9 +188,8 @@ START_TEST(rule_14_who_looks_at_an_offer_has_got_it)
     vetch_promise_unref(p);
     pk_assert_freed(&c.thing);
 }
-END_TEST
 
-START_TEST(rule_14_asking_for_the_state_is_not_looking)
+VT_TEST(rule_14_asking_for_the_state_is_not_looking)
 {
     struct crate c;
     vetch_promise *p = offered(&c);
@@ -202,20 +198,18 @@ START_TEST(rule_14_asking_for_the_state_is_not_looking)
     vetch_promise_unref(p);
     assert_back(&c);
 }
-END_TEST
 
 /* ---- how it comes to go back ---- */
 
-START_TEST(rule_14_released_promise_gives_its_offer_back)
+VT_TEST(rule_14_released_promise_gives_its_offer_back)
 {
     struct crate c;
 
     vetch_promise_unref(offered(&c));
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_offer_to_nobody_goes_back)
+VT_TEST(rule_14_offer_to_nobody_goes_back)
 {
     struct crate c;
 
@@ -223,9 +217,8 @@ START_TEST(rule_14_offer_to_nobody_goes_back)
     offer(&c);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_late_offer_goes_back)
+VT_TEST(rule_14_late_offer_goes_back)
 {
     struct crate c;
     vetch_promise *p = start(&c);
@@ -237,9 +230,8 @@ START_TEST(rule_14_late_offer_goes_back)
     assert_back(&c);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_14_cancel_gives_an_offer_back_at_once)
+VT_TEST(rule_14_cancel_gives_an_offer_back_at_once)
 {
     struct crate c;
     vetch_promise *p = vetch_then(offered(&c), pk_never_value, NULL);
@@ -249,9 +241,8 @@ START_TEST(rule_14_cancel_gives_an_offer_back_at_once)
     pk_expect_error(p, VETCH_ECANCELED);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_cancelled_await_gives_an_offer_back)
+VT_TEST(rule_14_cancelled_await_gives_an_offer_back)
 {
     struct crate c;
     vetch_promise *p = vetch_spawn(await_it, &c);
@@ -262,9 +253,8 @@ START_TEST(rule_14_cancelled_await_gives_an_offer_back)
     pk_expect_error(p, VETCH_ECANCELED);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_refused_run_gives_an_offer_back)
+VT_TEST(rule_14_refused_run_gives_an_offer_back)
 {
     struct crate c;
     vetch_error *error;
@@ -277,9 +267,8 @@ START_TEST(rule_14_refused_run_gives_an_offer_back)
     vetch_promise_unref(shared);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_shared_offer_without_free_function_goes_to_all)
+VT_TEST(rule_14_shared_offer_without_free_function_goes_to_all)
 {
     struct crate c;
     vetch_promise *p = start(&c), *shared = vetch_promise_ref(p);
@@ -291,9 +280,8 @@ START_TEST(rule_14_shared_offer_without_free_function_goes_to_all)
     ck_assert_ptr_eq(vetch_run(shared, &error), &c.thing);
     ck_assert_uint_eq(c.returned, 0);
 }
-END_TEST
 
-START_TEST(rule_14_end_of_the_reactor_gives_an_offer_back)
+VT_TEST(rule_14_end_of_the_reactor_gives_an_offer_back)
 {
     struct crate c;
     vetch_promise *p = vetch_then(offered(&c), pk_never_value, NULL);
@@ -302,9 +290,8 @@ START_TEST(rule_14_end_of_the_reactor_gives_an_offer_back)
     assert_back(&c);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_14_offer_goes_back_after_the_end_of_its_reactor)
+VT_TEST(rule_14_offer_goes_back_after_the_end_of_its_reactor)
 {
     struct crate c;
     vetch_promise *p = offered(&c);
@@ -314,7 +301,6 @@ START_TEST(rule_14_offer_goes_back_after_the_end_of_its_reactor)
     vetch_promise_unref(p);
     assert_back(&c);
 }
-END_TEST
 
 /* ---- passing on is not getting ---- */
 
@@ -356,7 +342,7 @@ pass_on(int way, vetch_promise *p)
 }
 #define N_WAYS 8
 
-START_TEST(rule_14_offer_passed_on_is_still_on_offer)
+VT_TEST(rule_14_offer_passed_on_is_still_on_offer, .loops = N_WAYS)
 {
     struct crate c;
     vetch_promise *p = pass_on(_i, start(&c));
@@ -369,9 +355,8 @@ START_TEST(rule_14_offer_passed_on_is_still_on_offer)
     vetch_promise_unref(p);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_offer_passed_on_while_shared_is_still_on_offer)
+VT_TEST(rule_14_offer_passed_on_while_shared_is_still_on_offer, .loops = N_WAYS)
 {
     struct crate c;
     vetch_promise *held = start(&c);
@@ -386,9 +371,8 @@ START_TEST(rule_14_offer_passed_on_while_shared_is_still_on_offer)
     vetch_promise_unref(p);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_offer_passed_on_is_got_at_the_end_of_the_way)
+VT_TEST(rule_14_offer_passed_on_is_got_at_the_end_of_the_way, .loops = N_WAYS)
 {
     struct crate c;
     vetch_promise *p = vetch_then(pass_on(_i, start(&c)), expect_got, &c);
@@ -398,9 +382,8 @@ START_TEST(rule_14_offer_passed_on_is_got_at_the_end_of_the_way)
     pk_expect_value(p, NULL);
     pk_assert_freed(&c.thing);
 }
-END_TEST
 
-START_TEST(rule_14_offer_passed_on_goes_back_by_a_cancel)
+VT_TEST(rule_14_offer_passed_on_goes_back_by_a_cancel, .loops = N_WAYS)
 {
     struct crate c;
     vetch_promise *p = vetch_then(pass_on(_i, start(&c)), pk_never_value, NULL);
@@ -411,9 +394,8 @@ START_TEST(rule_14_offer_passed_on_goes_back_by_a_cancel)
     pk_expect_error(p, VETCH_ECANCELED);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_repeat_ends_with_an_offer_that_is_still_one)
+VT_TEST(rule_14_repeat_ends_with_an_offer_that_is_still_one)
 {
     struct crate c;
     vetch_promise *held = start(&c);
@@ -428,9 +410,8 @@ START_TEST(rule_14_repeat_ends_with_an_offer_that_is_still_one)
     vetch_promise_unref(p);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_scope_gives_back_what_its_children_are_offered)
+VT_TEST(rule_14_scope_gives_back_what_its_children_are_offered)
 {
     struct crate c;
     vetch_scope *scope = vetch_scope_new();
@@ -440,9 +421,8 @@ START_TEST(rule_14_scope_gives_back_what_its_children_are_offered)
     vetch_scope_unref(scope);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_task_passes_on_what_its_promise_is_offered)
+VT_TEST(rule_14_task_passes_on_what_its_promise_is_offered)
 {
     struct crate c;
     vetch_promise *p = vetch_spawn((vetch_task_fn)offered, &c);
@@ -453,9 +433,8 @@ START_TEST(rule_14_task_passes_on_what_its_promise_is_offered)
     vetch_promise_unref(p);
     assert_back(&c);
 }
-END_TEST
 
-START_TEST(rule_14_losers_of_a_race_give_their_offers_back)
+VT_TEST(rule_14_losers_of_a_race_give_their_offers_back)
 {
     struct crate c[3];
     vetch_promise *p[3];
@@ -469,9 +448,8 @@ START_TEST(rule_14_losers_of_a_race_give_their_offers_back)
     assert_back(&c[1]);
     assert_back(&c[2]);
 }
-END_TEST
 
-START_TEST(rule_14_timeout_gives_an_offer_back_that_came_too_late)
+VT_TEST(rule_14_timeout_gives_an_offer_back_that_came_too_late)
 {
     struct crate c;
     vetch_promise *p =
@@ -487,11 +465,10 @@ START_TEST(rule_14_timeout_gives_an_offer_back_that_came_too_late)
     pk_expect_error(p, VETCH_ETIMEDOUT);
     assert_back(&c);
 }
-END_TEST
 
 /* ---- two who want it ---- */
 
-START_TEST(rule_14_offer_that_one_of_two_got_does_not_go_back)
+VT_TEST(rule_14_offer_that_one_of_two_got_does_not_go_back)
 {
     struct crate c;
     vetch_promise *p = start(&c);
@@ -506,9 +483,8 @@ START_TEST(rule_14_offer_that_one_of_two_got_does_not_go_back)
     assert_got(&c);
     pk_assert_freed(&c.thing);
 }
-END_TEST
 
-START_TEST(rule_14_offer_that_neither_of_two_got_goes_back_once)
+VT_TEST(rule_14_offer_that_neither_of_two_got_goes_back_once)
 {
     struct crate c;
     vetch_promise *p = start(&c);
@@ -523,7 +499,6 @@ START_TEST(rule_14_offer_that_neither_of_two_got_goes_back_once)
     pk_expect_error(a, VETCH_ECANCELED);
     pk_expect_error(b, VETCH_ECANCELED);
 }
-END_TEST
 
 /* ---- results ---- */
 
@@ -537,7 +512,7 @@ all_of(struct crate *c, size_t n)
     return vetch_all(p, n);
 }
 
-START_TEST(rule_14_results_that_nobody_got_give_everything_back)
+VT_TEST(rule_14_results_that_nobody_got_give_everything_back)
 {
     struct crate c[2];
     vetch_promise *all = all_of(c, 2);
@@ -549,7 +524,6 @@ START_TEST(rule_14_results_that_nobody_got_give_everything_back)
     assert_back(&c[0]);
     assert_back(&c[1]);
 }
-END_TEST
 
 static vetch_promise *
 keep_results(void *value, void *ctx)
@@ -558,7 +532,7 @@ keep_results(void *value, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_14_who_gets_results_has_got_what_is_in_them)
+VT_TEST(rule_14_who_gets_results_has_got_what_is_in_them)
 {
     struct crate c[2];
     vetch_results *results = NULL;
@@ -571,9 +545,8 @@ START_TEST(rule_14_who_gets_results_has_got_what_is_in_them)
     pk_assert_freed(&c[0].thing);
     pk_assert_freed(&c[1].thing);
 }
-END_TEST
 
-START_TEST(rule_14_results_in_results_go_back_together)
+VT_TEST(rule_14_results_in_results_go_back_together)
 {
     struct crate c[2];
     vetch_promise *inner = all_of(c, 2);
@@ -584,9 +557,8 @@ START_TEST(rule_14_results_in_results_go_back_together)
     assert_back(&c[0]);
     assert_back(&c[1]);
 }
-END_TEST
 
-START_TEST(rule_14_results_in_results_are_got_together)
+VT_TEST(rule_14_results_in_results_are_got_together)
 {
     struct crate c[2];
     vetch_promise *inner = all_of(c, 2);
@@ -600,9 +572,8 @@ START_TEST(rule_14_results_in_results_are_got_together)
     pk_assert_freed(&c[0].thing);
     pk_assert_freed(&c[1].thing);
 }
-END_TEST
 
-START_TEST(rule_14_all_that_fails_gives_back_what_it_had)
+VT_TEST(rule_14_all_that_fails_gives_back_what_it_had)
 {
     struct crate c;
     vetch_promise *p[] = { offered(&c), pk_error(VETCH_EUSER) };
@@ -610,7 +581,6 @@ START_TEST(rule_14_all_that_fails_gives_back_what_it_had)
     pk_expect_error(vetch_all(p, 2), VETCH_EUSER);
     assert_back(&c);
 }
-END_TEST
 
 static vetch_promise *
 offered_by_index(size_t i, void *crates)
@@ -618,7 +588,7 @@ offered_by_index(size_t i, void *crates)
     return offered(&((struct crate *)crates)[i]);
 }
 
-START_TEST(rule_14_cancelled_map_gives_back_what_it_had)
+VT_TEST(rule_14_cancelled_map_gives_back_what_it_had)
 {
     struct crate c[3];
     vetch_promise *p = vetch_map(3, 2, offered_by_index, c);
@@ -628,7 +598,6 @@ START_TEST(rule_14_cancelled_map_gives_back_what_it_had)
     for (int i = 0; i < 3; i++)
         assert_back(&c[i]);
 }
-END_TEST
 
 /* ---- without memory ---- */
 
@@ -658,13 +627,12 @@ offer_through_a_chain(bool unharmed)
     pk_reports(); /* of the memory that was missing */
 }
 
-START_TEST(rule_14_out_of_memory_an_offer_is_got_or_goes_back)
+VT_TEST(rule_14_out_of_memory_an_offer_is_got_or_goes_back)
 {
     vt_sweep_allocations(offer_through_a_chain);
 }
-END_TEST
 
-START_TEST(rule_14_deferred_cancel_needs_no_memory)
+VT_TEST(rule_14_deferred_cancel_needs_no_memory)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -676,11 +644,10 @@ START_TEST(rule_14_deferred_cancel_needs_no_memory)
     vetch_deferred_unref(d);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
 /* ---- misuse, and vetch_finish ---- */
 
-START_TEST(rule_14_offer_without_a_way_back_is_refused)
+VT_TEST(rule_14_offer_without_a_way_back_is_refused, .misuse = true)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     struct pk_thing thing = { 0 };
@@ -693,69 +660,14 @@ START_TEST(rule_14_offer_without_a_way_back_is_refused)
     vetch_deferred_resolve(d, NULL, NULL);
     vetch_deferred_unref(d);
 }
-END_TEST
 
-START_TEST(finish_of_no_error_is_no_promise)
+VT_TEST(finish_of_no_error_is_no_promise)
 {
     ck_assert_ptr_null(vetch_finish(NULL));
 }
-END_TEST
 
-START_TEST(finish_of_an_error_is_a_rejection)
+VT_TEST(finish_of_an_error_is_a_rejection)
 {
     pk_expect_error(vetch_finish(vetch_error_new(VETCH_EUSER, "no")),
                     VETCH_EUSER);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("offer");
-    TCase *tc = pk_tcase("rule 14");
-
-    tcase_add_test(tc, rule_14_handler_gets_an_offer_as_it_begins);
-    tcase_add_test(tc, rule_14_callback_gets_an_offer);
-    tcase_add_test(tc, rule_14_run_returns_an_offer);
-    tcase_add_test(tc, rule_14_await_returns_an_offer);
-    tcase_add_test(tc, rule_14_await_of_a_settled_promise_returns_an_offer);
-    tcase_add_test(tc, rule_14_who_looks_at_an_offer_has_got_it);
-    tcase_add_test(tc, rule_14_asking_for_the_state_is_not_looking);
-    tcase_add_test(tc, rule_14_released_promise_gives_its_offer_back);
-    tcase_add_test(tc, rule_14_offer_to_nobody_goes_back);
-    tcase_add_test(tc, rule_14_late_offer_goes_back);
-    tcase_add_test(tc, rule_14_cancel_gives_an_offer_back_at_once);
-    tcase_add_test(tc, rule_14_cancelled_await_gives_an_offer_back);
-    tcase_add_test(tc, rule_14_refused_run_gives_an_offer_back);
-    tcase_add_test(tc, rule_14_shared_offer_without_free_function_goes_to_all);
-    tcase_add_test(tc, rule_14_end_of_the_reactor_gives_an_offer_back);
-    tcase_add_test(tc, rule_14_offer_goes_back_after_the_end_of_its_reactor);
-    tcase_add_loop_test(tc, rule_14_offer_passed_on_is_still_on_offer, 0,
-                        N_WAYS);
-    tcase_add_loop_test(
-        tc, rule_14_offer_passed_on_while_shared_is_still_on_offer, 0, N_WAYS);
-    tcase_add_loop_test(
-        tc, rule_14_offer_passed_on_is_got_at_the_end_of_the_way, 0, N_WAYS);
-    tcase_add_loop_test(tc, rule_14_offer_passed_on_goes_back_by_a_cancel, 0,
-                        N_WAYS);
-    tcase_add_test(tc, rule_14_repeat_ends_with_an_offer_that_is_still_one);
-    tcase_add_test(tc, rule_14_scope_gives_back_what_its_children_are_offered);
-    tcase_add_test(tc, rule_14_task_passes_on_what_its_promise_is_offered);
-    tcase_add_test(tc, rule_14_losers_of_a_race_give_their_offers_back);
-    tcase_add_test(tc, rule_14_timeout_gives_an_offer_back_that_came_too_late);
-    tcase_add_test(tc, rule_14_offer_that_one_of_two_got_does_not_go_back);
-    tcase_add_test(tc, rule_14_offer_that_neither_of_two_got_goes_back_once);
-    tcase_add_test(tc, rule_14_results_that_nobody_got_give_everything_back);
-    tcase_add_test(tc, rule_14_who_gets_results_has_got_what_is_in_them);
-    tcase_add_test(tc, rule_14_results_in_results_go_back_together);
-    tcase_add_test(tc, rule_14_results_in_results_are_got_together);
-    tcase_add_test(tc, rule_14_all_that_fails_gives_back_what_it_had);
-    tcase_add_test(tc, rule_14_cancelled_map_gives_back_what_it_had);
-    tcase_add_test(tc, rule_14_out_of_memory_an_offer_is_got_or_goes_back);
-    tcase_add_test(tc, rule_14_deferred_cancel_needs_no_memory);
-    vt_add_misuse_test(tc, rule_14_offer_without_a_way_back_is_refused);
-    tcase_add_test(tc, finish_of_no_error_is_no_promise);
-    tcase_add_test(tc, finish_of_an_error_is_a_rejection);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

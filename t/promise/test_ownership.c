@@ -6,7 +6,9 @@
 
 /* ---- a handler borrows until its answer has settled ---- */
 
-START_TEST(rule_07_value_is_borrowed_until_the_answer_fulfils)
+VT_CASE("borrowing", pk_tcase);
+
+VT_TEST(rule_07_value_is_borrowed_until_the_answer_fulfils)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -20,9 +22,8 @@ START_TEST(rule_07_value_is_borrowed_until_the_answer_fulfils)
     pk_expect_value(p, 1);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_borrowed_until_the_answer_rejects)
+VT_TEST(rule_07_value_is_borrowed_until_the_answer_rejects)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -35,9 +36,8 @@ START_TEST(rule_07_value_is_borrowed_until_the_answer_rejects)
     pk_expect_error(p, VETCH_EUSER);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_borrowed_until_the_answer_has_stopped)
+VT_TEST(rule_07_value_is_borrowed_until_the_answer_has_stopped)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -53,9 +53,8 @@ START_TEST(rule_07_value_is_borrowed_until_the_answer_has_stopped)
     pk_expect_error(p, VETCH_ECANCELED);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_borrowed_until_the_answer_is_abandoned)
+VT_TEST(rule_07_value_is_borrowed_until_the_answer_is_abandoned)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -68,9 +67,8 @@ START_TEST(rule_07_value_is_borrowed_until_the_answer_is_abandoned)
     pk_expect_error(p, VETCH_EABANDONED);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_borrowed_through_the_whole_answer)
+VT_TEST(rule_07_value_is_borrowed_through_the_whole_answer)
 {
     struct pk_thing thing = { 0 };
     struct pk_op first = { 0 }, second = { 0 };
@@ -88,9 +86,8 @@ START_TEST(rule_07_value_is_borrowed_through_the_whole_answer)
     pk_expect_value(p, 2);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_borrowed_by_an_answer_that_is_adopted_later)
+VT_TEST(rule_07_value_is_borrowed_by_an_answer_that_is_adopted_later)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -107,9 +104,8 @@ START_TEST(rule_07_value_is_borrowed_by_an_answer_that_is_adopted_later)
     pk_expect_value(p, 2);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_borrowed_on_a_dropped_chain)
+VT_TEST(rule_07_value_is_borrowed_on_a_dropped_chain)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -123,9 +119,8 @@ START_TEST(rule_07_value_is_borrowed_on_a_dropped_chain)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_each_branch_borrows_for_itself)
+VT_TEST(rule_07_each_branch_borrows_for_itself)
 {
     struct pk_thing thing = { 0 };
     struct pk_op one = { 0 }, two = { 0 };
@@ -143,9 +138,8 @@ START_TEST(rule_07_each_branch_borrows_for_itself)
     pk_expect_value(r, 2);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_that_is_passed_on_is_borrowed_below)
+VT_TEST(rule_07_value_that_is_passed_on_is_borrowed_below)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -165,9 +159,8 @@ START_TEST(rule_07_value_that_is_passed_on_is_borrowed_below)
     pk_expect_value(p, 1);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_reading_borrows_from_the_promise)
+VT_TEST(rule_07_reading_borrows_from_the_promise)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -178,11 +171,12 @@ START_TEST(rule_07_reading_borrows_from_the_promise)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
 /* ---- otherwise it is freed exactly once ---- */
 
-START_TEST(rule_07_value_nobody_listens_for_is_freed)
+VT_CASE("freeing", pk_tcase);
+
+VT_TEST(rule_07_value_nobody_listens_for_is_freed)
 {
     struct pk_thing before = { 0 }, after = { 0 };
     struct pk_op op = { 0 };
@@ -194,9 +188,8 @@ START_TEST(rule_07_value_nobody_listens_for_is_freed)
     pk_assert_freed(&before);
     pk_assert_freed(&after);
 }
-END_TEST
 
-START_TEST(rule_07_value_under_an_error_handler_is_freed)
+VT_TEST(rule_07_value_under_an_error_handler_is_freed)
 {
     struct pk_thing thing = { 0 };
 
@@ -204,9 +197,8 @@ START_TEST(rule_07_value_under_an_error_handler_is_freed)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_value_is_freed_when_the_handler_fails)
+VT_TEST(rule_07_value_is_freed_when_the_handler_fails)
 {
     struct pk_thing thing = { 0 };
     struct pk_link link = { .answer = pk_error(VETCH_EUSER) };
@@ -215,9 +207,8 @@ START_TEST(rule_07_value_is_freed_when_the_handler_fails)
                     VETCH_EUSER);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_07_number_travels_without_a_free_function)
+VT_TEST(rule_07_number_travels_without_a_free_function)
 {
     struct pk_link link = { .same = true };
     vetch_promise *p = vetch_resolved(pk_int(-7), NULL);
@@ -226,7 +217,6 @@ START_TEST(rule_07_number_travels_without_a_free_function)
     pk_expect_value(p, -7);
     ck_assert_int_eq((intptr_t)link.value, -7);
 }
-END_TEST
 
 static unsigned order_of_frees;
 
@@ -247,7 +237,7 @@ answer_ordered(void *value, void *ctx)
     return vetch_resolved(ctx, free_in_order);
 }
 
-START_TEST(rule_07_values_of_a_chain_are_freed_in_its_order)
+VT_TEST(rule_07_values_of_a_chain_are_freed_in_its_order)
 {
     struct ordered values[3] = { { 0 } };
     vetch_promise *p = vetch_resolved(&values[0], free_in_order);
@@ -261,7 +251,6 @@ START_TEST(rule_07_values_of_a_chain_are_freed_in_its_order)
     vetch_promise_unref(p);
     ck_assert_uint_eq(values[2].place, 3);
 }
-END_TEST
 
 /* A value may own promises and deferreds of its own. */
 struct owner {
@@ -284,7 +273,7 @@ free_owner(void *value)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_07_free_function_may_call_the_library)
+VT_TEST(rule_07_free_function_may_call_the_library)
 {
     struct owner owner = { 0 };
     struct pk_op op = { .on_cancel = PK_AGREE };
@@ -299,11 +288,10 @@ START_TEST(rule_07_free_function_may_call_the_library)
     ck_assert_uint_eq(owner.freed, 1);
     ck_assert_uint_eq(op.canceled, 1);
 }
-END_TEST
 
 /* ---- errors ---- */
 
-START_TEST(rule_07_error_outlives_its_promise_by_reference)
+VT_TEST(rule_07_error_outlives_its_promise_by_reference)
 {
     vetch_promise *p = pk_error(VETCH_EUSER + 3);
     vetch_error *error = vetch_error_ref(vetch_promise_error(p));
@@ -312,7 +300,6 @@ START_TEST(rule_07_error_outlives_its_promise_by_reference)
     ck_assert_int_eq(vetch_error_code(error), VETCH_EUSER + 3);
     vetch_error_unref(error);
 }
-END_TEST
 
 static vetch_promise *
 wrap_error(const vetch_error *error, void *ctx)
@@ -320,7 +307,7 @@ wrap_error(const vetch_error *error, void *ctx)
     return vetch_rejected(vetch_error_wrap(error, "%s", (const char *)ctx));
 }
 
-START_TEST(rule_07_error_tells_its_chain_of_causes)
+VT_TEST(rule_07_error_tells_its_chain_of_causes)
 {
     vetch_promise *p =
         vetch_rejected(vetch_error_new(VETCH_EUSER, "connection refused"));
@@ -335,50 +322,4 @@ START_TEST(rule_07_error_tells_its_chain_of_causes)
                      "fetch BR: connect 127.0.0.1:8001: connection refused");
     ck_assert(vetch_error_is(error, VETCH_EUSER));
     vetch_promise_unref(p);
-}
-END_TEST
-
-static void
-add_borrowing(Suite *suite)
-{
-    TCase *tc = pk_tcase("borrowing");
-
-    tcase_add_test(tc, rule_07_value_is_borrowed_until_the_answer_fulfils);
-    tcase_add_test(tc, rule_07_value_is_borrowed_until_the_answer_rejects);
-    tcase_add_test(tc, rule_07_value_is_borrowed_until_the_answer_has_stopped);
-    tcase_add_test(tc, rule_07_value_is_borrowed_until_the_answer_is_abandoned);
-    tcase_add_test(tc, rule_07_value_is_borrowed_through_the_whole_answer);
-    tcase_add_test(
-        tc, rule_07_value_is_borrowed_by_an_answer_that_is_adopted_later);
-    tcase_add_test(tc, rule_07_value_is_borrowed_on_a_dropped_chain);
-    tcase_add_test(tc, rule_07_each_branch_borrows_for_itself);
-    tcase_add_test(tc, rule_07_value_that_is_passed_on_is_borrowed_below);
-    tcase_add_test(tc, rule_07_reading_borrows_from_the_promise);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_freeing(Suite *suite)
-{
-    TCase *tc = pk_tcase("freeing");
-
-    tcase_add_test(tc, rule_07_value_nobody_listens_for_is_freed);
-    tcase_add_test(tc, rule_07_value_under_an_error_handler_is_freed);
-    tcase_add_test(tc, rule_07_value_is_freed_when_the_handler_fails);
-    tcase_add_test(tc, rule_07_number_travels_without_a_free_function);
-    tcase_add_test(tc, rule_07_values_of_a_chain_are_freed_in_its_order);
-    tcase_add_test(tc, rule_07_free_function_may_call_the_library);
-    tcase_add_test(tc, rule_07_error_outlives_its_promise_by_reference);
-    tcase_add_test(tc, rule_07_error_tells_its_chain_of_causes);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("ownership");
-
-    add_borrowing(suite);
-    add_freeing(suite);
-    return vt_main(suite);
 }

@@ -9,7 +9,9 @@
 
 /* ---- rule 1: a promise settles once ---- */
 
-START_TEST(rule_01_new_promise_is_pending)
+VT_CASE("rule 1", pk_tcase);
+
+VT_TEST(rule_01_new_promise_is_pending)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -18,9 +20,8 @@ START_TEST(rule_01_new_promise_is_pending)
     pk_resolve_number(&op, 1);
     pk_expect_value(p, 1);
 }
-END_TEST
 
-START_TEST(rule_01_resolve_shows_at_once)
+VT_TEST(rule_01_resolve_shows_at_once)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -32,9 +33,8 @@ START_TEST(rule_01_resolve_shows_at_once)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_01_reject_shows_at_once)
+VT_TEST(rule_01_reject_shows_at_once)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -43,9 +43,8 @@ START_TEST(rule_01_reject_shows_at_once)
     pk_assert_error(p, VETCH_EUSER + 1);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_01_second_resolve_is_refused_and_freed)
+VT_TEST(rule_01_second_resolve_is_refused_and_freed)
 {
     struct pk_thing first = { 0 }, second = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -59,9 +58,8 @@ START_TEST(rule_01_second_resolve_is_refused_and_freed)
     pk_expect_value(p, &first);
     pk_assert_freed(&first);
 }
-END_TEST
 
-START_TEST(rule_01_reject_after_resolve_changes_nothing)
+VT_TEST(rule_01_reject_after_resolve_changes_nothing)
 {
     struct pk_thing thing = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -73,9 +71,8 @@ START_TEST(rule_01_reject_after_resolve_changes_nothing)
     pk_expect_value(p, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_01_resolve_after_reject_changes_nothing)
+VT_TEST(rule_01_resolve_after_reject_changes_nothing)
 {
     struct pk_thing thing = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -88,7 +85,6 @@ START_TEST(rule_01_resolve_after_reject_changes_nothing)
     vetch_deferred_unref(d);
     pk_expect_error(p, VETCH_EUSER);
 }
-END_TEST
 
 /* How many references there are to an error. */
 static unsigned
@@ -97,7 +93,7 @@ error_refs(const vetch_error *error)
     return ((const struct vetch__object *)error)->refs;
 }
 
-START_TEST(rule_01_error_that_comes_too_late_is_released)
+VT_TEST(rule_01_error_that_comes_too_late_is_released)
 {
     vetch_error *late = vetch_error_new(VETCH_EUSER, "late");
     vetch_deferred *settled = vetch_deferred_new(NULL, NULL);
@@ -112,9 +108,8 @@ START_TEST(rule_01_error_that_comes_too_late_is_released)
     vetch_deferred_unref(settled);
     vetch_deferred_unref(following);
 }
-END_TEST
 
-START_TEST(rule_01_error_is_released_with_its_promise)
+VT_TEST(rule_01_error_is_released_with_its_promise)
 {
     vetch_error *error = vetch_error_new(VETCH_EUSER, "mine");
     vetch_promise *p = vetch_rejected(vetch_error_ref(error));
@@ -124,9 +119,8 @@ START_TEST(rule_01_error_is_released_with_its_promise)
     ck_assert_uint_eq(error_refs(error), 1);
     vetch_error_unref(error);
 }
-END_TEST
 
-START_TEST(rule_01_settling_what_follows_is_refused_and_freed)
+VT_TEST(rule_01_settling_what_follows_is_refused_and_freed)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -142,9 +136,8 @@ START_TEST(rule_01_settling_what_follows_is_refused_and_freed)
     vetch_deferred_unref(d);
     pk_expect_value(p, 7);
 }
-END_TEST
 
-START_TEST(rule_01_following_when_settled_is_refused_and_released)
+VT_TEST(rule_01_following_when_settled_is_refused_and_released)
 {
     struct pk_thing first = { 0 }, second = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -157,9 +150,8 @@ START_TEST(rule_01_following_when_settled_is_refused_and_released)
     vetch_deferred_unref(d);
     pk_expect_value(p, &first);
 }
-END_TEST
 
-START_TEST(rule_01_following_twice_is_refused_and_released)
+VT_TEST(rule_01_following_twice_is_refused_and_released)
 {
     struct pk_thing second = { 0 };
     struct pk_op op = { 0 };
@@ -174,9 +166,8 @@ START_TEST(rule_01_following_twice_is_refused_and_released)
     vetch_deferred_unref(d);
     pk_expect_value(p, 1);
 }
-END_TEST
 
-START_TEST(rule_01_rejecting_with_no_error_is_out_of_memory)
+VT_TEST(rule_01_rejecting_with_no_error_is_out_of_memory)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -186,9 +177,8 @@ START_TEST(rule_01_rejecting_with_no_error_is_out_of_memory)
     pk_expect_error(p, VETCH_ENOMEM);
     pk_expect_error(vetch_rejected(NULL), VETCH_ENOMEM);
 }
-END_TEST
 
-START_TEST(rule_01_ready_made_outcomes_are_settled)
+VT_TEST(rule_01_ready_made_outcomes_are_settled)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *value = pk_value(&thing);
@@ -200,9 +190,8 @@ START_TEST(rule_01_ready_made_outcomes_are_settled)
     vetch_promise_unref(error);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_01_null_is_a_value)
+VT_TEST(rule_01_null_is_a_value)
 {
     struct pk_link link = { .value = &link };
     vetch_promise *p =
@@ -212,7 +201,6 @@ START_TEST(rule_01_null_is_a_value)
     ck_assert_uint_eq(link.ran, 1);
     ck_assert_ptr_null(link.value);
 }
-END_TEST
 
 static unsigned freed_nulls;
 
@@ -223,15 +211,14 @@ count_null(void *value)
     freed_nulls++;
 }
 
-START_TEST(rule_01_free_function_is_called_at_most_once_for_null)
+VT_TEST(rule_01_free_function_is_called_at_most_once_for_null)
 {
     vetch_promise_unref(vetch_resolved(NULL, count_null));
     vt_run_ready();
     ck_assert_uint_le(freed_nulls, 1);
 }
-END_TEST
 
-START_TEST(rule_01_value_of_a_promise_nobody_took_is_freed)
+VT_TEST(rule_01_value_of_a_promise_nobody_took_is_freed)
 {
     struct pk_thing thing = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -241,9 +228,8 @@ START_TEST(rule_01_value_of_a_promise_nobody_took_is_freed)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_01_promise_may_be_taken_after_settling)
+VT_TEST(rule_01_promise_may_be_taken_after_settling)
 {
     struct pk_thing thing = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -260,9 +246,8 @@ START_TEST(rule_01_promise_may_be_taken_after_settling)
     pk_expect_value(two, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_01_deferred_survives_its_promise)
+VT_TEST(rule_01_deferred_survives_its_promise)
 {
     struct pk_thing thing = { 0 };
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
@@ -274,9 +259,8 @@ START_TEST(rule_01_deferred_survives_its_promise)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_01_deferred_references_are_counted)
+VT_TEST(rule_01_deferred_references_are_counted)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -290,9 +274,8 @@ START_TEST(rule_01_deferred_references_are_counted)
     ck_assert_ptr_null(vetch_deferred_unref(NULL));
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_01_value_that_is_not_there_is_a_checked_error)
+VT_TEST(rule_01_value_that_is_not_there_is_a_checked_error)
 {
     struct pk_op op = { 0 };
     vetch_promise *pending = pk_start(&op);
@@ -308,9 +291,8 @@ START_TEST(rule_01_value_that_is_not_there_is_a_checked_error)
     pk_resolve_number(&op, 0);
     vetch_promise_unref(pending);
 }
-END_TEST
 
-START_TEST(rule_01_error_that_is_not_there_is_a_checked_error)
+VT_TEST(rule_01_error_that_is_not_there_is_a_checked_error)
 {
     struct pk_op op = { 0 };
     vetch_promise *pending = pk_start(&op);
@@ -326,11 +308,12 @@ START_TEST(rule_01_error_that_is_not_there_is_a_checked_error)
     pk_resolve_number(&op, 0);
     vetch_promise_unref(pending);
 }
-END_TEST
 
 /* ---- rule 2: handlers run from the ready queue, in order ---- */
 
-START_TEST(rule_02_attaching_to_a_fulfilled_promise_runs_nothing_yet)
+VT_CASE("rule 2", pk_tcase);
+
+VT_TEST(rule_02_attaching_to_a_fulfilled_promise_runs_nothing_yet)
 {
     struct pk_link link = { 0 };
     vetch_promise *p =
@@ -341,9 +324,8 @@ START_TEST(rule_02_attaching_to_a_fulfilled_promise_runs_nothing_yet)
     pk_expect_value(p, NULL);
     ck_assert_uint_eq(link.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_02_attaching_to_a_rejected_promise_runs_nothing_yet)
+VT_TEST(rule_02_attaching_to_a_rejected_promise_runs_nothing_yet)
 {
     struct pk_link caught = { 0 }, handled = { 0 };
     vetch_promise *a = vetch_catch(pk_error(VETCH_EUSER), pk_on_error, &caught);
@@ -356,9 +338,8 @@ START_TEST(rule_02_attaching_to_a_rejected_promise_runs_nothing_yet)
     ck_assert_uint_eq(caught.ran, 1);
     ck_assert_uint_eq(handled.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_02_finally_and_callback_run_nothing_yet)
+VT_TEST(rule_02_finally_and_callback_run_nothing_yet)
 {
     struct pk_link end = { 0 };
     struct pk_done done = { 0 };
@@ -371,9 +352,8 @@ START_TEST(rule_02_finally_and_callback_run_nothing_yet)
     ck_assert_uint_eq(end.ran, 1);
     ck_assert_uint_eq(done.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_02_settling_runs_nothing_yet)
+VT_TEST(rule_02_settling_runs_nothing_yet)
 {
     struct pk_link value = { 0 }, error = { 0 };
     struct pk_op good = { 0 }, bad = { 0 };
@@ -388,9 +368,8 @@ START_TEST(rule_02_settling_runs_nothing_yet)
     ck_assert_uint_eq(value.ran, 1);
     ck_assert_uint_eq(error.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_02_handlers_run_in_the_order_attached)
+VT_TEST(rule_02_handlers_run_in_the_order_attached)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -407,9 +386,8 @@ START_TEST(rule_02_handlers_run_in_the_order_attached)
     pk_expect_value(a, 1);
     pk_expect_value(c, 1);
 }
-END_TEST
 
-START_TEST(rule_02_what_is_attached_after_settling_comes_after_what_was)
+VT_TEST(rule_02_what_is_attached_after_settling_comes_after_what_was)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -422,9 +400,8 @@ START_TEST(rule_02_what_is_attached_after_settling_comes_after_what_was)
     vetch_promise_unref(a);
     vetch_promise_unref(b);
 }
-END_TEST
 
-START_TEST(rule_02_promises_are_served_in_the_order_settled)
+VT_TEST(rule_02_promises_are_served_in_the_order_settled)
 {
     struct pk_op one = { 0 }, two = { 0 }, three = { 0 };
     vetch_promise *a = vetch_then(pk_start(&one), pk_pass_value, pk_word("a"));
@@ -440,9 +417,8 @@ START_TEST(rule_02_promises_are_served_in_the_order_settled)
     vetch_promise_unref(b);
     vetch_promise_unref(c);
 }
-END_TEST
 
-START_TEST(rule_02_two_chains_advance_in_turns)
+VT_TEST(rule_02_two_chains_advance_in_turns)
 {
     vetch_promise *p = vetch_resolved(NULL, NULL);
     vetch_promise *q = vetch_resolved(NULL, NULL);
@@ -457,9 +433,8 @@ START_TEST(rule_02_two_chains_advance_in_turns)
     vetch_promise_unref(p);
     vetch_promise_unref(q);
 }
-END_TEST
 
-START_TEST(rule_02_links_share_one_queue_with_call_soon)
+VT_TEST(rule_02_links_share_one_queue_with_call_soon)
 {
     vetch_promise *a, *b;
 
@@ -471,7 +446,6 @@ START_TEST(rule_02_links_share_one_queue_with_call_soon)
     vetch_promise_unref(a);
     vetch_promise_unref(b);
 }
-END_TEST
 
 /* A handler that attaches and settles; what it causes must not run in it. */
 struct nest {
@@ -508,7 +482,7 @@ attach_and_settle(void *value, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_02_handlers_never_nest)
+VT_TEST(rule_02_handlers_never_nest)
 {
     struct nest nest = { 0 };
     vetch_promise *p = vetch_then(pk_start(&nest.op), count_outside, &nest);
@@ -522,7 +496,6 @@ START_TEST(rule_02_handlers_never_nest)
     vetch_promise_unref(nest.attached[0]);
     vetch_promise_unref(nest.attached[1]);
 }
-END_TEST
 
 struct self {
     vetch_promise *source, *link;
@@ -545,7 +518,7 @@ release_everything(void *value, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_02_handler_may_release_all_that_it_runs_for)
+VT_TEST(rule_02_handler_may_release_all_that_it_runs_for)
 {
     struct pk_thing thing = { 0 };
     struct self self = { 0 };
@@ -559,7 +532,6 @@ START_TEST(rule_02_handler_may_release_all_that_it_runs_for)
     ck_assert_uint_eq(self.ran, 1);
     pk_assert_freed(&thing);
 }
-END_TEST
 
 static vetch_promise *
 call_it_all(void *value, void *ctx)
@@ -584,7 +556,7 @@ call_it_all(void *value, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_02_handler_may_call_everything_on_its_own_promises)
+VT_TEST(rule_02_handler_may_call_everything_on_its_own_promises)
 {
     struct self self = { 0 };
 
@@ -598,11 +570,12 @@ START_TEST(rule_02_handler_may_call_everything_on_its_own_promises)
     vetch_promise_unref(self.source);
     pk_expect_value(self.link, NULL);
 }
-END_TEST
 
 /* ---- rule 3: links consume ---- */
 
-START_TEST(rule_03_then_consumes_its_promise)
+VT_CASE("rule 3", pk_tcase);
+
+VT_TEST(rule_03_then_consumes_its_promise)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = vetch_then(pk_value(&thing), NULL, NULL);
@@ -613,9 +586,8 @@ START_TEST(rule_03_then_consumes_its_promise)
     pk_assert_freed(&thing);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_03_every_link_consumes_its_promise)
+VT_TEST(rule_03_every_link_consumes_its_promise)
 {
     struct pk_thing thing = { 0 };
     struct pk_link link = { 0 };
@@ -633,9 +605,8 @@ START_TEST(rule_03_every_link_consumes_its_promise)
     ck_assert_uint_eq(link.ran, 2);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_03_link_is_the_promise_of_its_handler_s_outcome)
+VT_TEST(rule_03_link_is_the_promise_of_its_handler_s_outcome)
 {
     struct pk_thing in = { 0 }, out = { 0 };
     struct pk_link link = { .answer = pk_value(&out) };
@@ -650,9 +621,8 @@ START_TEST(rule_03_link_is_the_promise_of_its_handler_s_outcome)
     vetch_promise_unref(p);
     pk_assert_freed(&out);
 }
-END_TEST
 
-START_TEST(rule_03_a_reference_taken_first_makes_a_branch)
+VT_TEST(rule_03_a_reference_taken_first_makes_a_branch)
 {
     struct pk_thing thing = { 0 };
     struct pk_link left = { 0 }, right = { 0 };
@@ -668,9 +638,8 @@ START_TEST(rule_03_a_reference_taken_first_makes_a_branch)
     ck_assert_ptr_eq(right.value, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_03_branches_go_their_own_ways)
+VT_TEST(rule_03_branches_go_their_own_ways)
 {
     struct pk_link left = { .answer = pk_error(VETCH_EUSER + 1) };
     struct pk_link right = { .answer = vetch_resolved(pk_int(2), NULL) };
@@ -682,9 +651,8 @@ START_TEST(rule_03_branches_go_their_own_ways)
     pk_expect_value(r, 2);
     pk_expect_value(p, 1);
 }
-END_TEST
 
-START_TEST(rule_03_branches_may_all_pass_the_outcome_on)
+VT_TEST(rule_03_branches_may_all_pass_the_outcome_on)
 {
     struct pk_thing thing = { 0 };
     struct pk_link look = { .same = true };
@@ -697,9 +665,8 @@ START_TEST(rule_03_branches_may_all_pass_the_outcome_on)
     pk_expect_value(r, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_03_references_are_counted)
+VT_TEST(rule_03_references_are_counted)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -712,9 +679,8 @@ START_TEST(rule_03_references_are_counted)
     ck_assert_ptr_null(vetch_promise_ref(NULL));
     ck_assert_ptr_null(vetch_promise_unref(NULL));
 }
-END_TEST
 
-START_TEST(rule_03_long_chain_owns_nothing_by_hand)
+VT_TEST(rule_03_long_chain_owns_nothing_by_hand)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { 0 };
@@ -731,72 +697,4 @@ START_TEST(rule_03_long_chain_owns_nothing_by_hand)
     vt_run_ready();
     pk_assert_freed(&thing);
     ck_assert_uint_eq(strlen(pk_trace()), 100 * 4 - 1);
-}
-END_TEST
-
-static void
-add_rules_1_to_3(Suite *suite)
-{
-    TCase *once = pk_tcase("rule 1");
-    TCase *order = pk_tcase("rule 2");
-    TCase *links = pk_tcase("rule 3");
-
-    tcase_add_test(once, rule_01_new_promise_is_pending);
-    tcase_add_test(once, rule_01_resolve_shows_at_once);
-    tcase_add_test(once, rule_01_reject_shows_at_once);
-    tcase_add_test(once, rule_01_second_resolve_is_refused_and_freed);
-    tcase_add_test(once, rule_01_reject_after_resolve_changes_nothing);
-    tcase_add_test(once, rule_01_resolve_after_reject_changes_nothing);
-    tcase_add_test(once, rule_01_error_that_comes_too_late_is_released);
-    tcase_add_test(once, rule_01_error_is_released_with_its_promise);
-    tcase_add_test(once, rule_01_settling_what_follows_is_refused_and_freed);
-    tcase_add_test(once,
-                   rule_01_following_when_settled_is_refused_and_released);
-    tcase_add_test(once, rule_01_following_twice_is_refused_and_released);
-    tcase_add_test(once, rule_01_rejecting_with_no_error_is_out_of_memory);
-    tcase_add_test(once, rule_01_ready_made_outcomes_are_settled);
-    tcase_add_test(once, rule_01_null_is_a_value);
-    tcase_add_test(once, rule_01_free_function_is_called_at_most_once_for_null);
-    tcase_add_test(once, rule_01_value_of_a_promise_nobody_took_is_freed);
-    tcase_add_test(once, rule_01_promise_may_be_taken_after_settling);
-    tcase_add_test(once, rule_01_deferred_survives_its_promise);
-    tcase_add_test(once, rule_01_deferred_references_are_counted);
-    tcase_add_test(once, rule_01_value_that_is_not_there_is_a_checked_error);
-    tcase_add_test(once, rule_01_error_that_is_not_there_is_a_checked_error);
-    tcase_add_test(order,
-                   rule_02_attaching_to_a_fulfilled_promise_runs_nothing_yet);
-    tcase_add_test(order,
-                   rule_02_attaching_to_a_rejected_promise_runs_nothing_yet);
-    tcase_add_test(order, rule_02_finally_and_callback_run_nothing_yet);
-    tcase_add_test(order, rule_02_settling_runs_nothing_yet);
-    tcase_add_test(order, rule_02_handlers_run_in_the_order_attached);
-    tcase_add_test(
-        order, rule_02_what_is_attached_after_settling_comes_after_what_was);
-    tcase_add_test(order, rule_02_promises_are_served_in_the_order_settled);
-    tcase_add_test(order, rule_02_two_chains_advance_in_turns);
-    tcase_add_test(order, rule_02_links_share_one_queue_with_call_soon);
-    tcase_add_test(order, rule_02_handlers_never_nest);
-    tcase_add_test(order, rule_02_handler_may_release_all_that_it_runs_for);
-    tcase_add_test(order,
-                   rule_02_handler_may_call_everything_on_its_own_promises);
-    tcase_add_test(links, rule_03_then_consumes_its_promise);
-    tcase_add_test(links, rule_03_every_link_consumes_its_promise);
-    tcase_add_test(links, rule_03_link_is_the_promise_of_its_handler_s_outcome);
-    tcase_add_test(links, rule_03_a_reference_taken_first_makes_a_branch);
-    tcase_add_test(links, rule_03_branches_go_their_own_ways);
-    tcase_add_test(links, rule_03_branches_may_all_pass_the_outcome_on);
-    tcase_add_test(links, rule_03_references_are_counted);
-    tcase_add_test(links, rule_03_long_chain_owns_nothing_by_hand);
-    suite_add_tcase(suite, once);
-    suite_add_tcase(suite, order);
-    suite_add_tcase(suite, links);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("promise");
-
-    add_rules_1_to_3(suite);
-    return vt_main(suite);
 }

@@ -202,6 +202,8 @@ sweep(vetch_promise *(*graph)(void))
 
 /* ---- chains ---- */
 
+VT_CASE("sweeps", pk_tcase, .seconds = 60);
+
 static vetch_promise *
 chain(void)
 {
@@ -212,11 +214,10 @@ chain(void)
     return vetch_catch(p, look_error, &works[0]);
 }
 
-START_TEST(rule_13_chain)
+VT_TEST(rule_13_chain)
 {
     sweep(chain);
 }
-END_TEST
 
 static vetch_promise *
 fail_on_purpose(void *value, void *ctx)
@@ -248,11 +249,10 @@ chain_with_errors(void)
     return vetch_catch(p, recover_from_user, NULL);
 }
 
-START_TEST(rule_13_chain_that_fails_and_recovers)
+VT_TEST(rule_13_chain_that_fails_and_recovers)
 {
     sweep(chain_with_errors);
 }
-END_TEST
 
 static vetch_promise *
 branches(void)
@@ -265,11 +265,10 @@ branches(void)
     return vetch_all(both, 2);
 }
 
-START_TEST(rule_13_branches)
+VT_TEST(rule_13_branches)
 {
     sweep(branches);
 }
-END_TEST
 
 static vetch_promise *
 follower(void)
@@ -285,11 +284,10 @@ follower(void)
     return vetch_then(p, start_work_as_handler, NULL);
 }
 
-START_TEST(rule_13_follower)
+VT_TEST(rule_13_follower)
 {
     sweep(follower);
 }
-END_TEST
 
 static vetch_promise *
 shielded(void)
@@ -297,11 +295,10 @@ shielded(void)
     return vetch_then(vetch_shield(start_work()), NULL, NULL);
 }
 
-START_TEST(rule_13_shield)
+VT_TEST(rule_13_shield)
 {
     sweep(shielded);
 }
-END_TEST
 
 /* ---- combinators ---- */
 
@@ -320,12 +317,11 @@ three_in_one(void)
     return vetch_finally(combine(children, 3), NULL, NULL);
 }
 
-START_TEST(rule_13_combinator)
+VT_TEST(rule_13_combinator, .loops = 4)
 {
     combine = combinators[_i];
     sweep(three_in_one);
 }
-END_TEST
 
 static vetch_promise *
 start_ith(size_t i, void *ctx)
@@ -341,11 +337,10 @@ mapped(void)
     return vetch_map(5, 2, start_ith, NULL);
 }
 
-START_TEST(rule_13_map)
+VT_TEST(rule_13_map)
 {
     sweep(mapped);
 }
-END_TEST
 
 static vetch_promise *
 in_time(void)
@@ -353,11 +348,10 @@ in_time(void)
     return vetch_timeout(start_work(), 1000);
 }
 
-START_TEST(rule_13_timeout)
+VT_TEST(rule_13_timeout)
 {
     sweep(in_time);
 }
-END_TEST
 
 static vetch_promise *
 expect_timeout(const vetch_error *error, void *ctx)
@@ -376,11 +370,10 @@ too_late(void)
     return vetch_catch(p, expect_timeout, NULL);
 }
 
-START_TEST(rule_13_timeout_that_expires)
+VT_TEST(rule_13_timeout_that_expires)
 {
     sweep(too_late);
 }
-END_TEST
 
 static vetch_promise *
 asleep(void)
@@ -388,11 +381,10 @@ asleep(void)
     return vetch_then(vetch_sleep(3), start_work_as_handler, NULL);
 }
 
-START_TEST(rule_13_sleep)
+VT_TEST(rule_13_sleep)
 {
     sweep(asleep);
 }
-END_TEST
 
 static unsigned rounds_left;
 
@@ -421,11 +413,10 @@ repeated(void)
     return vetch_repeat(go_round, NULL);
 }
 
-START_TEST(rule_13_repeat)
+VT_TEST(rule_13_repeat)
 {
     sweep(repeated);
 }
-END_TEST
 
 static vetch_promise *
 waited_for(void)
@@ -441,11 +432,10 @@ waited_for(void)
     return vetch_all(both, 3);
 }
 
-START_TEST(rule_13_wait)
+VT_TEST(rule_13_wait)
 {
     sweep(waited_for);
 }
-END_TEST
 
 static vetch_completions *completions;
 
@@ -491,11 +481,10 @@ one_by_one(void)
     return vetch_finally(p, free_completions, completions);
 }
 
-START_TEST(rule_13_as_completed)
+VT_TEST(rule_13_as_completed)
 {
     sweep(one_by_one);
 }
-END_TEST
 
 /* ---- the semaphore ---- */
 
@@ -523,7 +512,7 @@ all_slots_are_back(bool unharmed)
     ck_assert_uint_eq(vetch_semaphore_waiting(slots), 0);
 }
 
-START_TEST(rule_13_semaphore)
+VT_TEST(rule_13_semaphore)
 {
     slots = vetch_semaphore_new(2);
     at_end = all_slots_are_back;
@@ -531,7 +520,6 @@ START_TEST(rule_13_semaphore)
     at_end = NULL;
     vetch_semaphore_unref(slots);
 }
-END_TEST
 
 /* ---- the ends of a chain ---- */
 
@@ -578,13 +566,12 @@ called_once(bool unharmed)
         ck_assert_int_eq(done.code, 0);
 }
 
-START_TEST(rule_13_callback)
+VT_TEST(rule_13_callback)
 {
     at_end = called_once;
     sweep(called_back);
     at_end = NULL;
 }
-END_TEST
 
 static void
 stop_works(void *ctx)
@@ -618,11 +605,10 @@ run_to_the_end(bool unharmed)
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
 
-START_TEST(rule_13_run)
+VT_TEST(rule_13_run)
 {
     vt_sweep_allocations(run_to_the_end);
 }
-END_TEST
 
 /* ---- the whole life of a reactor ---- */
 
@@ -660,44 +646,8 @@ live_and_die(bool unharmed)
     (void)pk_reports();
 }
 
-START_TEST(rule_13_reactor_that_ends_in_the_middle)
+VT_TEST(rule_13_reactor_that_ends_in_the_middle)
 {
     pk_end_reactor();
     vt_sweep_allocations(live_and_die);
-}
-END_TEST
-
-static void
-add_sweeps(Suite *suite)
-{
-    TCase *tc = pk_tcase("sweeps");
-
-    tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, rule_13_chain);
-    tcase_add_test(tc, rule_13_chain_that_fails_and_recovers);
-    tcase_add_test(tc, rule_13_branches);
-    tcase_add_test(tc, rule_13_follower);
-    tcase_add_test(tc, rule_13_shield);
-    tcase_add_loop_test(tc, rule_13_combinator, 0, 4);
-    tcase_add_test(tc, rule_13_map);
-    tcase_add_test(tc, rule_13_timeout);
-    tcase_add_test(tc, rule_13_timeout_that_expires);
-    tcase_add_test(tc, rule_13_sleep);
-    tcase_add_test(tc, rule_13_repeat);
-    tcase_add_test(tc, rule_13_wait);
-    tcase_add_test(tc, rule_13_as_completed);
-    tcase_add_test(tc, rule_13_semaphore);
-    tcase_add_test(tc, rule_13_callback);
-    tcase_add_test(tc, rule_13_run);
-    tcase_add_test(tc, rule_13_reactor_that_ends_in_the_middle);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("promise_oom");
-
-    add_sweeps(suite);
-    return vt_main(suite);
 }

@@ -36,14 +36,15 @@ put_now(size_t i)
     pk_expect_value(put(i), NULL);
 }
 
-START_TEST(rule_11_queue_without_capacity_is_refused)
+VT_CASE("queue", pk_tcase, .set_up = set_up, .take_down = tear_down);
+
+VT_TEST(rule_11_queue_without_capacity_is_refused)
 {
     ck_assert_ptr_null(vetch_queue_new(0));
     ck_assert_int_eq(errno, EINVAL);
 }
-END_TEST
 
-START_TEST(rule_11_queue_gives_items_in_order)
+VT_TEST(rule_11_queue_gives_items_in_order)
 {
     put_now(0);
     put_now(1);
@@ -54,9 +55,8 @@ START_TEST(rule_11_queue_gives_items_in_order)
     pk_assert_freed(&things[0]);
     pk_assert_freed(&things[1]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_put_waits_while_it_is_full)
+VT_TEST(rule_11_queue_put_waits_while_it_is_full)
 {
     vetch_promise *third;
 
@@ -69,9 +69,8 @@ START_TEST(rule_11_queue_put_waits_while_it_is_full)
     pk_expect_value(vetch_queue_get(queue), &things[1]);
     pk_expect_value(vetch_queue_get(queue), &things[2]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_get_waits_while_it_is_empty)
+VT_TEST(rule_11_queue_get_waits_while_it_is_empty)
 {
     vetch_promise *a = vetch_queue_get(queue), *b = vetch_queue_get(queue);
 
@@ -81,9 +80,8 @@ START_TEST(rule_11_queue_get_waits_while_it_is_empty)
     pk_expect_value(a, &things[0]);
     pk_expect_value(b, &things[1]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_cancelled_get_gives_its_turn_to_the_next)
+VT_TEST(rule_11_queue_cancelled_get_gives_its_turn_to_the_next)
 {
     vetch_promise *a = vetch_queue_get(queue), *b = vetch_queue_get(queue);
 
@@ -92,9 +90,8 @@ START_TEST(rule_11_queue_cancelled_get_gives_its_turn_to_the_next)
     put_now(0);
     pk_expect_value(b, &things[0]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_cancelled_put_frees_its_item)
+VT_TEST(rule_11_queue_cancelled_put_frees_its_item)
 {
     vetch_promise *third, *fourth;
 
@@ -110,9 +107,8 @@ START_TEST(rule_11_queue_cancelled_put_frees_its_item)
     pk_expect_value(vetch_queue_get(queue), &things[1]);
     pk_expect_value(vetch_queue_get(queue), &things[3]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_close_lets_items_out_and_then_ends)
+VT_TEST(rule_11_queue_close_lets_items_out_and_then_ends)
 {
     put_now(0);
     vetch_queue_close(queue);
@@ -120,9 +116,8 @@ START_TEST(rule_11_queue_close_lets_items_out_and_then_ends)
     pk_expect_value(vetch_queue_get(queue), &things[0]);
     pk_expect_value(vetch_queue_get(queue), NULL);
 }
-END_TEST
 
-START_TEST(rule_11_queue_close_ends_waiting_gets)
+VT_TEST(rule_11_queue_close_ends_waiting_gets)
 {
     vetch_promise *p = vetch_queue_get(queue);
 
@@ -130,9 +125,8 @@ START_TEST(rule_11_queue_close_ends_waiting_gets)
     vetch_queue_close(queue);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_11_queue_close_refuses_waiting_puts)
+VT_TEST(rule_11_queue_close_refuses_waiting_puts)
 {
     vetch_promise *third;
 
@@ -144,23 +138,20 @@ START_TEST(rule_11_queue_close_refuses_waiting_puts)
     pk_assert_freed(&things[2]);
     pk_assert_alive(&things[0]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_put_after_close_frees_the_item)
+VT_TEST(rule_11_queue_put_after_close_frees_the_item)
 {
     vetch_queue_close(queue);
     pk_expect_error(put(0), VETCH_ECLOSED);
     pk_assert_freed(&things[0]);
 }
-END_TEST
 
-START_TEST(rule_11_queue_put_of_nothing_is_refused)
+VT_TEST(rule_11_queue_put_of_nothing_is_refused)
 {
     pk_expect_error(vetch_queue_put(queue, NULL, NULL), EINVAL);
 }
-END_TEST
 
-START_TEST(rule_11_queue_released_frees_its_items)
+VT_TEST(rule_11_queue_released_frees_its_items)
 {
     put_now(0);
     put_now(1);
@@ -168,7 +159,6 @@ START_TEST(rule_11_queue_released_frees_its_items)
     pk_assert_freed(&things[0]);
     pk_assert_freed(&things[1]);
 }
-END_TEST
 
 static void
 release_queue(void *item)
@@ -178,7 +168,7 @@ release_queue(void *item)
 }
 
 /* LESSONS 2: what is freed may release the queue that it was in. */
-START_TEST(rule_11_queue_may_be_released_by_the_free_function_of_an_item)
+VT_TEST(rule_11_queue_may_be_released_by_the_free_function_of_an_item)
 {
     vetch_promise *refused, *other;
 
@@ -197,7 +187,6 @@ START_TEST(rule_11_queue_may_be_released_by_the_free_function_of_an_item)
     vetch_promise_unref(refused);
     vetch_promise_unref(other);
 }
-END_TEST
 
 /* A producer and a consumer as tasks: the page's example. */
 static vetch_promise *
@@ -221,14 +210,13 @@ consume(void *ctx)
     return vetch_resolved(pk_int(sum), NULL);
 }
 
-START_TEST(rule_11_queue_works_between_tasks)
+VT_TEST(rule_11_queue_works_between_tasks)
 {
     vetch_promise *producer = vetch_spawn(produce, NULL);
 
     pk_expect_value(vetch_spawn(consume, NULL), 5050);
     vetch_promise_unref(producer);
 }
-END_TEST
 
 static void
 put_and_get(bool unharmed)
@@ -255,7 +243,7 @@ put_and_get(bool unharmed)
         queue = vetch_queue_new(2);
 }
 
-START_TEST(rule_11_queue_without_memory_loses_nothing)
+VT_TEST(rule_11_queue_without_memory_loses_nothing)
 {
     uint64_t n = 0, allocations;
 
@@ -266,33 +254,4 @@ START_TEST(rule_11_queue_without_memory_loses_nothing)
         vetch_testing_fail_allocation(0, false);
     } while (n <= allocations);
     put_and_get(true);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("queue");
-    TCase *tcase = pk_tcase("queue");
-
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, rule_11_queue_without_capacity_is_refused);
-    tcase_add_test(tcase, rule_11_queue_gives_items_in_order);
-    tcase_add_test(tcase, rule_11_queue_put_waits_while_it_is_full);
-    tcase_add_test(tcase, rule_11_queue_get_waits_while_it_is_empty);
-    tcase_add_test(tcase,
-                   rule_11_queue_cancelled_get_gives_its_turn_to_the_next);
-    tcase_add_test(tcase, rule_11_queue_cancelled_put_frees_its_item);
-    tcase_add_test(tcase, rule_11_queue_close_lets_items_out_and_then_ends);
-    tcase_add_test(tcase, rule_11_queue_close_ends_waiting_gets);
-    tcase_add_test(tcase, rule_11_queue_close_refuses_waiting_puts);
-    tcase_add_test(tcase, rule_11_queue_put_after_close_frees_the_item);
-    tcase_add_test(tcase, rule_11_queue_put_of_nothing_is_refused);
-    tcase_add_test(tcase, rule_11_queue_released_frees_its_items);
-    tcase_add_test(
-        tcase, rule_11_queue_may_be_released_by_the_free_function_of_an_item);
-    tcase_add_test(tcase, rule_11_queue_works_between_tasks);
-    tcase_add_test(tcase, rule_11_queue_without_memory_loses_nothing);
-    suite_add_tcase(suite, tcase);
-    return vt_main(suite);
 }

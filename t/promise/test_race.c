@@ -19,13 +19,14 @@ start_three(struct three *three, enum pk_cancel on_cancel)
 
 /* ---- race ---- */
 
-START_TEST(rule_10_race_of_nothing_is_invalid)
+VT_CASE("rule 10", pk_tcase);
+
+VT_TEST(rule_10_race_of_nothing_is_invalid)
 {
     pk_expect_error(vetch_race(NULL, 0), EINVAL);
 }
-END_TEST
 
-START_TEST(rule_10_race_takes_the_first_value_and_stops_the_rest)
+VT_TEST(rule_10_race_takes_the_first_value_and_stops_the_rest)
 {
     struct pk_thing thing = { 0 };
     struct three t;
@@ -46,9 +47,8 @@ START_TEST(rule_10_race_takes_the_first_value_and_stops_the_rest)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_race_takes_the_first_error_and_stops_the_rest)
+VT_TEST(rule_10_race_takes_the_first_error_and_stops_the_rest)
 {
     struct three t;
     vetch_promise *p;
@@ -60,9 +60,8 @@ START_TEST(rule_10_race_takes_the_first_error_and_stops_the_rest)
     ck_assert_uint_eq(t.op[0].canceled, 1);
     ck_assert_uint_eq(t.op[1].canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_10_race_frees_what_the_losers_bring)
+VT_TEST(rule_10_race_frees_what_the_losers_bring)
 {
     struct pk_thing thing = { 0 };
     struct three t;
@@ -78,9 +77,8 @@ START_TEST(rule_10_race_frees_what_the_losers_bring)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_race_of_settled_children_takes_the_first_of_the_array)
+VT_TEST(rule_10_race_of_settled_children_takes_the_first_of_the_array)
 {
     struct pk_thing things[2] = { { 0 } };
     vetch_promise *children[] = { pk_value(&things[0]), pk_value(&things[1]) };
@@ -92,9 +90,8 @@ START_TEST(rule_10_race_of_settled_children_takes_the_first_of_the_array)
     vetch_promise_unref(p);
     pk_assert_freed(&things[0]);
 }
-END_TEST
 
-START_TEST(rule_10_value_of_a_race_can_be_handed_over)
+VT_TEST(rule_10_value_of_a_race_can_be_handed_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -108,9 +105,8 @@ START_TEST(rule_10_value_of_a_race_can_be_handed_over)
     ck_assert_ptr_eq(done.result, &thing);
     pk_assert_alive(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_shared_loser_runs_on)
+VT_TEST(rule_10_shared_loser_runs_on)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *held = pk_start(&op);
@@ -122,9 +118,8 @@ START_TEST(rule_10_shared_loser_runs_on)
     pk_resolve_number(&op, 2);
     pk_expect_value(held, 2);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_race_stops_every_child)
+VT_TEST(rule_10_cancelled_race_stops_every_child)
 {
     struct three t;
     vetch_promise *p;
@@ -139,11 +134,10 @@ START_TEST(rule_10_cancelled_race_stops_every_child)
     }
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
 /* ---- any ---- */
 
-START_TEST(rule_10_any_takes_the_first_value_and_stops_the_rest)
+VT_TEST(rule_10_any_takes_the_first_value_and_stops_the_rest)
 {
     struct pk_thing thing = { 0 };
     struct three t;
@@ -164,9 +158,8 @@ START_TEST(rule_10_any_takes_the_first_value_and_stops_the_rest)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_any_that_fails_carries_all_errors)
+VT_TEST(rule_10_any_that_fails_carries_all_errors)
 {
     struct three t;
     vetch_promise *p;
@@ -187,9 +180,8 @@ START_TEST(rule_10_any_that_fails_carries_all_errors)
     ck_assert_ptr_null(vetch_error_suppressed(error, 3));
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_any_of_nothing_fails)
+VT_TEST(rule_10_any_of_nothing_fails)
 {
     vetch_promise *p = vetch_any(NULL, 0);
 
@@ -198,9 +190,8 @@ START_TEST(rule_10_any_of_nothing_fails)
     ck_assert_ptr_null(vetch_error_suppressed(vetch_promise_error(p), 0));
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(rule_10_any_counts_a_cancelled_child_as_failed)
+VT_TEST(rule_10_any_counts_a_cancelled_child_as_failed)
 {
     struct three t;
     vetch_promise *p;
@@ -213,9 +204,8 @@ START_TEST(rule_10_any_counts_a_cancelled_child_as_failed)
     pk_resolve_number(&t.op[2], 6);
     pk_expect_value(p, 6);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_any_is_cancelled)
+VT_TEST(rule_10_cancelled_any_is_cancelled)
 {
     struct three t;
     vetch_promise *p;
@@ -226,29 +216,4 @@ START_TEST(rule_10_cancelled_any_is_cancelled)
     pk_expect_error(p, VETCH_ECANCELED); /* and not all the errors */
     for (int i = 0; i < 3; i++)
         ck_assert_uint_eq(t.op[i].canceled, 1);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("race");
-    TCase *tc = pk_tcase("rule 10");
-
-    tcase_add_test(tc, rule_10_race_of_nothing_is_invalid);
-    tcase_add_test(tc, rule_10_race_takes_the_first_value_and_stops_the_rest);
-    tcase_add_test(tc, rule_10_race_takes_the_first_error_and_stops_the_rest);
-    tcase_add_test(tc, rule_10_race_frees_what_the_losers_bring);
-    tcase_add_test(
-        tc, rule_10_race_of_settled_children_takes_the_first_of_the_array);
-    tcase_add_test(tc, rule_10_value_of_a_race_can_be_handed_over);
-    tcase_add_test(tc, rule_10_shared_loser_runs_on);
-    tcase_add_test(tc, rule_10_cancelled_race_stops_every_child);
-    tcase_add_test(tc, rule_10_any_takes_the_first_value_and_stops_the_rest);
-    tcase_add_test(tc, rule_10_any_that_fails_carries_all_errors);
-    tcase_add_test(tc, rule_10_any_of_nothing_fails);
-    tcase_add_test(tc, rule_10_any_counts_a_cancelled_child_as_failed);
-    tcase_add_test(tc, rule_10_cancelled_any_is_cancelled);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

@@ -9,16 +9,17 @@
 
 /* ---- what is reported ---- */
 
+VT_CASE("reported", pk_tcase);
+
 /* node #830 #12010, PR #33021; seastar #250 #573 #683 */
-START_TEST(rule_08_rejection_that_nobody_observed_is_reported_once)
+VT_TEST(rule_08_rejection_that_nobody_observed_is_reported_once)
 {
     vetch_promise_unref(pk_error(VETCH_EUSER + 1));
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_08_rejection_is_not_reported_while_it_is_held)
+VT_TEST(rule_08_rejection_is_not_reported_while_it_is_held)
 {
     vetch_promise *p = pk_error(VETCH_EUSER + 1);
 
@@ -29,9 +30,8 @@ START_TEST(rule_08_rejection_is_not_reported_while_it_is_held)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 1);
 }
-END_TEST
 
-START_TEST(rule_08_rejection_after_the_drop_is_reported)
+VT_TEST(rule_08_rejection_after_the_drop_is_reported)
 {
     struct pk_op op = { 0 };
 
@@ -41,9 +41,8 @@ START_TEST(rule_08_rejection_after_the_drop_is_reported)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_EUSER + 2);
 }
-END_TEST
 
-START_TEST(rule_08_rejection_at_the_end_of_a_chain_is_reported_once)
+VT_TEST(rule_08_rejection_at_the_end_of_a_chain_is_reported_once)
 {
     struct pk_link end = { 0 };
     vetch_promise *p = pk_error(VETCH_EUSER + 3);
@@ -58,9 +57,8 @@ START_TEST(rule_08_rejection_at_the_end_of_a_chain_is_reported_once)
     ck_assert_uint_eq(end.ran, 1);
     ck_assert_str_eq(pk_trace(), "seen");
 }
-END_TEST
 
-START_TEST(rule_08_error_made_by_a_handler_is_reported)
+VT_TEST(rule_08_error_made_by_a_handler_is_reported)
 {
     struct pk_link link = { .answer = pk_error(VETCH_EUSER + 4) };
 
@@ -69,9 +67,8 @@ START_TEST(rule_08_error_made_by_a_handler_is_reported)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_EUSER + 4);
 }
-END_TEST
 
-START_TEST(rule_08_each_unobserved_branch_is_reported)
+VT_TEST(rule_08_each_unobserved_branch_is_reported)
 {
     vetch_promise *p = pk_error(VETCH_EUSER + 5);
 
@@ -79,9 +76,8 @@ START_TEST(rule_08_each_unobserved_branch_is_reported)
     vetch_promise_unref(vetch_then(p, NULL, NULL));
     ck_assert_uint_eq(pk_reports(), 2);
 }
-END_TEST
 
-START_TEST(rule_08_looking_at_the_state_does_not_observe)
+VT_TEST(rule_08_looking_at_the_state_does_not_observe)
 {
     vetch_promise *p = pk_error(VETCH_EUSER + 6);
 
@@ -89,9 +85,8 @@ START_TEST(rule_08_looking_at_the_state_does_not_observe)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 1);
 }
-END_TEST
 
-START_TEST(rule_08_abandoned_operation_rejects_and_is_reported)
+VT_TEST(rule_08_abandoned_operation_rejects_and_is_reported)
 {
     struct pk_op op = { 0 };
 
@@ -100,9 +95,8 @@ START_TEST(rule_08_abandoned_operation_rejects_and_is_reported)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_EABANDONED);
 }
-END_TEST
 
-START_TEST(rule_08_refused_rejection_is_not_reported)
+VT_TEST(rule_08_refused_rejection_is_not_reported)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -113,12 +107,13 @@ START_TEST(rule_08_refused_rejection_is_not_reported)
     pk_expect_value(p, NULL);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
 /* ---- what is not ---- */
 
+VT_CASE("observed", pk_tcase);
+
 /* Cancellation is asked for, so nobody needs to be told. */
-START_TEST(rule_08_cancel_is_never_reported)
+VT_TEST(rule_08_cancel_is_never_reported)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = vetch_then(pk_start(&op), pk_never_value, NULL);
@@ -128,9 +123,8 @@ START_TEST(rule_08_cancel_is_never_reported)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_link_that_recovers_observes)
+VT_TEST(rule_08_link_that_recovers_observes)
 {
     struct pk_link caught = { 0 }, handled = { 0 };
 
@@ -142,9 +136,8 @@ START_TEST(rule_08_link_that_recovers_observes)
     ck_assert_uint_eq(caught.ran, 1);
     ck_assert_uint_eq(handled.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_08_link_observes_for_all_holders)
+VT_TEST(rule_08_link_observes_for_all_holders)
 {
     struct pk_link caught = { 0 };
     vetch_promise *p = pk_error(VETCH_EUSER);
@@ -155,9 +148,8 @@ START_TEST(rule_08_link_observes_for_all_holders)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_uint_eq(caught.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_08_link_may_come_after_the_rejection)
+VT_TEST(rule_08_link_may_come_after_the_rejection)
 {
     struct pk_link caught = { 0 };
     vetch_promise *p = pk_error(VETCH_EUSER);
@@ -167,9 +159,8 @@ START_TEST(rule_08_link_may_come_after_the_rejection)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_uint_eq(caught.ran, 1);
 }
-END_TEST
 
-START_TEST(rule_08_combinator_observes)
+VT_TEST(rule_08_combinator_observes)
 {
     vetch_promise *child = pk_error(VETCH_EUSER);
     vetch_promise *p = vetch_all_settled(&child, 1);
@@ -177,9 +168,8 @@ START_TEST(rule_08_combinator_observes)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_losing_child_s_error_is_observed)
+VT_TEST(rule_08_losing_child_s_error_is_observed)
 {
     vetch_promise *children[] = { vetch_resolved(pk_int(1), NULL),
                                   pk_error(VETCH_EUSER) };
@@ -187,9 +177,8 @@ START_TEST(rule_08_losing_child_s_error_is_observed)
     pk_expect_value(vetch_race(children, 2), 1);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_combinator_s_own_rejection_is_reported)
+VT_TEST(rule_08_combinator_s_own_rejection_is_reported)
 {
     vetch_promise *children[] = { pk_error(VETCH_EUSER + 1),
                                   pk_error(VETCH_EUSER + 2) };
@@ -198,9 +187,8 @@ START_TEST(rule_08_combinator_s_own_rejection_is_reported)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_08_callback_observes)
+VT_TEST(rule_08_callback_observes)
 {
     struct pk_done done = { 0 };
 
@@ -208,14 +196,12 @@ START_TEST(rule_08_callback_observes)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_int_eq(done.code, VETCH_EUSER);
 }
-END_TEST
 
-START_TEST(rule_08_run_observes)
+VT_TEST(rule_08_run_observes)
 {
     ck_assert_ptr_null(vetch_run(pk_error(VETCH_EUSER), NULL));
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
 static vetch_promise *
 await_it(void *p)
@@ -224,7 +210,7 @@ await_it(void *p)
     return NULL;
 }
 
-START_TEST(rule_08_await_observes)
+VT_TEST(rule_08_await_observes)
 {
     struct pk_op op = { 0 };
 
@@ -235,9 +221,8 @@ START_TEST(rule_08_await_observes)
     pk_reject(&op, VETCH_EUSER);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_reading_the_error_observes)
+VT_TEST(rule_08_reading_the_error_observes)
 {
     vetch_promise *p = pk_error(VETCH_EUSER);
 
@@ -245,9 +230,8 @@ START_TEST(rule_08_reading_the_error_observes)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_adoption_observes)
+VT_TEST(rule_08_adoption_observes)
 {
     struct pk_link link = { .answer = pk_error(VETCH_EUSER + 1) };
     struct pk_link caught = { 0 };
@@ -258,9 +242,8 @@ START_TEST(rule_08_adoption_observes)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_int_eq(caught.code, VETCH_EUSER + 1);
 }
-END_TEST
 
-START_TEST(rule_08_adoption_observes_for_all_holders)
+VT_TEST(rule_08_adoption_observes_for_all_holders)
 {
     vetch_promise *held = pk_error(VETCH_EUSER + 1);
     struct pk_link link = { .answer = vetch_promise_ref(held) };
@@ -274,9 +257,8 @@ START_TEST(rule_08_adoption_observes_for_all_holders)
     vetch_promise_unref(held);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_later_adoption_observes)
+VT_TEST(rule_08_later_adoption_observes)
 {
     struct pk_op op = { 0 };
     struct pk_link link = { .answer = pk_start(&op) };
@@ -290,12 +272,13 @@ START_TEST(rule_08_later_adoption_observes)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_int_eq(caught.code, VETCH_EUSER + 2);
 }
-END_TEST
 
 /* ---- the hook ---- */
 
+VT_CASE("reported", pk_tcase);
+
 /* node #830 #12010, PR #33021; seastar #250 #573 #683 */
-START_TEST(rule_08_default_report_is_one_log_line_with_the_causes)
+VT_TEST(rule_08_default_report_is_one_log_line_with_the_causes)
 {
     vetch_error *cause = vetch_error_new(VETCH_EUSER, "connection refused");
 
@@ -306,7 +289,6 @@ START_TEST(rule_08_default_report_is_one_log_line_with_the_causes)
     ck_assert_str_eq(vt_log_take(),
                      "unhandled rejection: fetch BR: connection refused\n");
 }
-END_TEST
 
 static void
 check_ctx(const vetch_error *error, void *ctx)
@@ -315,7 +297,7 @@ check_ctx(const vetch_error *error, void *ctx)
     ++*(unsigned *)ctx;
 }
 
-START_TEST(rule_08_hook_gets_its_own_context)
+VT_TEST(rule_08_hook_gets_its_own_context)
 {
     unsigned ran = 0;
 
@@ -324,7 +306,6 @@ START_TEST(rule_08_hook_gets_its_own_context)
     vt_run_ready();
     ck_assert_uint_eq(ran, 1);
 }
-END_TEST
 
 static void
 start_another(const vetch_error *error, void *ctx)
@@ -339,7 +320,7 @@ start_another(const vetch_error *error, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_08_hook_may_call_the_library)
+VT_TEST(rule_08_hook_may_call_the_library)
 {
     unsigned left = 1000;
 
@@ -349,9 +330,8 @@ START_TEST(rule_08_hook_may_call_the_library)
     ck_assert_uint_eq(left, 0);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_08_rejection_held_at_the_end_of_its_reactor_is_reported)
+VT_TEST(rule_08_rejection_held_at_the_end_of_its_reactor_is_reported)
 {
     vetch_promise *p = pk_error(VETCH_EUSER + 8);
 
@@ -360,9 +340,8 @@ START_TEST(rule_08_rejection_held_at_the_end_of_its_reactor_is_reported)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_EUSER + 8);
 }
-END_TEST
 
-START_TEST(rule_08_operation_that_does_not_stop_is_named_and_not_reported)
+VT_TEST(rule_08_operation_that_does_not_stop_is_named_and_not_reported)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
 
@@ -372,12 +351,13 @@ START_TEST(rule_08_operation_that_does_not_stop_is_named_and_not_reported)
     pk_drop(&op);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
 /* ---- fire and forget ---- */
 
+VT_CASE("fire and forget", pk_tcase);
+
 /* cpython #88831 #117379 #155502 */
-START_TEST(rule_08_dropped_pending_chain_still_runs)
+VT_TEST(rule_08_dropped_pending_chain_still_runs)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -390,10 +370,9 @@ START_TEST(rule_08_dropped_pending_chain_still_runs)
     pk_resolve_number(&op, 1);
     pk_expect_trace("then finally");
 }
-END_TEST
 
 /* cpython #88831 #117379 #155502 */
-START_TEST(rule_08_dropped_sleep_still_wakes)
+VT_TEST(rule_08_dropped_sleep_still_wakes)
 {
     vetch_promise *p = vetch_sleep(2.5);
 
@@ -404,10 +383,9 @@ START_TEST(rule_08_dropped_sleep_still_wakes)
     vt_advance(0.5);
     pk_expect_trace("awake");
 }
-END_TEST
 
 /* cpython #88831 #117379 #155502 */
-START_TEST(rule_08_dropped_adopter_still_runs)
+VT_TEST(rule_08_dropped_adopter_still_runs)
 {
     struct pk_op op = { 0 };
     struct pk_link link = { .answer = pk_start(&op) }, next = { 0 };
@@ -423,10 +401,9 @@ START_TEST(rule_08_dropped_adopter_still_runs)
     ck_assert_uint_eq(next.ran, 1);
     ck_assert_ptr_eq(next.value, pk_int(3));
 }
-END_TEST
 
 /* cpython #88831 #117379 #155502 */
-START_TEST(rule_08_dropped_combinator_still_runs)
+VT_TEST(rule_08_dropped_combinator_still_runs)
 {
     struct pk_op op = { 0 };
     vetch_promise *children[2];
@@ -441,9 +418,8 @@ START_TEST(rule_08_dropped_combinator_still_runs)
     pk_resolve_number(&op, 1);
     pk_expect_trace("child all");
 }
-END_TEST
 
-START_TEST(rule_08_dropping_is_not_cancelling)
+VT_TEST(rule_08_dropping_is_not_cancelling)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
 
@@ -454,11 +430,10 @@ START_TEST(rule_08_dropping_is_not_cancelling)
     vt_run_ready();
     ck_assert_uint_eq(op.canceled, 0);
 }
-END_TEST
 
 /* ---- abandoned operations ---- */
 
-START_TEST(rule_08_abandoned_deferred_rejects_its_promise)
+VT_TEST(rule_08_abandoned_deferred_rejects_its_promise)
 {
     struct pk_op op = { 0 };
     struct pk_link caught = { 0 };
@@ -468,9 +443,8 @@ START_TEST(rule_08_abandoned_deferred_rejects_its_promise)
     pk_expect_value(p, NULL);
     ck_assert_int_eq(caught.code, VETCH_EABANDONED);
 }
-END_TEST
 
-START_TEST(rule_08_abandoned_only_with_the_last_reference)
+VT_TEST(rule_08_abandoned_only_with_the_last_reference)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -481,9 +455,8 @@ START_TEST(rule_08_abandoned_only_with_the_last_reference)
     vetch_deferred_unref(other);
     pk_expect_error(p, VETCH_EABANDONED);
 }
-END_TEST
 
-START_TEST(rule_08_settled_deferred_is_not_abandoned)
+VT_TEST(rule_08_settled_deferred_is_not_abandoned)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -491,79 +464,4 @@ START_TEST(rule_08_settled_deferred_is_not_abandoned)
     pk_resolve_number(&op, 1);
     pk_expect_value(p, 1);
     ck_assert_uint_eq(pk_reports(), 0);
-}
-END_TEST
-
-static void
-add_reported(Suite *suite)
-{
-    TCase *tc = pk_tcase("reported");
-
-    tcase_add_test(tc, rule_08_rejection_that_nobody_observed_is_reported_once);
-    tcase_add_test(tc, rule_08_rejection_is_not_reported_while_it_is_held);
-    tcase_add_test(tc, rule_08_rejection_after_the_drop_is_reported);
-    tcase_add_test(tc,
-                   rule_08_rejection_at_the_end_of_a_chain_is_reported_once);
-    tcase_add_test(tc, rule_08_error_made_by_a_handler_is_reported);
-    tcase_add_test(tc, rule_08_each_unobserved_branch_is_reported);
-    tcase_add_test(tc, rule_08_looking_at_the_state_does_not_observe);
-    tcase_add_test(tc, rule_08_abandoned_operation_rejects_and_is_reported);
-    tcase_add_test(tc, rule_08_refused_rejection_is_not_reported);
-    tcase_add_test(tc, rule_08_default_report_is_one_log_line_with_the_causes);
-    tcase_add_test(tc, rule_08_hook_gets_its_own_context);
-    tcase_add_test(tc, rule_08_hook_may_call_the_library);
-    tcase_add_test(
-        tc, rule_08_rejection_held_at_the_end_of_its_reactor_is_reported);
-    tcase_add_test(
-        tc, rule_08_operation_that_does_not_stop_is_named_and_not_reported);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_observed(Suite *suite)
-{
-    TCase *tc = pk_tcase("observed");
-
-    tcase_add_test(tc, rule_08_cancel_is_never_reported);
-    tcase_add_test(tc, rule_08_link_that_recovers_observes);
-    tcase_add_test(tc, rule_08_link_observes_for_all_holders);
-    tcase_add_test(tc, rule_08_link_may_come_after_the_rejection);
-    tcase_add_test(tc, rule_08_combinator_observes);
-    tcase_add_test(tc, rule_08_losing_child_s_error_is_observed);
-    tcase_add_test(tc, rule_08_combinator_s_own_rejection_is_reported);
-    tcase_add_test(tc, rule_08_callback_observes);
-    tcase_add_test(tc, rule_08_run_observes);
-    tcase_add_test(tc, rule_08_await_observes);
-    tcase_add_test(tc, rule_08_reading_the_error_observes);
-    tcase_add_test(tc, rule_08_adoption_observes);
-    tcase_add_test(tc, rule_08_adoption_observes_for_all_holders);
-    tcase_add_test(tc, rule_08_later_adoption_observes);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_forgotten(Suite *suite)
-{
-    TCase *tc = pk_tcase("fire and forget");
-
-    tcase_add_test(tc, rule_08_dropped_pending_chain_still_runs);
-    tcase_add_test(tc, rule_08_dropped_sleep_still_wakes);
-    tcase_add_test(tc, rule_08_dropped_adopter_still_runs);
-    tcase_add_test(tc, rule_08_dropped_combinator_still_runs);
-    tcase_add_test(tc, rule_08_dropping_is_not_cancelling);
-    tcase_add_test(tc, rule_08_abandoned_deferred_rejects_its_promise);
-    tcase_add_test(tc, rule_08_abandoned_only_with_the_last_reference);
-    tcase_add_test(tc, rule_08_settled_deferred_is_not_abandoned);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("rejection");
-
-    add_reported(suite);
-    add_observed(suite);
-    add_forgotten(suite);
-    return vt_main(suite);
 }

@@ -30,13 +30,14 @@ add(size_t i, enum pk_cancel on_cancel)
     vetch_scope_add(scope, pk_start(&ops[i]));
 }
 
-START_TEST(rule_10_scope_without_children_ends_at_once)
+VT_CASE("scope", pk_tcase, .set_up = set_up, .take_down = tear_down);
+
+VT_TEST(rule_10_scope_without_children_ends_at_once)
 {
     pk_expect_value(vetch_scope_end(scope), NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_ends_after_its_last_child)
+VT_TEST(rule_10_scope_ends_after_its_last_child)
 {
     vetch_promise *end;
 
@@ -49,9 +50,8 @@ START_TEST(rule_10_scope_ends_after_its_last_child)
     pk_resolve_number(&ops[0], 1);
     pk_expect_value(end, NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_frees_the_values_of_its_children)
+VT_TEST(rule_10_scope_frees_the_values_of_its_children)
 {
     struct pk_thing thing = { 0 };
 
@@ -59,9 +59,8 @@ START_TEST(rule_10_scope_frees_the_values_of_its_children)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_scope_takes_children_until_it_has_ended)
+VT_TEST(rule_10_scope_takes_children_until_it_has_ended)
 {
     vetch_promise *end;
 
@@ -73,18 +72,16 @@ START_TEST(rule_10_scope_takes_children_until_it_has_ended)
     pk_resolve_number(&ops[1], 1);
     pk_expect_value(end, NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_that_has_ended_cancels_what_is_added)
+VT_TEST(rule_10_scope_that_has_ended_cancels_what_is_added)
 {
     pk_expect_value(vetch_scope_end(scope), NULL);
     add(0, PK_AGREE);
     ck_assert_uint_eq(ops[0].canceled, 1);
     pk_drop(&ops[0]);
 }
-END_TEST
 
-START_TEST(rule_10_scope_first_error_cancels_the_siblings)
+VT_TEST(rule_10_scope_first_error_cancels_the_siblings)
 {
     vetch_promise *end;
 
@@ -100,9 +97,8 @@ START_TEST(rule_10_scope_first_error_cancels_the_siblings)
     pk_stop(&ops[1]);
     pk_expect_error(end, VETCH_EUSER);
 }
-END_TEST
 
-START_TEST(rule_10_scope_that_fails_asks_its_children_once)
+VT_TEST(rule_10_scope_that_fails_asks_its_children_once)
 {
     struct pk_op clean_up = { .on_cancel = PK_NOTE };
     struct pk_link handled = { .answer = pk_start(&clean_up) };
@@ -121,9 +117,8 @@ START_TEST(rule_10_scope_that_fails_asks_its_children_once)
     pk_resolve_number(&clean_up, 1);
     pk_expect_error(end, VETCH_EUSER);
 }
-END_TEST
 
-START_TEST(rule_10_scope_carries_later_errors_as_suppressed)
+VT_TEST(rule_10_scope_carries_later_errors_as_suppressed)
 {
     vetch_promise *end;
     const vetch_error *error;
@@ -140,9 +135,8 @@ START_TEST(rule_10_scope_carries_later_errors_as_suppressed)
     ck_assert_ptr_null(vetch_error_suppressed(error, 1));
     vetch_promise_unref(end);
 }
-END_TEST
 
-START_TEST(rule_10_scope_that_failed_cancels_what_is_added)
+VT_TEST(rule_10_scope_that_failed_cancels_what_is_added)
 {
     vetch_promise *end;
 
@@ -155,9 +149,8 @@ START_TEST(rule_10_scope_that_failed_cancels_what_is_added)
     pk_stop(&ops[0]);
     pk_expect_error(end, VETCH_EUSER);
 }
-END_TEST
 
-START_TEST(rule_10_scope_child_cancelled_by_itself_is_no_failure)
+VT_TEST(rule_10_scope_child_cancelled_by_itself_is_no_failure)
 {
     vetch_promise *child;
 
@@ -169,9 +162,8 @@ START_TEST(rule_10_scope_child_cancelled_by_itself_is_no_failure)
     pk_drop(&ops[0]);
     pk_expect_value(vetch_scope_end(scope), NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_cancel_ends_as_cancelled_when_all_have_stopped)
+VT_TEST(rule_10_scope_cancel_ends_as_cancelled_when_all_have_stopped)
 {
     vetch_promise *end;
 
@@ -184,9 +176,8 @@ START_TEST(rule_10_scope_cancel_ends_as_cancelled_when_all_have_stopped)
     pk_stop(&ops[0]);
     pk_expect_error(end, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_scope_is_cancelled_through_its_end)
+VT_TEST(rule_10_scope_is_cancelled_through_its_end)
 {
     vetch_promise *end;
 
@@ -197,9 +188,8 @@ START_TEST(rule_10_scope_is_cancelled_through_its_end)
     pk_drop(&ops[0]);
     pk_expect_error(end, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_scope_nests)
+VT_TEST(rule_10_scope_nests)
 {
     vetch_scope *inner = vetch_scope_new();
     vetch_promise *end;
@@ -218,9 +208,8 @@ START_TEST(rule_10_scope_nests)
     pk_expect_error(end, VETCH_ECANCELED);
     vetch_scope_unref(inner);
 }
-END_TEST
 
-START_TEST(rule_10_scope_error_of_an_inner_one_reaches_the_outer)
+VT_TEST(rule_10_scope_error_of_an_inner_one_reaches_the_outer)
 {
     vetch_scope *inner = vetch_scope_new();
     vetch_promise *end;
@@ -235,7 +224,6 @@ START_TEST(rule_10_scope_error_of_an_inner_one_reaches_the_outer)
     pk_expect_error(end, VETCH_EUSER);
     vetch_scope_unref(inner);
 }
-END_TEST
 
 static void
 keep_code(const vetch_error *error, void *ctx)
@@ -243,7 +231,7 @@ keep_code(const vetch_error *error, void *ctx)
     *(int *)ctx = vetch_error_code(error);
 }
 
-START_TEST(rule_10_scope_that_keeps_errors_apart_goes_on)
+VT_TEST(rule_10_scope_that_keeps_errors_apart_goes_on)
 {
     int code = 0;
 
@@ -256,9 +244,8 @@ START_TEST(rule_10_scope_that_keeps_errors_apart_goes_on)
     pk_resolve_number(&ops[0], 1);
     pk_expect_value(vetch_scope_end(scope), NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_that_keeps_errors_apart_logs_them)
+VT_TEST(rule_10_scope_that_keeps_errors_apart_logs_them)
 {
     vetch_scope_keep_errors_apart(scope, NULL, NULL);
     vetch_scope_add(scope, pk_error(VETCH_EUSER));
@@ -266,9 +253,8 @@ START_TEST(rule_10_scope_that_keeps_errors_apart_logs_them)
     ck_assert_str_ne(vt_log_take(), "");
     pk_expect_value(vetch_scope_end(scope), NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_released_cancels_what_is_left)
+VT_TEST(rule_10_scope_released_cancels_what_is_left)
 {
     add(0, PK_NOTE);
     scope = vetch_scope_unref(scope);
@@ -276,7 +262,6 @@ START_TEST(rule_10_scope_released_cancels_what_is_left)
     pk_stop(&ops[0]); /* the memory was kept for this */
     vt_run_ready();
 }
-END_TEST
 
 static void
 release_scope(const vetch_error *error, void *ctx)
@@ -287,7 +272,7 @@ release_scope(const vetch_error *error, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_10_scope_released_by_its_error_function_cancels_the_rest)
+VT_TEST(rule_10_scope_released_by_its_error_function_cancels_the_rest)
 {
     vetch_scope_keep_errors_apart(scope, release_scope, NULL);
     add(0, PK_NOTE);
@@ -299,7 +284,6 @@ START_TEST(rule_10_scope_released_by_its_error_function_cancels_the_rest)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 static void
 release_and_agree(vetch_deferred *d, void *ctx)
@@ -310,7 +294,7 @@ release_and_agree(vetch_deferred *d, void *ctx)
 }
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
-START_TEST(rule_10_scope_may_be_released_by_a_canceller)
+VT_TEST(rule_10_scope_may_be_released_by_a_canceller)
 {
     vetch_deferred *d = vetch_deferred_new(release_and_agree, NULL);
 
@@ -324,9 +308,8 @@ START_TEST(rule_10_scope_may_be_released_by_a_canceller)
     ck_assert_uint_eq(pk_reports(), 0);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_scope)
+VT_TEST(rule_10_second_request_reaches_the_clean_up_through_a_scope)
 {
     struct pk_op clean_up = { .on_cancel = PK_AGREE };
     struct pk_link handled = { .answer = pk_start(&clean_up) };
@@ -342,7 +325,6 @@ START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_scope)
     ck_assert_uint_eq(clean_up.canceled, 1);
     pk_expect_error(end, VETCH_ECANCELED);
 }
-END_TEST
 
 static vetch_promise *
 spawn_a_child(void *ctx)
@@ -354,7 +336,7 @@ spawn_a_child(void *ctx)
     return NULL;
 }
 
-START_TEST(rule_10_scope_tasks_may_add_others)
+VT_TEST(rule_10_scope_tasks_may_add_others)
 {
     vetch_promise *end;
 
@@ -365,9 +347,8 @@ START_TEST(rule_10_scope_tasks_may_add_others)
     pk_expect_trace("done done");
     pk_expect_value(end, NULL);
 }
-END_TEST
 
-START_TEST(rule_10_scope_error_that_nobody_asks_for_is_reported)
+VT_TEST(rule_10_scope_error_that_nobody_asks_for_is_reported)
 {
     vetch_scope_add(scope, pk_error(VETCH_EUSER));
     vt_run_ready();
@@ -375,9 +356,8 @@ START_TEST(rule_10_scope_error_that_nobody_asks_for_is_reported)
     vt_run_ready();
     ck_assert_uint_eq(pk_reports(), 1);
 }
-END_TEST
 
-START_TEST(rule_10_scope_ends_with_the_reactor)
+VT_TEST(rule_10_scope_ends_with_the_reactor)
 {
     vetch_promise *end;
 
@@ -389,7 +369,6 @@ START_TEST(rule_10_scope_ends_with_the_reactor)
     pk_drop(&ops[0]);
     vetch_promise_unref(end);
 }
-END_TEST
 
 static void
 two_children(bool unharmed)
@@ -414,15 +393,14 @@ two_children(bool unharmed)
     vetch_scope_unref(s);
 }
 
-START_TEST(rule_10_scope_without_memory_fails_as_a_whole)
+VT_TEST(rule_10_scope_without_memory_fails_as_a_whole)
 {
     vt_sweep_allocations(two_children);
 }
-END_TEST
 
 /* ---- its end is everybody's own ---- */
 
-START_TEST(rule_10_scope_end_is_a_promise_of_each_caller)
+VT_TEST(rule_10_scope_end_is_a_promise_of_each_caller)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_scope *s = vetch_scope_new();
@@ -438,9 +416,8 @@ START_TEST(rule_10_scope_end_is_a_promise_of_each_caller)
     pk_expect_value(other, NULL);
     vetch_scope_unref(s);
 }
-END_TEST
 
-START_TEST(rule_10_scope_is_cancelled_through_the_last_of_its_ends)
+VT_TEST(rule_10_scope_is_cancelled_through_the_last_of_its_ends)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_scope *s = vetch_scope_new();
@@ -457,9 +434,8 @@ START_TEST(rule_10_scope_is_cancelled_through_the_last_of_its_ends)
     pk_expect_error(other, VETCH_ECANCELED);
     vetch_scope_unref(s);
 }
-END_TEST
 
-START_TEST(scope_that_is_null_cancels_what_is_added)
+VT_TEST(scope_that_is_null_cancels_what_is_added)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
 
@@ -467,7 +443,6 @@ START_TEST(scope_that_is_null_cancels_what_is_added)
     ck_assert_uint_eq(op.canceled, 1);
     pk_drop(&op);
 }
-END_TEST
 
 /* ---- what it owns ---- */
 
@@ -495,7 +470,7 @@ never_begin(void *ctx)
     return ctx;
 }
 
-START_TEST(scope_frees_the_ctx_of_a_task_after_it)
+VT_TEST(scope_frees_the_ctx_of_a_task_after_it)
 {
     vetch_scope *s = vetch_scope_new();
 
@@ -506,16 +481,14 @@ START_TEST(scope_frees_the_ctx_of_a_task_after_it)
     ck_assert_uint_eq(n_freed, 1);
     vetch_scope_unref(s);
 }
-END_TEST
 
-START_TEST(scope_frees_the_ctx_of_a_task_that_never_began)
+VT_TEST(scope_frees_the_ctx_of_a_task_that_never_began)
 {
     n_freed = 0;
     vetch_scope_spawn_owned(NULL, never_begin, (void *)"ctx", count_free);
     vt_run_ready();
     ck_assert_uint_eq(n_freed, 1);
 }
-END_TEST
 
 static void
 never_fails(const vetch_error *error, void *ctx)
@@ -524,7 +497,7 @@ never_fails(const vetch_error *error, void *ctx)
     ck_abort_msg("%s", vetch_error_text(error));
 }
 
-START_TEST(scope_frees_the_ctx_of_its_error_function_once)
+VT_TEST(scope_frees_the_ctx_of_its_error_function_once)
 {
     vetch_scope *s = vetch_scope_new();
 
@@ -536,52 +509,4 @@ START_TEST(scope_frees_the_ctx_of_its_error_function_once)
     ck_assert_uint_eq(n_freed, 1);
     vetch_scope_unref(s);
     ck_assert_uint_eq(n_freed, 2);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("scope");
-    TCase *tcase = pk_tcase("scope");
-
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_test(tcase, rule_10_scope_without_children_ends_at_once);
-    tcase_add_test(tcase, rule_10_scope_ends_after_its_last_child);
-    tcase_add_test(tcase, rule_10_scope_frees_the_values_of_its_children);
-    tcase_add_test(tcase, rule_10_scope_takes_children_until_it_has_ended);
-    tcase_add_test(tcase, rule_10_scope_that_has_ended_cancels_what_is_added);
-    tcase_add_test(tcase, rule_10_scope_first_error_cancels_the_siblings);
-    tcase_add_test(tcase, rule_10_scope_that_fails_asks_its_children_once);
-    tcase_add_test(tcase, rule_10_scope_carries_later_errors_as_suppressed);
-    tcase_add_test(tcase, rule_10_scope_that_failed_cancels_what_is_added);
-    tcase_add_test(tcase,
-                   rule_10_scope_child_cancelled_by_itself_is_no_failure);
-    tcase_add_test(
-        tcase, rule_10_scope_cancel_ends_as_cancelled_when_all_have_stopped);
-    tcase_add_test(tcase, rule_10_scope_is_cancelled_through_its_end);
-    tcase_add_test(tcase, rule_10_scope_nests);
-    tcase_add_test(tcase,
-                   rule_10_scope_error_of_an_inner_one_reaches_the_outer);
-    tcase_add_test(tcase, rule_10_scope_that_keeps_errors_apart_goes_on);
-    tcase_add_test(tcase, rule_10_scope_that_keeps_errors_apart_logs_them);
-    tcase_add_test(tcase, rule_10_scope_released_cancels_what_is_left);
-    tcase_add_test(
-        tcase, rule_10_scope_released_by_its_error_function_cancels_the_rest);
-    tcase_add_test(tcase, rule_10_scope_may_be_released_by_a_canceller);
-    tcase_add_test(tcase,
-                   rule_10_second_request_reaches_the_clean_up_through_a_scope);
-    tcase_add_test(tcase, rule_10_scope_tasks_may_add_others);
-    tcase_add_test(tcase, rule_10_scope_error_that_nobody_asks_for_is_reported);
-    tcase_add_test(tcase, rule_10_scope_ends_with_the_reactor);
-    tcase_add_test(tcase, rule_10_scope_without_memory_fails_as_a_whole);
-    tcase_add_test(tcase, rule_10_scope_end_is_a_promise_of_each_caller);
-    tcase_add_test(tcase,
-                   rule_10_scope_is_cancelled_through_the_last_of_its_ends);
-    tcase_add_test(tcase, scope_that_is_null_cancels_what_is_added);
-    tcase_add_test(tcase, scope_frees_the_ctx_of_a_task_after_it);
-    tcase_add_test(tcase, scope_frees_the_ctx_of_a_task_that_never_began);
-    tcase_add_test(tcase, scope_frees_the_ctx_of_its_error_function_once);
-    suite_add_tcase(suite, tcase);
-    return vt_main(suite);
 }

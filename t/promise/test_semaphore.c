@@ -4,15 +4,16 @@
 
 #include <errno.h>
 
-START_TEST(rule_11_semaphore_of_nothing_is_invalid)
+VT_CASE("slots", pk_tcase);
+
+VT_TEST(rule_11_semaphore_of_nothing_is_invalid)
 {
     errno = 0;
     ck_assert_ptr_null(vetch_semaphore_new(0));
     ck_assert_int_eq(errno, EINVAL);
 }
-END_TEST
 
-START_TEST(rule_11_slots_are_counted)
+VT_TEST(rule_11_slots_are_counted)
 {
     vetch_semaphore *s = vetch_semaphore_new(2);
     vetch_promise *a, *b, *c;
@@ -37,9 +38,8 @@ START_TEST(rule_11_slots_are_counted)
     ck_assert_uint_eq(vetch_semaphore_available(s), 2);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_dropped_slot_goes_back)
+VT_TEST(rule_11_dropped_slot_goes_back)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
 
@@ -50,9 +50,8 @@ START_TEST(rule_11_dropped_slot_goes_back)
     }
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_slot_that_was_handed_over_is_given_back_by_hand)
+VT_TEST(rule_11_slot_that_was_handed_over_is_given_back_by_hand)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     void *slot = vetch_run(vetch_semaphore_acquire(s), NULL);
@@ -63,11 +62,10 @@ START_TEST(rule_11_slot_that_was_handed_over_is_given_back_by_hand)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
 /* ---- "with semaphore" is one line ---- */
 
-START_TEST(rule_11_then_holds_the_slot_while_its_answer_is_pending)
+VT_TEST(rule_11_then_holds_the_slot_while_its_answer_is_pending)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     struct pk_op op = { 0 };
@@ -83,9 +81,8 @@ START_TEST(rule_11_then_holds_the_slot_while_its_answer_is_pending)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_slot_goes_back_when_the_answer_rejects)
+VT_TEST(rule_11_slot_goes_back_when_the_answer_rejects)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     struct pk_op op = { 0 };
@@ -99,9 +96,8 @@ START_TEST(rule_11_slot_goes_back_when_the_answer_rejects)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_slot_goes_back_when_the_cancelled_answer_has_stopped)
+VT_TEST(rule_11_slot_goes_back_when_the_cancelled_answer_has_stopped)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -118,9 +114,8 @@ START_TEST(rule_11_slot_goes_back_when_the_cancelled_answer_has_stopped)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_slot_goes_back_when_the_handler_did_not_run)
+VT_TEST(rule_11_slot_goes_back_when_the_handler_did_not_run)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *p =
@@ -131,7 +126,6 @@ START_TEST(rule_11_slot_goes_back_when_the_handler_did_not_run)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
 struct crowd {
     vetch_semaphore *s;
@@ -156,7 +150,7 @@ enter(void *slot, void *ctx)
     return vetch_finally(vetch_sleep(1), leave, crowd);
 }
 
-START_TEST(rule_11_no_more_than_the_slots_are_inside)
+VT_TEST(rule_11_no_more_than_the_slots_are_inside)
 {
     struct crowd crowd = { vetch_semaphore_new(4), 0, 0, 0 };
 
@@ -173,9 +167,10 @@ START_TEST(rule_11_no_more_than_the_slots_are_inside)
     ck_assert_uint_eq(vetch_semaphore_available(crowd.s), 4);
     vetch_semaphore_unref(crowd.s);
 }
-END_TEST
 
 /* ---- order, and cancelling ---- */
+
+VT_CASE("waiters", pk_tcase);
 
 static vetch_promise *
 note_turn(void *slot, void *word)
@@ -185,7 +180,7 @@ note_turn(void *slot, void *word)
     return NULL;
 }
 
-START_TEST(rule_11_waiters_are_served_in_order)
+VT_TEST(rule_11_waiters_are_served_in_order)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -204,9 +199,8 @@ START_TEST(rule_11_waiters_are_served_in_order)
     vetch_promise_unref(c);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_newcomer_does_not_overtake)
+VT_TEST(rule_11_newcomer_does_not_overtake)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -222,9 +216,8 @@ START_TEST(rule_11_newcomer_does_not_overtake)
     vetch_promise_unref(late);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_cancelled_waiter_leaves_the_queue)
+VT_TEST(rule_11_cancelled_waiter_leaves_the_queue)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -243,9 +236,8 @@ START_TEST(rule_11_cancelled_waiter_leaves_the_queue)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_cancelled_waiter_gives_its_turn_to_the_next)
+VT_TEST(rule_11_cancelled_waiter_gives_its_turn_to_the_next)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -263,9 +255,8 @@ START_TEST(rule_11_cancelled_waiter_gives_its_turn_to_the_next)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_waiters_in_the_middle_and_at_the_end_may_leave)
+VT_TEST(rule_11_waiters_in_the_middle_and_at_the_end_may_leave)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -287,9 +278,8 @@ START_TEST(rule_11_waiters_in_the_middle_and_at_the_end_may_leave)
     vetch_promise_unref(p[3]);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_dropped_waiter_keeps_its_place)
+VT_TEST(rule_11_dropped_waiter_keeps_its_place)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -301,9 +291,8 @@ START_TEST(rule_11_dropped_waiter_keeps_its_place)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
-START_TEST(rule_11_timeout_while_waiting_gives_the_turn_up)
+VT_TEST(rule_11_timeout_while_waiting_gives_the_turn_up)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -317,11 +306,10 @@ START_TEST(rule_11_timeout_while_waiting_gives_the_turn_up)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
 /* ---- lifetime ---- */
 
-START_TEST(rule_11_waiters_and_slots_keep_the_semaphore)
+VT_TEST(rule_11_waiters_and_slots_keep_the_semaphore)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     vetch_promise *first = vetch_semaphore_acquire(s);
@@ -334,9 +322,8 @@ START_TEST(rule_11_waiters_and_slots_keep_the_semaphore)
     pk_expect_trace("a");
     vetch_promise_unref(a);
 }
-END_TEST
 
-START_TEST(rule_11_semaphore_references_are_counted)
+VT_TEST(rule_11_semaphore_references_are_counted)
 {
     vetch_semaphore *s = vetch_semaphore_new(3);
 
@@ -347,9 +334,10 @@ START_TEST(rule_11_semaphore_references_are_counted)
     ck_assert_ptr_null(vetch_semaphore_ref(NULL));
     ck_assert_ptr_null(vetch_semaphore_unref(NULL));
 }
-END_TEST
 
-START_TEST(rule_11_slots_pass_through_a_million_hands)
+VT_CASE("slots", pk_tcase);
+
+VT_TEST(rule_11_slots_pass_through_a_million_hands)
 {
     enum { N = 1000000 };
     vetch_semaphore *s = vetch_semaphore_new(1);
@@ -368,51 +356,4 @@ START_TEST(rule_11_slots_pass_through_a_million_hands)
     ck_assert_uint_eq(done, N);
     vetch_promise_unref(last);
     vetch_semaphore_unref(s);
-}
-END_TEST
-
-static void
-add_slots(Suite *suite)
-{
-    TCase *tc = pk_tcase("slots");
-
-    tcase_add_test(tc, rule_11_semaphore_of_nothing_is_invalid);
-    tcase_add_test(tc, rule_11_slots_are_counted);
-    tcase_add_test(tc, rule_11_dropped_slot_goes_back);
-    tcase_add_test(tc, rule_11_slot_that_was_handed_over_is_given_back_by_hand);
-    tcase_add_test(tc, rule_11_then_holds_the_slot_while_its_answer_is_pending);
-    tcase_add_test(tc, rule_11_slot_goes_back_when_the_answer_rejects);
-    tcase_add_test(
-        tc, rule_11_slot_goes_back_when_the_cancelled_answer_has_stopped);
-    tcase_add_test(tc, rule_11_slot_goes_back_when_the_handler_did_not_run);
-    tcase_add_test(tc, rule_11_no_more_than_the_slots_are_inside);
-    tcase_add_test(tc, rule_11_slots_pass_through_a_million_hands);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_waiters(Suite *suite)
-{
-    TCase *tc = pk_tcase("waiters");
-
-    tcase_add_test(tc, rule_11_waiters_are_served_in_order);
-    tcase_add_test(tc, rule_11_newcomer_does_not_overtake);
-    tcase_add_test(tc, rule_11_cancelled_waiter_leaves_the_queue);
-    tcase_add_test(tc, rule_11_cancelled_waiter_gives_its_turn_to_the_next);
-    tcase_add_test(tc, rule_11_waiters_in_the_middle_and_at_the_end_may_leave);
-    tcase_add_test(tc, rule_11_dropped_waiter_keeps_its_place);
-    tcase_add_test(tc, rule_11_timeout_while_waiting_gives_the_turn_up);
-    tcase_add_test(tc, rule_11_waiters_and_slots_keep_the_semaphore);
-    tcase_add_test(tc, rule_11_semaphore_references_are_counted);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("semaphore");
-
-    add_slots(suite);
-    add_waiters(suite);
-    return vt_main(suite);
 }

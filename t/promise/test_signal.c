@@ -40,7 +40,9 @@ outcome_of(vetch_promise *p)
 
 /* ---- basics ---- */
 
-START_TEST(signal_fulfils_with_its_number)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(signal_fulfils_with_its_number)
 {
     struct outcome o = { 0 };
 
@@ -53,9 +55,8 @@ START_TEST(signal_fulfils_with_its_number)
     ck_assert_int_eq((int)o.signum, SIGUSR1);
     ck_assert_int_eq(o.code, 0);
 }
-END_TEST
 
-START_TEST(signal_between_two_calls_is_kept)
+VT_TEST(signal_between_two_calls_is_kept)
 {
     struct outcome o = { 0 };
 
@@ -76,9 +77,8 @@ START_TEST(signal_between_two_calls_is_kept)
     vt_run_ready();
     ck_assert_int_eq(o.settled, 2);
 }
-END_TEST
 
-START_TEST(signal_reaches_all_that_wait_for_it)
+VT_TEST(signal_reaches_all_that_wait_for_it)
 {
     struct outcome one = { 0 }, two = { 0 }, other = { 0 };
     vetch_promise *usr2 = vetch_signal(SIGUSR2);
@@ -95,9 +95,8 @@ START_TEST(signal_reaches_all_that_wait_for_it)
     vt_run_ready();
     vetch_promise_unref(usr2);
 }
-END_TEST
 
-START_TEST(signal_flood_keeps_a_thousand)
+VT_TEST(signal_flood_keeps_a_thousand)
 {
     struct outcome o = { 0 };
     vetch_promise *p = vetch_signal(SIGUSR1);
@@ -120,11 +119,12 @@ START_TEST(signal_flood_keeps_a_thousand)
     vetch_promise_unref(p);
     vt_run_ready();
 }
-END_TEST
 
 /* ---- errors ---- */
 
-START_TEST(signal_must_be_one_that_can_be_caught)
+VT_CASE("errors", vt_reactor_tcase);
+
+VT_TEST(signal_must_be_one_that_can_be_caught)
 {
     static const int wrong[] = { 0, -1, NSIG, 100000, SIGKILL, SIGSTOP };
     size_t i;
@@ -132,7 +132,6 @@ START_TEST(signal_must_be_one_that_can_be_caught)
     for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         ck_assert_int_eq(outcome_of(vetch_signal(wrong[i])).code, EINVAL);
 }
-END_TEST
 
 static void *
 ask_on_another_thread(void *arg)
@@ -146,7 +145,7 @@ ask_on_another_thread(void *arg)
     return NULL;
 }
 
-START_TEST(signals_belong_to_one_reactor)
+VT_TEST(signals_belong_to_one_reactor)
 {
     vetch_promise *p = vetch_signal(SIGUSR1);
     pthread_t thread;
@@ -159,9 +158,8 @@ START_TEST(signals_belong_to_one_reactor)
     vetch_promise_unref(p);
     vt_run_ready();
 }
-END_TEST
 
-START_TEST(signals_are_free_again_when_their_reactor_has_ended)
+VT_TEST(signals_are_free_again_when_their_reactor_has_ended)
 {
     vetch_promise *p = vetch_signal(SIGUSR1);
     pthread_t thread;
@@ -174,7 +172,6 @@ START_TEST(signals_are_free_again_when_their_reactor_has_ended)
     pthread_join(thread, NULL);
     ck_assert_int_eq(code, 0);
 }
-END_TEST
 
 /* The child's own reactor gets the signal, the parent's does not. */
 static int
@@ -192,7 +189,7 @@ use_in_child(void)
 }
 
 /* Thread libuv PR #846: delivered to both. (LESSONS 12) */
-START_TEST(signals_of_a_forked_child_are_its_own)
+VT_TEST(signals_of_a_forked_child_are_its_own)
 {
     struct outcome o = { 0 };
     vetch_promise *p = vetch_signal(SIGUSR1);
@@ -221,11 +218,12 @@ START_TEST(signals_of_a_forked_child_are_its_own)
     ck_assert_int_eq(o.settled, 1);
     vetch_promise_unref(p);
 }
-END_TEST
 
 /* ---- cancelling ---- */
 
-START_TEST(signal_cancelled_leaves_nothing)
+VT_CASE("cancel", vt_reactor_tcase);
+
+VT_TEST(signal_cancelled_leaves_nothing)
 {
     struct outcome o = { 0 };
     vetch_promise *p = vetch_signal(SIGUSR1);
@@ -242,10 +240,9 @@ START_TEST(signal_cancelled_leaves_nothing)
     ck_assert_int_eq(o.settled, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* The way programs use it: work until Ctrl-C. */
-START_TEST(signal_in_a_race_that_it_loses_leaves_nothing)
+VT_TEST(signal_in_a_race_that_it_loses_leaves_nothing)
 {
     vetch_promise *race[] = { vetch_sleep(1), vetch_signal(SIGINT) };
     struct outcome o = { 0 };
@@ -256,9 +253,8 @@ START_TEST(signal_in_a_race_that_it_loses_leaves_nothing)
     ck_assert_int_eq(o.code, 0);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(signal_in_a_race_that_it_wins_cancels_the_work)
+VT_TEST(signal_in_a_race_that_it_wins_cancels_the_work)
 {
     vetch_promise *race[] = { vetch_sleep(1), vetch_signal(SIGINT) };
     struct outcome o = { 0 };
@@ -270,9 +266,8 @@ START_TEST(signal_in_a_race_that_it_wins_cancels_the_work)
     ck_assert_int_eq((int)o.signum, SIGINT);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(signal_pending_at_the_end_is_cancelled)
+VT_TEST(signal_pending_at_the_end_is_cancelled)
 {
     struct outcome o = { 0 };
 
@@ -281,7 +276,6 @@ START_TEST(signal_pending_at_the_end_is_cancelled)
     ck_assert_int_eq(o.settled, 1);
     ck_assert_int_ne(o.code, 0);
 }
-END_TEST
 
 static void
 on_usr1(int signum)
@@ -289,7 +283,7 @@ on_usr1(int signum)
     (void)signum;
 }
 
-START_TEST(signal_acts_as_before_when_the_reactor_has_ended)
+VT_TEST(signal_acts_as_before_when_the_reactor_has_ended)
 {
     struct sigaction before;
     vetch_promise *p;
@@ -306,7 +300,6 @@ START_TEST(signal_acts_as_before_when_the_reactor_has_ended)
     ck_assert(before.sa_handler == on_usr1);
     signal(SIGUSR1, SIG_DFL);
 }
-END_TEST
 
 static void *
 raise_many(void *arg)
@@ -318,8 +311,10 @@ raise_many(void *arg)
     return arg;
 }
 
+VT_CASE("basics", vt_reactor_tcase);
+
 /* Under the thread sanitizer, too. */
-START_TEST(signals_caught_on_other_threads_arrive)
+VT_TEST(signals_caught_on_other_threads_arrive)
 {
     struct outcome o = { 0 };
     vetch_promise *p = vetch_signal(SIGUSR1);
@@ -347,9 +342,10 @@ START_TEST(signals_caught_on_other_threads_arrive)
     ck_assert_int_le(n, 1000);
     vt_run_ready();
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("memory", vt_tcase);
 
 static void
 ask_twice(bool unharmed)
@@ -369,39 +365,7 @@ ask_twice(bool unharmed)
     ck_assert(!unharmed || one.code == VETCH_ECANCELED);
 }
 
-START_TEST(signal_survives_each_failed_allocation)
+VT_TEST(signal_survives_each_failed_allocation)
 {
     vt_sweep_allocations(ask_twice);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("signal");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *errors = vt_reactor_tcase("errors");
-    TCase *cancel = vt_reactor_tcase("cancel");
-    TCase *memory = vt_tcase("memory");
-
-    tcase_add_test(basics, signal_fulfils_with_its_number);
-    tcase_add_test(basics, signal_between_two_calls_is_kept);
-    tcase_add_test(basics, signal_reaches_all_that_wait_for_it);
-    tcase_add_test(basics, signal_flood_keeps_a_thousand);
-    tcase_add_test(basics, signals_caught_on_other_threads_arrive);
-    tcase_add_test(errors, signal_must_be_one_that_can_be_caught);
-    tcase_add_test(errors, signals_belong_to_one_reactor);
-    tcase_add_test(errors, signals_are_free_again_when_their_reactor_has_ended);
-    tcase_add_test(errors, signals_of_a_forked_child_are_its_own);
-    tcase_add_test(cancel, signal_cancelled_leaves_nothing);
-    tcase_add_test(cancel, signal_in_a_race_that_it_loses_leaves_nothing);
-    tcase_add_test(cancel, signal_in_a_race_that_it_wins_cancels_the_work);
-    tcase_add_test(cancel, signal_pending_at_the_end_is_cancelled);
-    tcase_add_test(cancel, signal_acts_as_before_when_the_reactor_has_ended);
-    tcase_add_test(memory, signal_survives_each_failed_allocation);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, cancel);
-    suite_add_tcase(suite, memory);
-    return vt_main(suite);
 }

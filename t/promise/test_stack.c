@@ -84,18 +84,24 @@ look_at_guards(void)
     vetch__stacks_free(s);
 }
 
-START_TEST(a_guard_is_below_each_stack)
+static void
+forget_the_kernel(void)
+{
+    vetch__stacks_guard_by_mapping = false;
+}
+
+VT_CASE("guards", vt_tcase, .take_down = forget_the_kernel);
+
+VT_TEST(a_guard_is_below_each_stack)
 {
     look_at_guards();
 }
-END_TEST
 
-START_TEST(a_guard_is_below_each_stack_on_an_old_kernel)
+VT_TEST(a_guard_is_below_each_stack_on_an_old_kernel)
 {
     vetch__stacks_guard_by_mapping = true;
     look_at_guards();
 }
-END_TEST
 
 /* ---- bounds ---- */
 
@@ -112,7 +118,11 @@ take_all(struct vetch__stacks *s)
     return n;
 }
 
-START_TEST(on_an_old_kernel_stacks_end_before_the_mappings)
+VT_CASE("limits", vt_tcase, .take_down = forget_the_kernel, .seconds = 60);
+
+/* valgrind knows 30,000 mappings at most. */
+VT_TEST(on_an_old_kernel_stacks_end_before_the_mappings,
+        .unless = vt_on_valgrind)
 {
     struct vetch__stacks *s;
     void *still;
@@ -133,9 +143,8 @@ START_TEST(on_an_old_kernel_stacks_end_before_the_mappings)
     ck_assert_uint_eq(take_all(s), n);
     vetch__stacks_free(s);
 }
-END_TEST
 
-START_TEST(on_an_old_kernel_all_reactors_share_the_bound)
+VT_TEST(on_an_old_kernel_all_reactors_share_the_bound, .unless = vt_on_valgrind)
 {
     struct vetch__stacks *one, *other;
     struct vetch__stack *stack;
@@ -151,11 +160,12 @@ START_TEST(on_an_old_kernel_all_reactors_share_the_bound)
     vetch__stack_give(other, stack);
     vetch__stacks_free(other);
 }
-END_TEST
 
 /* ---- the pool ---- */
 
-START_TEST(the_stack_used_last_is_taken_first)
+VT_CASE("pool", vt_tcase);
+
+VT_TEST(the_stack_used_last_is_taken_first)
 {
     struct vetch__stacks *s = new_stacks();
     struct vetch__stack *a = take(s), *b = take(s);
@@ -166,7 +176,6 @@ START_TEST(the_stack_used_last_is_taken_first)
     ck_assert_ptr_eq(take(s), a);
     vetch__stacks_free(s);
 }
-END_TEST
 
 static bool
 is_resident(char *page)
@@ -177,7 +186,7 @@ is_resident(char *page)
     return vec & 1;
 }
 
-START_TEST(free_stacks_beyond_the_cap_give_their_pages_back)
+VT_TEST(free_stacks_beyond_the_cap_give_their_pages_back)
 {
     enum { N = VETCH__WARM_STACKS + 500 };
     struct vetch__stacks *s = new_stacks();
@@ -202,9 +211,8 @@ START_TEST(free_stacks_beyond_the_cap_give_their_pages_back)
     vetch__stacks_free(s);
     free(taken);
 }
-END_TEST
 
-START_TEST(the_high_water_mark_is_where_the_stack_was_touched)
+VT_TEST(the_high_water_mark_is_where_the_stack_was_touched)
 {
     struct vetch__stacks *s = new_stacks();
     struct vetch__stack *stack = take(s);
@@ -215,37 +223,4 @@ START_TEST(the_high_water_mark_is_where_the_stack_was_touched)
     stack->low[0] = 1;
     ck_assert_uint_gt(vetch__stack_used(stack), STACK_BYTES - 8192);
     vetch__stacks_free(s);
-}
-END_TEST
-
-static void
-forget_the_kernel(void)
-{
-    vetch__stacks_guard_by_mapping = false;
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("stack");
-    TCase *guards = vt_tcase("guards");
-    TCase *limits = vt_tcase("limits");
-    TCase *pool = vt_tcase("pool");
-
-    tcase_add_checked_fixture(guards, NULL, forget_the_kernel);
-    tcase_add_test(guards, a_guard_is_below_each_stack);
-    tcase_add_test(guards, a_guard_is_below_each_stack_on_an_old_kernel);
-    tcase_add_checked_fixture(limits, NULL, forget_the_kernel);
-    if (!vt_on_valgrind()) { /* which knows 30,000 mappings at most */
-        tcase_add_test(limits, on_an_old_kernel_stacks_end_before_the_mappings);
-        tcase_add_test(limits, on_an_old_kernel_all_reactors_share_the_bound);
-    }
-    tcase_set_timeout(limits, 60);
-    tcase_add_test(pool, the_stack_used_last_is_taken_first);
-    tcase_add_test(pool, free_stacks_beyond_the_cap_give_their_pages_back);
-    tcase_add_test(pool, the_high_water_mark_is_where_the_stack_was_touched);
-    suite_add_tcase(suite, guards);
-    suite_add_tcase(suite, limits);
-    suite_add_tcase(suite, pool);
-    return vt_main(suite);
 }

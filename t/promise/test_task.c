@@ -59,6 +59,8 @@ number(intptr_t n)
 
 /* ---- basics ---- */
 
+VT_CASE("basics", vt_reactor_tcase);
+
 static vetch_promise *
 return_42(void *ctx)
 {
@@ -67,7 +69,7 @@ return_42(void *ctx)
     return number(42);
 }
 
-START_TEST(spawn_starts_the_body_later)
+VT_TEST(spawn_starts_the_body_later)
 {
     vetch_promise *p;
 
@@ -77,7 +79,6 @@ START_TEST(spawn_starts_the_body_later)
     ck_assert_int_eq((intptr_t)run(p), 42);
     ck_assert_str_eq(order, "b");
 }
-END_TEST
 
 static vetch_promise *
 return_nothing(void *ctx)
@@ -86,7 +87,7 @@ return_nothing(void *ctx)
     return NULL;
 }
 
-START_TEST(in_task_is_true_only_inside)
+VT_TEST(in_task_is_true_only_inside)
 {
     bool inside = false;
 
@@ -95,7 +96,6 @@ START_TEST(in_task_is_true_only_inside)
     ck_assert(inside);
     ck_assert(!vetch_in_task());
 }
-END_TEST
 
 static vetch_promise *
 fail_with_user_error(void *ctx)
@@ -104,12 +104,11 @@ fail_with_user_error(void *ctx)
     return vetch_rejected(vetch_error_new(VETCH_EUSER, "no"));
 }
 
-START_TEST(a_body_may_reject)
+VT_TEST(a_body_may_reject)
 {
     ck_assert_int_eq(run_error(vetch_spawn(fail_with_user_error, NULL)),
                      VETCH_EUSER);
 }
-END_TEST
 
 static vetch_promise *
 sleep_twice(void *ctx)
@@ -127,7 +126,7 @@ sleep_twice(void *ctx)
     return NULL;
 }
 
-START_TEST(await_suspends_the_task_and_not_the_loop)
+VT_TEST(await_suspends_the_task_and_not_the_loop)
 {
     vetch_promise *p;
 
@@ -143,7 +142,6 @@ START_TEST(await_suspends_the_task_and_not_the_loop)
     ck_assert_str_eq(order, "1x2y3");
     vetch_promise_unref(p);
 }
-END_TEST
 
 /* A stack frame that a neighbour would trample on. */
 static intptr_t
@@ -167,7 +165,7 @@ wait_deep(void *ctx)
     return number(deep((int)(intptr_t)ctx));
 }
 
-START_TEST(await_works_from_nested_functions)
+VT_TEST(await_works_from_nested_functions)
 {
     vetch_promise *tasks[20];
 
@@ -177,7 +175,6 @@ START_TEST(await_works_from_nested_functions)
     for (int i = 0; i < 20; i++)
         ck_assert_int_eq((intptr_t)run(tasks[i]), i + 1);
 }
-END_TEST
 
 static vetch_promise *
 await_others(void *ctx)
@@ -190,7 +187,7 @@ await_others(void *ctx)
     return number(sum);
 }
 
-START_TEST(a_task_awaits_several_tasks)
+VT_TEST(a_task_awaits_several_tasks)
 {
     vetch_promise *others[3], *p;
 
@@ -200,9 +197,8 @@ START_TEST(a_task_awaits_several_tasks)
     vt_advance(1);
     ck_assert_int_eq((intptr_t)run(p), 6);
 }
-END_TEST
 
-START_TEST(a_task_that_ends_early_keeps_its_outcome)
+VT_TEST(a_task_that_ends_early_keeps_its_outcome)
 {
     vetch_promise *others[3], *p;
 
@@ -214,7 +210,6 @@ START_TEST(a_task_that_ends_early_keeps_its_outcome)
     vt_advance(1);
     ck_assert_int_eq((intptr_t)run(p), 53);
 }
-END_TEST
 
 static vetch_promise *
 round_upwards(void *ctx)
@@ -227,7 +222,7 @@ round_upwards(void *ctx)
     return NULL;
 }
 
-START_TEST(a_task_has_floating_point_modes_of_its_own)
+VT_TEST(a_task_has_floating_point_modes_of_its_own)
 {
     for (int i = 0; i < 2; i++) { /* the second finds the stack of the first */
         vetch_promise *p = vetch_spawn(round_upwards, NULL);
@@ -238,7 +233,6 @@ START_TEST(a_task_has_floating_point_modes_of_its_own)
         run(p);
     }
 }
-END_TEST
 
 static vetch_promise *
 await_ready_for_ever(void *ctx)
@@ -256,7 +250,7 @@ set(void *ctx)
     *(bool *)ctx = true;
 }
 
-START_TEST(awaits_that_never_wait_let_others_have_a_turn)
+VT_TEST(awaits_that_never_wait_let_others_have_a_turn)
 {
     bool stop = false;
     vetch_promise *p = vetch_spawn(await_ready_for_ever, &stop);
@@ -264,9 +258,8 @@ START_TEST(awaits_that_never_wait_let_others_have_a_turn)
     vetch_call_soon(set, &stop);
     run(p);
 }
-END_TEST
 
-START_TEST(await_outside_a_task_is_misuse)
+VT_TEST(await_outside_a_task_is_misuse)
 {
     vetch_error *error;
 
@@ -275,7 +268,6 @@ START_TEST(await_outside_a_task_is_misuse)
     vetch_error_unref(error);
     vt_advance(1);
 }
-END_TEST
 
 static vetch_promise *
 await_shared(void *ctx)
@@ -288,14 +280,13 @@ await_shared(void *ctx)
     return NULL;
 }
 
-START_TEST(await_of_a_shared_value_is_misuse)
+VT_TEST(await_of_a_shared_value_is_misuse)
 {
     vetch_promise *shared = vetch_resolved(malloc(1), free);
 
     run(vetch_spawn(await_shared, shared));
     vetch_promise_unref(shared);
 }
-END_TEST
 
 static vetch_promise *
 await_value(void *ctx)
@@ -307,13 +298,14 @@ await_value(void *ctx)
     return NULL;
 }
 
-START_TEST(await_hands_the_value_over)
+VT_TEST(await_hands_the_value_over)
 {
     run(vetch_spawn(await_value, vetch_resolved(strdup("mine"), free)));
 }
-END_TEST
 
 /* ---- cancelling ---- */
+
+VT_CASE("cancel", vt_reactor_tcase);
 
 static vetch_promise *
 clean_up(void *ctx)
@@ -329,7 +321,7 @@ clean_up(void *ctx)
     return vetch_rejected(error);
 }
 
-START_TEST(cancel_is_delivered_at_the_await)
+VT_TEST(cancel_is_delivered_at_the_await)
 {
     int cleaned = 0;
     vetch_promise *p = vetch_spawn(clean_up, &cleaned);
@@ -345,7 +337,6 @@ START_TEST(cancel_is_delivered_at_the_await)
     ck_assert_int_eq(cleaned, 1);
     ck_assert_int_eq(run_error(p), VETCH_ECANCELED);
 }
-END_TEST
 
 static vetch_promise *
 carry_on(void *ctx)
@@ -363,7 +354,7 @@ carry_on(void *ctx)
     return number(7);
 }
 
-START_TEST(cancel_can_be_refused_and_asked_again)
+VT_TEST(cancel_can_be_refused_and_asked_again)
 {
     int refused = 0;
     vetch_promise *p = vetch_spawn(carry_on, &refused);
@@ -378,7 +369,6 @@ START_TEST(cancel_can_be_refused_and_asked_again)
     vt_advance(10);
     ck_assert_int_eq((intptr_t)run(p), 7);
 }
-END_TEST
 
 static vetch_promise *
 return_8(void *value, void *ctx)
@@ -400,7 +390,7 @@ refuse_and_go_on_elsewhere(void *ctx)
     return vetch_then(vetch_sleep(10), return_8, NULL);
 }
 
-START_TEST(cancel_that_was_refused_does_not_reach_what_the_task_returns)
+VT_TEST(cancel_that_was_refused_does_not_reach_what_the_task_returns)
 {
     vetch_promise *p = vetch_spawn(refuse_and_go_on_elsewhere, NULL);
 
@@ -411,9 +401,8 @@ START_TEST(cancel_that_was_refused_does_not_reach_what_the_task_returns)
     vt_advance(10);
     ck_assert_int_eq((intptr_t)run(p), 8);
 }
-END_TEST
 
-START_TEST(cancel_before_the_start_means_never_called)
+VT_TEST(cancel_before_the_start_means_never_called)
 {
     vetch_promise *p = vetch_spawn(return_42, NULL);
 
@@ -422,7 +411,6 @@ START_TEST(cancel_before_the_start_means_never_called)
     ck_assert_int_eq(run_error(p), VETCH_ECANCELED);
     ck_assert_str_eq(order, "");
 }
-END_TEST
 
 static vetch_promise *self;
 
@@ -437,12 +425,11 @@ cancel_self(void *ctx)
     return vetch_rejected(error);
 }
 
-START_TEST(cancel_of_itself_is_delivered_by_the_next_await)
+VT_TEST(cancel_of_itself_is_delivered_by_the_next_await)
 {
     self = vetch_spawn(cancel_self, NULL);
     ck_assert_int_eq(run_error(self), VETCH_ECANCELED);
 }
-END_TEST
 
 static int freed;
 
@@ -469,7 +456,7 @@ ignore_cancel(vetch_deferred *d, void *ctx)
     (void)ctx;
 }
 
-START_TEST(a_value_that_comes_after_the_cancel_is_freed)
+VT_TEST(a_value_that_comes_after_the_cancel_is_freed)
 {
     vetch_deferred *d = vetch_deferred_new(ignore_cancel, NULL);
     vetch_promise *p = vetch_spawn(await_given, vetch_deferred_promise(d));
@@ -484,9 +471,8 @@ START_TEST(a_value_that_comes_after_the_cancel_is_freed)
     ck_assert_int_eq(run_error(p), VETCH_ECANCELED);
     ck_assert_int_eq(freed, 1);
 }
-END_TEST
 
-START_TEST(cancel_leaves_a_shared_promise_alone)
+VT_TEST(cancel_leaves_a_shared_promise_alone)
 {
     vetch_promise *shared = vetch_sleep(5);
     vetch_promise *p = vetch_spawn(await_given, vetch_promise_ref(shared));
@@ -499,9 +485,10 @@ START_TEST(cancel_leaves_a_shared_promise_alone)
     ck_assert_int_eq(vetch_promise_state(shared), VETCH_FULFILLED);
     vetch_promise_unref(shared);
 }
-END_TEST
 
 /* ---- lifetime ---- */
+
+VT_CASE("lifetime", vt_reactor_tcase, .seconds = 60);
 
 static vetch_promise *
 wait_long(void *ctx)
@@ -514,7 +501,7 @@ wait_long(void *ctx)
     return vetch_rejected(error);
 }
 
-START_TEST(dropping_the_promise_lets_the_task_run_on)
+VT_TEST(dropping_the_promise_lets_the_task_run_on)
 {
     int ended = 0;
 
@@ -522,9 +509,8 @@ START_TEST(dropping_the_promise_lets_the_task_run_on)
     vt_advance(30);
     ck_assert_int_eq(ended, 0);
 }
-END_TEST
 
-START_TEST(the_end_of_the_reactor_cancels_tasks)
+VT_TEST(the_end_of_the_reactor_cancels_tasks)
 {
     int ended = 0;
     vetch_promise *p = vetch_spawn(wait_long, &ended);
@@ -535,7 +521,6 @@ START_TEST(the_end_of_the_reactor_cancels_tasks)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
     vetch_promise_unref(p);
 }
-END_TEST
 
 static vetch_promise *
 stubborn(void *ctx)
@@ -546,7 +531,7 @@ stubborn(void *ctx)
     return NULL;
 }
 
-START_TEST(a_task_that_refuses_to_end_is_named)
+VT_TEST(a_task_that_refuses_to_end_is_named)
 {
     vetch_deferred *d = vetch_deferred_new(ignore_cancel, NULL);
     vetch_promise *p = vetch_spawn(stubborn, d);
@@ -558,7 +543,6 @@ START_TEST(a_task_that_refuses_to_end_is_named)
     vetch_promise_unref(p);
     vetch_deferred_unref(d);
 }
-END_TEST
 
 #ifdef VETCH__TSAN
 enum { CROWD = 4000 }; /* to the thread sanitizer each is a thread */
@@ -566,7 +550,7 @@ enum { CROWD = 4000 }; /* to the thread sanitizer each is a thread */
 enum { CROWD = 100000 };
 #endif
 
-START_TEST(a_hundred_thousand_tasks_sleep_at_once)
+VT_TEST(a_hundred_thousand_tasks_sleep_at_once)
 {
     enum { N = CROWD };
     vetch_promise **tasks = calloc(N, sizeof(tasks[0]));
@@ -588,7 +572,6 @@ START_TEST(a_hundred_thousand_tasks_sleep_at_once)
     ck_assert_int_eq(ended, N);
     free(tasks);
 }
-END_TEST
 
 /* Takes more stack than there is. Called through a pointer and with its frame,
  * so that no compiler makes a loop of it, or does without the frame. */
@@ -631,7 +614,9 @@ overflow(void *ctx)
     return number(descend(10 * STACK / 512, ""));
 }
 
-START_TEST(a_task_that_overflows_its_stack_hits_the_guard)
+/* valgrind has bounds and guards of its own. */
+VT_TEST(a_task_that_overflows_its_stack_hits_the_guard,
+        .unless = vt_on_valgrind)
 {
     pid_t pid = fork();
     int status;
@@ -648,9 +633,9 @@ START_TEST(a_task_that_overflows_its_stack_hits_the_guard)
     ck_assert(WIFEXITED(status));
     ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
-END_TEST
 
-START_TEST(one_task_more_than_an_old_kernel_can_have_is_a_rejection)
+VT_TEST(one_task_more_than_an_old_kernel_can_have_is_a_rejection,
+        .unless = vt_on_valgrind)
 {
     vetch_promise *scope_end, *p = NULL;
     vetch_scope *scope = vetch_scope_new();
@@ -674,7 +659,6 @@ START_TEST(one_task_more_than_an_old_kernel_can_have_is_a_rejection)
     vetch_scope_unref(scope);
     vetch__stacks_guard_by_mapping = false;
 }
-END_TEST
 
 static vetch_promise *
 use_stack(void *ctx)
@@ -683,7 +667,7 @@ use_stack(void *ctx)
     return number(descend((int)(intptr_t)ctx, ""));
 }
 
-START_TEST(debugging_tells_how_much_stack_was_needed)
+VT_TEST(debugging_tells_how_much_stack_was_needed)
 {
     const char *log;
 
@@ -697,9 +681,8 @@ START_TEST(debugging_tells_how_much_stack_was_needed)
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "tasks used at most"));
 }
-END_TEST
 
-START_TEST(the_stack_size_is_set_before_the_first_spawn)
+VT_TEST(the_stack_size_is_set_before_the_first_spawn)
 {
     ck_assert_int_eq(vetch_task_set_stack_size(100), -1);
     ck_assert_int_eq(errno, EINVAL);
@@ -709,7 +692,6 @@ START_TEST(the_stack_size_is_set_before_the_first_spawn)
     ck_assert_int_eq(vetch_task_set_stack_size(1 << 20), -1);
     ck_assert_int_eq(errno, EBUSY);
 }
-END_TEST
 
 static void
 spawn_await_and_look(bool unharmed)
@@ -727,56 +709,7 @@ spawn_await_and_look(bool unharmed)
     vetch_error_unref(error);
 }
 
-START_TEST(no_memory_for_a_task_is_a_rejection)
+VT_TEST(no_memory_for_a_task_is_a_rejection)
 {
     vt_sweep_allocations(spawn_await_and_look);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("task");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *cancel = vt_reactor_tcase("cancel");
-    TCase *lifetime = vt_reactor_tcase("lifetime");
-
-    tcase_add_test(basics, spawn_starts_the_body_later);
-    tcase_add_test(basics, in_task_is_true_only_inside);
-    tcase_add_test(basics, a_body_may_reject);
-    tcase_add_test(basics, await_suspends_the_task_and_not_the_loop);
-    tcase_add_test(basics, await_works_from_nested_functions);
-    tcase_add_test(basics, a_task_awaits_several_tasks);
-    tcase_add_test(basics, a_task_that_ends_early_keeps_its_outcome);
-    tcase_add_test(basics, a_task_has_floating_point_modes_of_its_own);
-    tcase_add_test(basics, awaits_that_never_wait_let_others_have_a_turn);
-    tcase_add_test(basics, await_outside_a_task_is_misuse);
-    tcase_add_test(basics, await_of_a_shared_value_is_misuse);
-    tcase_add_test(basics, await_hands_the_value_over);
-    tcase_add_test(cancel, cancel_is_delivered_at_the_await);
-    tcase_add_test(cancel, cancel_can_be_refused_and_asked_again);
-    tcase_add_test(
-        cancel, cancel_that_was_refused_does_not_reach_what_the_task_returns);
-    tcase_add_test(cancel, cancel_before_the_start_means_never_called);
-    tcase_add_test(cancel, cancel_of_itself_is_delivered_by_the_next_await);
-    tcase_add_test(cancel, a_value_that_comes_after_the_cancel_is_freed);
-    tcase_add_test(cancel, cancel_leaves_a_shared_promise_alone);
-    tcase_add_test(lifetime, dropping_the_promise_lets_the_task_run_on);
-    tcase_add_test(lifetime, the_end_of_the_reactor_cancels_tasks);
-    tcase_add_test(lifetime, a_task_that_refuses_to_end_is_named);
-    tcase_add_test(lifetime, a_hundred_thousand_tasks_sleep_at_once);
-    if (!vt_on_valgrind()) { /* it has bounds and guards of its own */
-        tcase_add_test(lifetime,
-                       a_task_that_overflows_its_stack_hits_the_guard);
-        tcase_add_test(
-            lifetime, one_task_more_than_an_old_kernel_can_have_is_a_rejection);
-    }
-    tcase_add_test(lifetime, debugging_tells_how_much_stack_was_needed);
-    tcase_add_test(lifetime, the_stack_size_is_set_before_the_first_spawn);
-    tcase_add_test(lifetime, no_memory_for_a_task_is_a_rejection);
-    tcase_set_timeout(lifetime, 60);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, cancel);
-    suite_add_tcase(suite, lifetime);
-    return vt_main(suite);
 }

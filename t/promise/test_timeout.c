@@ -6,7 +6,9 @@
 
 /* ---- sleep ---- */
 
-START_TEST(rule_10_sleep_is_never_early)
+VT_CASE("sleep", pk_tcase);
+
+VT_TEST(rule_10_sleep_is_never_early)
 {
     vetch_promise *p = vetch_sleep(1.5);
 
@@ -15,9 +17,8 @@ START_TEST(rule_10_sleep_is_never_early)
     vt_advance(0.001);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_10_sleepers_wake_in_order)
+VT_TEST(rule_10_sleepers_wake_in_order)
 {
     vetch_promise *a = vetch_finally(vetch_sleep(3), pk_note, pk_word("3"));
     vetch_promise *b = vetch_finally(vetch_sleep(1), pk_note, pk_word("1"));
@@ -31,9 +32,8 @@ START_TEST(rule_10_sleepers_wake_in_order)
     pk_expect_value(c, NULL);
     pk_expect_value(d, NULL);
 }
-END_TEST
 
-START_TEST(rule_10_sleep_of_nothing_takes_a_turn)
+VT_TEST(rule_10_sleep_of_nothing_takes_a_turn)
 {
     vetch_promise *p = vetch_sleep(0);
 
@@ -41,17 +41,15 @@ START_TEST(rule_10_sleep_of_nothing_takes_a_turn)
     vt_advance(0);
     pk_expect_value(p, NULL);
 }
-END_TEST
 
-START_TEST(rule_10_sleep_of_nonsense_is_invalid)
+VT_TEST(rule_10_sleep_of_nonsense_is_invalid)
 {
     pk_expect_error(vetch_sleep(-1), EINVAL);
     pk_expect_error(vetch_sleep(NAN), EINVAL);
     pk_expect_error(vetch_sleep(-INFINITY), EINVAL);
 }
-END_TEST
 
-START_TEST(rule_10_timeout_without_limit_never_expires)
+VT_TEST(rule_10_timeout_without_limit_never_expires)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = vetch_timeout(pk_start(&op), INFINITY);
@@ -61,9 +59,8 @@ START_TEST(rule_10_timeout_without_limit_never_expires)
     pk_resolve_number(&op, 7);
     pk_expect_value(p, 7);
 }
-END_TEST
 
-START_TEST(rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only)
+VT_TEST(rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only)
 {
     vetch_promise *p = vetch_sleep(INFINITY);
 
@@ -73,9 +70,8 @@ START_TEST(rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only)
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_sleep_leaves_no_timer)
+VT_TEST(rule_10_cancelled_sleep_leaves_no_timer)
 {
     vetch_promise *p = vetch_sleep(5);
 
@@ -84,11 +80,12 @@ START_TEST(rule_10_cancelled_sleep_leaves_no_timer)
     ck_assert_uint_eq(vt_live_objects(), 0);
     vt_advance(10);
 }
-END_TEST
 
 /* ---- timeout: in time ---- */
 
-START_TEST(rule_10_timeout_passes_a_value)
+VT_CASE("timeout", pk_tcase);
+
+VT_TEST(rule_10_timeout_passes_a_value)
 {
     struct pk_thing thing = { 0 };
     struct pk_op op = { .on_cancel = PK_NOTE };
@@ -105,9 +102,8 @@ START_TEST(rule_10_timeout_passes_a_value)
     vetch_promise_unref(p);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_timeout_passes_an_error)
+VT_TEST(rule_10_timeout_passes_an_error)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -116,17 +112,15 @@ START_TEST(rule_10_timeout_passes_an_error)
     pk_expect_error(p, VETCH_EUSER + 1);
     ck_assert_uint_eq(vt_live_objects(), 0); /* the timer is gone, too */
 }
-END_TEST
 
-START_TEST(rule_10_timeout_passes_settled_outcomes)
+VT_TEST(rule_10_timeout_passes_settled_outcomes)
 {
     pk_expect_value(vetch_timeout(vetch_resolved(pk_int(1), NULL), 0), 1);
     pk_expect_error(vetch_timeout(pk_error(VETCH_EUSER), 5), VETCH_EUSER);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_value_in_time_can_be_handed_over)
+VT_TEST(rule_10_value_in_time_can_be_handed_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
@@ -139,11 +133,10 @@ START_TEST(rule_10_value_in_time_can_be_handed_over)
     ck_assert_ptr_eq(done.result, &thing);
     pk_assert_alive(&thing);
 }
-END_TEST
 
 /* ---- timeout: too late ---- */
 
-START_TEST(rule_10_timeout_cancels_and_waits)
+VT_TEST(rule_10_timeout_cancels_and_waits)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = pk_start(&op);
@@ -160,9 +153,8 @@ START_TEST(rule_10_timeout_cancels_and_waits)
     pk_expect_trace("end");
     pk_expect_error(p, VETCH_ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(rule_10_late_value_is_freed_and_timed_out)
+VT_TEST(rule_10_late_value_is_freed_and_timed_out)
 {
     struct pk_op op = { .on_cancel = PK_VALUE };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -171,9 +163,8 @@ START_TEST(rule_10_late_value_is_freed_and_timed_out)
     pk_expect_error(p, VETCH_ETIMEDOUT);
     pk_assert_freed(&op.late);
 }
-END_TEST
 
-START_TEST(rule_10_error_after_the_timeout_is_told)
+VT_TEST(rule_10_error_after_the_timeout_is_told)
 {
     struct pk_op op = { .on_cancel = PK_ERROR };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -181,9 +172,8 @@ START_TEST(rule_10_error_after_the_timeout_is_told)
     vt_advance(5);
     pk_expect_error(p, VETCH_EUSER + 9);
 }
-END_TEST
 
-START_TEST(rule_10_catch_sees_a_timeout)
+VT_TEST(rule_10_catch_sees_a_timeout)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_link caught = { 0 };
@@ -194,9 +184,8 @@ START_TEST(rule_10_catch_sees_a_timeout)
     pk_expect_value(p, NULL);
     ck_assert_int_eq(caught.code, VETCH_ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(rule_10_dropped_timeout_still_cancels)
+VT_TEST(rule_10_dropped_timeout_still_cancels)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
 
@@ -206,9 +195,8 @@ START_TEST(rule_10_dropped_timeout_still_cancels)
     ck_assert_uint_eq(pk_reports(), 1);
     ck_assert_int_eq(pk_report_code(), VETCH_ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(rule_10_shared_promise_times_out_alone)
+VT_TEST(rule_10_shared_promise_times_out_alone)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *held = pk_start(&op);
@@ -220,9 +208,8 @@ START_TEST(rule_10_shared_promise_times_out_alone)
     pk_resolve_number(&op, 3);
     pk_expect_value(held, 3);
 }
-END_TEST
 
-START_TEST(rule_10_shielded_promise_times_out_alone)
+VT_TEST(rule_10_shielded_promise_times_out_alone)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_thing thing = { 0 };
@@ -235,9 +222,8 @@ START_TEST(rule_10_shielded_promise_times_out_alone)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_timeout_of_nonsense_is_invalid_and_stops_the_work)
+VT_TEST(rule_10_timeout_of_nonsense_is_invalid_and_stops_the_work)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
 
@@ -245,13 +231,14 @@ START_TEST(rule_10_timeout_of_nonsense_is_invalid_and_stops_the_work)
     ck_assert_uint_eq(op.canceled, 1);
     pk_expect_error(vetch_timeout(vetch_resolved(NULL, NULL), NAN), EINVAL);
 }
-END_TEST
 
 /* ---- a timeout converts its own cancel only ----
  *
  * cpython #81917 #86296 #114496, PR #28149; twisted #4632 #11886, PR #1001 */
 
-START_TEST(rule_10_cancel_before_the_timeout_stays_a_cancel)
+VT_CASE("whose cancel", pk_tcase);
+
+VT_TEST(rule_10_cancel_before_the_timeout_stays_a_cancel)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -261,9 +248,8 @@ START_TEST(rule_10_cancel_before_the_timeout_stays_a_cancel)
     ck_assert_uint_eq(op.canceled, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_cancel_that_takes_longer_than_the_timeout_stays_a_cancel)
+VT_TEST(rule_10_cancel_that_takes_longer_than_the_timeout_stays_a_cancel)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -274,9 +260,8 @@ START_TEST(rule_10_cancel_that_takes_longer_than_the_timeout_stays_a_cancel)
     pk_stop(&op);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_cancel_while_the_timeout_waits_stays_a_cancel)
+VT_TEST(rule_10_cancel_while_the_timeout_waits_stays_a_cancel)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -288,9 +273,8 @@ START_TEST(rule_10_cancel_while_the_timeout_waits_stays_a_cancel)
     pk_stop(&op);
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_cancel_from_inside_stays_a_cancel)
+VT_TEST(rule_10_cancel_from_inside_stays_a_cancel)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_timeout(pk_start(&op), 5);
@@ -298,9 +282,8 @@ START_TEST(rule_10_cancel_from_inside_stays_a_cancel)
     pk_stop(&op); /* somebody else cancelled the operation */
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_inner_timeout_is_told_through_the_outer_one)
+VT_TEST(rule_10_inner_timeout_is_told_through_the_outer_one)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_link caught = { 0 };
@@ -312,9 +295,8 @@ START_TEST(rule_10_inner_timeout_is_told_through_the_outer_one)
     pk_expect_value(p, NULL);
     ck_assert_int_eq(caught.code, VETCH_ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(rule_10_outer_timeout_is_a_cancel_for_the_inner_one)
+VT_TEST(rule_10_outer_timeout_is_a_cancel_for_the_inner_one)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     struct pk_link inner = { .same = true };
@@ -328,9 +310,8 @@ START_TEST(rule_10_outer_timeout_is_a_cancel_for_the_inner_one)
     pk_expect_error(p, VETCH_ETIMEDOUT);
     ck_assert_int_eq(inner.code, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_timeouts_at_the_same_moment_are_one_timeout)
+VT_TEST(rule_10_timeouts_at_the_same_moment_are_one_timeout)
 {
     struct pk_op op = { .on_cancel = PK_NOTE };
     vetch_promise *p = vetch_timeout(vetch_timeout(pk_start(&op), 1), 1);
@@ -340,9 +321,8 @@ START_TEST(rule_10_timeouts_at_the_same_moment_are_one_timeout)
     pk_stop(&op);
     pk_expect_error(p, VETCH_ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(rule_10_timeout_over_a_combinator_stops_all_of_it)
+VT_TEST(rule_10_timeout_over_a_combinator_stops_all_of_it)
 {
     struct pk_op ops[2] = { { .on_cancel = PK_NOTE },
                             { .on_cancel = PK_NOTE } };
@@ -357,9 +337,8 @@ START_TEST(rule_10_timeout_over_a_combinator_stops_all_of_it)
     pk_stop(&ops[0]);
     pk_expect_error(p, VETCH_ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(rule_10_timeout_of_a_child_is_an_error_of_the_group)
+VT_TEST(rule_10_timeout_of_a_child_is_an_error_of_the_group)
 {
     struct pk_op ops[2] = { { .on_cancel = PK_AGREE },
                             { .on_cancel = PK_AGREE } };
@@ -371,9 +350,8 @@ START_TEST(rule_10_timeout_of_a_child_is_an_error_of_the_group)
     pk_expect_error(p, VETCH_ETIMEDOUT);
     ck_assert_uint_eq(ops[1].canceled, 1);
 }
-END_TEST
 
-START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
+VT_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     struct pk_op clean_up = { .on_cancel = PK_AGREE };
@@ -388,72 +366,4 @@ START_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(clean_up.canceled, 1);
-}
-END_TEST
-
-static void
-add_sleep(Suite *suite)
-{
-    TCase *tc = pk_tcase("sleep");
-
-    tcase_add_test(tc, rule_10_sleep_is_never_early);
-    tcase_add_test(tc, rule_10_sleepers_wake_in_order);
-    tcase_add_test(tc, rule_10_sleep_of_nothing_takes_a_turn);
-    tcase_add_test(tc, rule_10_sleep_of_nonsense_is_invalid);
-    tcase_add_test(tc, rule_10_timeout_without_limit_never_expires);
-    tcase_add_test(tc, rule_10_sleep_of_infinite_seconds_ends_by_a_cancel_only);
-    tcase_add_test(tc, rule_10_cancelled_sleep_leaves_no_timer);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_timeout(Suite *suite)
-{
-    TCase *tc = pk_tcase("timeout");
-
-    tcase_add_test(tc, rule_10_timeout_passes_a_value);
-    tcase_add_test(tc, rule_10_timeout_passes_an_error);
-    tcase_add_test(tc, rule_10_timeout_passes_settled_outcomes);
-    tcase_add_test(tc, rule_10_value_in_time_can_be_handed_over);
-    tcase_add_test(tc, rule_10_timeout_cancels_and_waits);
-    tcase_add_test(tc, rule_10_late_value_is_freed_and_timed_out);
-    tcase_add_test(tc, rule_10_error_after_the_timeout_is_told);
-    tcase_add_test(tc, rule_10_catch_sees_a_timeout);
-    tcase_add_test(tc, rule_10_dropped_timeout_still_cancels);
-    tcase_add_test(tc, rule_10_shared_promise_times_out_alone);
-    tcase_add_test(tc, rule_10_shielded_promise_times_out_alone);
-    tcase_add_test(tc,
-                   rule_10_timeout_of_nonsense_is_invalid_and_stops_the_work);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_own_cancel(Suite *suite)
-{
-    TCase *tc = pk_tcase("whose cancel");
-
-    tcase_add_test(tc, rule_10_cancel_before_the_timeout_stays_a_cancel);
-    tcase_add_test(
-        tc, rule_10_cancel_that_takes_longer_than_the_timeout_stays_a_cancel);
-    tcase_add_test(tc, rule_10_cancel_while_the_timeout_waits_stays_a_cancel);
-    tcase_add_test(tc, rule_10_cancel_from_inside_stays_a_cancel);
-    tcase_add_test(tc, rule_10_inner_timeout_is_told_through_the_outer_one);
-    tcase_add_test(tc, rule_10_outer_timeout_is_a_cancel_for_the_inner_one);
-    tcase_add_test(tc, rule_10_timeouts_at_the_same_moment_are_one_timeout);
-    tcase_add_test(tc, rule_10_timeout_over_a_combinator_stops_all_of_it);
-    tcase_add_test(tc, rule_10_timeout_of_a_child_is_an_error_of_the_group);
-    tcase_add_test(
-        tc, rule_10_second_request_reaches_the_clean_up_through_a_timeout);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("timeout");
-
-    add_sleep(suite);
-    add_timeout(suite);
-    add_own_cancel(suite);
-    return vt_main(suite);
 }

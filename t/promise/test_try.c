@@ -68,13 +68,15 @@ run_code(vetch_promise *p)
 
 /* ---- try ---- */
 
+VT_CASE("basics", vt_reactor_tcase, .set_up = forget_order);
+
 static vetch_promise *
 try_a_value(void *ctx)
 {
     return vetch_resolved(vetch_try(ctx), free);
 }
 
-START_TEST(try_returns_the_value_handed_over)
+VT_TEST(try_returns_the_value_handed_over)
 {
     char *value = vetch_run(
         vetch_spawn(try_a_value, vetch_resolved(strdup("mine"), free)), NULL);
@@ -82,7 +84,6 @@ START_TEST(try_returns_the_value_handed_over)
     ck_assert_str_eq(value, "mine");
     free(value);
 }
-END_TEST
 
 static void
 fail_deep(int depth)
@@ -109,7 +110,7 @@ body_that_fails_deep(void *ctx)
     return number(1);
 }
 
-START_TEST(try_of_a_rejection_ends_the_task_at_any_depth)
+VT_TEST(try_of_a_rejection_ends_the_task_at_any_depth)
 {
     vetch_promise *p = vetch_spawn(body_that_fails_deep, (void *)20);
     vetch_error *error;
@@ -121,7 +122,6 @@ START_TEST(try_of_a_rejection_ends_the_task_at_any_depth)
     ck_assert_str_eq(vetch_error_text(error), "deep");
     vetch_error_unref(error);
 }
-END_TEST
 
 static vetch_promise *
 try_nothing(void *ctx)
@@ -135,12 +135,11 @@ try_nothing(void *ctx)
     return number(1);
 }
 
-START_TEST(try_and_await_take_null_for_done)
+VT_TEST(try_and_await_take_null_for_done)
 {
     ck_assert_int_eq((intptr_t)vetch_run(vetch_spawn(try_nothing, NULL), NULL),
                      1);
 }
-END_TEST
 
 static vetch_promise *
 try_given(void *ctx)
@@ -151,7 +150,7 @@ try_given(void *ctx)
     return NULL;
 }
 
-START_TEST(try_of_a_shared_value_ends_the_task_with_misuse)
+VT_TEST(try_of_a_shared_value_ends_the_task_with_misuse)
 {
     vetch_promise *shared = vetch_resolved(malloc(1), free);
 
@@ -159,9 +158,8 @@ START_TEST(try_of_a_shared_value_ends_the_task_with_misuse)
     ck_assert_str_eq(order, "d");
     vetch_promise_unref(shared);
 }
-END_TEST
 
-START_TEST(a_cancelled_task_ends_at_its_try)
+VT_TEST(a_cancelled_task_ends_at_its_try)
 {
     vetch_promise *pending = vetch_sleep(10);
     vetch_promise *p = vetch_spawn(try_given, pending);
@@ -173,7 +171,6 @@ START_TEST(a_cancelled_task_ends_at_its_try)
     vetch_promise_cancel(pending);
     vetch_promise_unref(pending);
 }
-END_TEST
 
 static vetch_promise *
 use_much_stack_and_fail(void *ctx)
@@ -189,7 +186,7 @@ use_much_stack_and_fail(void *ctx)
 
 /* Whoever gets the stack next finds it as if it were new; the sanitizers look
  * at that. */
-START_TEST(a_stack_that_was_left_serves_the_next_task)
+VT_TEST(a_stack_that_was_left_serves_the_next_task)
 {
     for (int i = 0; i < 500; i++) {
         vetch_promise *p =
@@ -200,9 +197,10 @@ START_TEST(a_stack_that_was_left_serves_the_next_task)
         ck_assert_int_eq(run_code(p), VETCH_EUSER);
     }
 }
-END_TEST
 
 /* ---- defer ---- */
+
+VT_CASE("defer", vt_reactor_tcase, .set_up = forget_order);
 
 static vetch_promise *
 defer_three(void *ctx)
@@ -214,32 +212,29 @@ defer_three(void *ctx)
     return ctx;
 }
 
-START_TEST(what_was_deferred_last_runs_first)
+VT_TEST(what_was_deferred_last_runs_first)
 {
     ck_assert_int_eq(
         (intptr_t)vetch_run(vetch_spawn(defer_three, number(7)), NULL), 7);
     ck_assert_str_eq(order, "b321");
 }
-END_TEST
 
-START_TEST(what_was_deferred_runs_when_the_body_returns_an_error)
+VT_TEST(what_was_deferred_runs_when_the_body_returns_an_error)
 {
     ck_assert_int_eq(run_code(vetch_spawn(defer_three, failure("no"))),
                      VETCH_EUSER);
     ck_assert_str_eq(order, "b321");
 }
-END_TEST
 
-START_TEST(what_was_deferred_runs_before_the_promise_settles)
+VT_TEST(what_was_deferred_runs_before_the_promise_settles)
 {
     vetch_promise *p = vetch_spawn(defer_three, NULL);
 
     vetch_run(vetch_finally(p, note, MARK('f')), NULL);
     ck_assert_str_eq(order, "b321f");
 }
-END_TEST
 
-START_TEST(what_was_deferred_runs_once_what_the_body_returned_has_settled)
+VT_TEST(what_was_deferred_runs_once_what_the_body_returned_has_settled)
 {
     vetch_promise *p = vetch_spawn(
         defer_three, vetch_finally(vetch_sleep(1), note, MARK('s')));
@@ -252,9 +247,8 @@ START_TEST(what_was_deferred_runs_once_what_the_body_returned_has_settled)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
 }
-END_TEST
 
-START_TEST(a_cancel_reaches_what_the_body_returned)
+VT_TEST(a_cancel_reaches_what_the_body_returned)
 {
     vetch_promise *p = vetch_spawn(
         defer_three, vetch_finally(vetch_sleep(1), note, MARK('s')));
@@ -264,7 +258,6 @@ START_TEST(a_cancel_reaches_what_the_body_returned)
     ck_assert_int_eq(run_code(p), VETCH_ECANCELED);
     ck_assert_str_eq(order, "bs321");
 }
-END_TEST
 
 enum { MANY = 1000 };
 static int n_run;
@@ -285,14 +278,13 @@ defer_many(void *ctx)
     return NULL;
 }
 
-START_TEST(a_thousand_functions_are_deferred)
+VT_TEST(a_thousand_functions_are_deferred)
 {
     n_run = 0;
     ck_assert_int_eq(run_code(vetch_spawn(defer_many, failure("no"))),
                      VETCH_EUSER);
     ck_assert_int_eq(n_run, MANY);
 }
-END_TEST
 
 static void
 defer_two_more(void *ctx)
@@ -310,14 +302,15 @@ defer_nested(void *ctx)
     return ctx;
 }
 
-START_TEST(a_deferred_function_may_defer)
+VT_TEST(a_deferred_function_may_defer)
 {
     vetch_run(vetch_spawn(defer_nested, NULL), NULL);
     ck_assert_str_eq(order, "2nm1");
 }
-END_TEST
 
 /* ---- inside a deferred function ---- */
+
+VT_CASE("inside", vt_reactor_tcase, .set_up = forget_order);
 
 static void
 take_time(void *ctx)
@@ -341,7 +334,7 @@ defer_what_takes_time(void *ctx)
     return number(5);
 }
 
-START_TEST(a_deferred_function_may_await)
+VT_TEST(a_deferred_function_may_await)
 {
     vetch_promise *p = vetch_spawn(defer_what_takes_time, NULL);
 
@@ -351,9 +344,8 @@ START_TEST(a_deferred_function_may_await)
     ck_assert_str_eq(order, "21");
     ck_assert_int_eq((intptr_t)vetch_run(p, NULL), 5);
 }
-END_TEST
 
-START_TEST(a_cancel_is_delivered_to_the_await_of_a_deferred_function)
+VT_TEST(a_cancel_is_delivered_to_the_await_of_a_deferred_function)
 {
     vetch_promise *p = vetch_spawn(defer_what_takes_time, failure("first"));
 
@@ -362,7 +354,6 @@ START_TEST(a_cancel_is_delivered_to_the_await_of_a_deferred_function)
     ck_assert_int_eq(run_code(p), VETCH_EUSER); /* what ended it stays */
     ck_assert_str_eq(order, "c21");
 }
-END_TEST
 
 static void
 fail_deferred(void *ctx)
@@ -382,7 +373,7 @@ defer_what_fails(void *ctx)
     return ctx;
 }
 
-START_TEST(a_try_ends_a_deferred_function_and_the_others_run)
+VT_TEST(a_try_ends_a_deferred_function_and_the_others_run)
 {
     vetch_error *error = run_error(
         vetch_spawn(defer_what_fails, vetch_resolved(malloc(1), free)));
@@ -392,9 +383,8 @@ START_TEST(a_try_ends_a_deferred_function_and_the_others_run)
     ck_assert_str_eq(vetch_error_text(vetch_error_suppressed(error, 0)), "2");
     vetch_error_unref(error);
 }
-END_TEST
 
-START_TEST(the_error_that_the_task_has_suppresses_that_of_a_deferred_function)
+VT_TEST(the_error_that_the_task_has_suppresses_that_of_a_deferred_function)
 {
     vetch_error *error =
         run_error(vetch_spawn(defer_what_fails, failure("first")));
@@ -404,7 +394,6 @@ START_TEST(the_error_that_the_task_has_suppresses_that_of_a_deferred_function)
     ck_assert_str_eq(vetch_error_text(vetch_error_suppressed(error, 1)), "2");
     vetch_error_unref(error);
 }
-END_TEST
 
 static void
 fail_with_a_large_frame(void *ctx)
@@ -425,16 +414,17 @@ defer_many_that_fail(void *ctx)
     return NULL;
 }
 
-START_TEST(deferred_functions_that_fail_do_not_pile_up_on_the_stack)
+VT_TEST(deferred_functions_that_fail_do_not_pile_up_on_the_stack)
 {
     n_run = 0;
     ck_assert_int_eq(run_code(vetch_spawn(defer_many_that_fail, &n_run)),
                      VETCH_EUSER);
     ck_assert_int_eq(n_run, MANY);
 }
-END_TEST
 
 /* ---- errors ---- */
+
+VT_CASE("errors", vt_reactor_tcase, .set_up = forget_order);
 
 static bool harmed;
 
@@ -473,24 +463,22 @@ defer_with_faults(bool unharmed)
     vetch_error_unref(error);
 }
 
-START_TEST(without_memory_what_is_deferred_runs_at_once_and_the_task_ends)
+VT_TEST(without_memory_what_is_deferred_runs_at_once_and_the_task_ends)
 {
     harmed = false;
     vt_sweep_allocations(defer_with_faults);
     ck_assert(harmed);
 }
-END_TEST
 
-START_TEST(try_outside_a_task_is_misuse)
+VT_TEST(try_outside_a_task_is_misuse, .misuse = true)
 {
     errno = 0;
     ck_assert_ptr_null(vetch_try(number(1)));
     ck_assert_int_eq(errno, EPERM);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_try"));
 }
-END_TEST
 
-START_TEST(defer_outside_a_task_is_misuse)
+VT_TEST(defer_outside_a_task_is_misuse, .misuse = true)
 {
     errno = 0;
     vetch_defer(note, MARK('x'));
@@ -498,7 +486,6 @@ START_TEST(defer_outside_a_task_is_misuse)
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_defer"));
     ck_assert_str_eq(order, "");
 }
-END_TEST
 
 static void
 try_in_callback(void *ctx)
@@ -516,7 +503,7 @@ sleep_meanwhile(void *ctx)
     return number(3);
 }
 
-START_TEST(try_in_a_callback_is_misuse)
+VT_TEST(try_in_a_callback_is_misuse, .misuse = true)
 {
     vetch_promise *p = vetch_spawn(sleep_meanwhile, NULL);
 
@@ -528,7 +515,6 @@ START_TEST(try_in_a_callback_is_misuse)
     vt_advance(1);
     ck_assert_int_eq((intptr_t)vetch_run(p, NULL), 3);
 }
-END_TEST
 
 static void
 canceller_that_tries(vetch_deferred *d, void *ctx)
@@ -552,14 +538,13 @@ cancel_something(void *ctx)
     return number(3);
 }
 
-START_TEST(try_in_a_canceller_that_a_task_calls_is_misuse)
+VT_TEST(try_in_a_canceller_that_a_task_calls_is_misuse, .misuse = true)
 {
     ck_assert_int_eq(
         (intptr_t)vetch_run(vetch_spawn(cancel_something, NULL), NULL), 3);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_try"));
     ck_assert_str_eq(order, "c");
 }
-END_TEST
 
 static vetch_promise *
 drop_something(void *ctx)
@@ -569,18 +554,19 @@ drop_something(void *ctx)
     return number(3);
 }
 
-START_TEST(try_in_a_free_function_that_a_task_calls_is_misuse)
+VT_TEST(try_in_a_free_function_that_a_task_calls_is_misuse, .misuse = true)
 {
     ck_assert_int_eq(
         (intptr_t)vetch_run(vetch_spawn(drop_something, &n_run), NULL), 3);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_try"));
     ck_assert_str_eq(order, "c");
 }
-END_TEST
 
 /* ---- the end of the reactor ---- */
 
-START_TEST(the_end_of_the_reactor_ends_a_task_at_its_try)
+VT_CASE("lifetime", vt_reactor_tcase, .set_up = forget_order);
+
+VT_TEST(the_end_of_the_reactor_ends_a_task_at_its_try)
 {
     vetch_promise *p = vetch_spawn(defer_what_takes_time, vetch_sleep(100));
 
@@ -591,7 +577,6 @@ START_TEST(the_end_of_the_reactor_ends_a_task_at_its_try)
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
     vetch_promise_unref(p);
 }
-END_TEST
 
 static void
 ignore_cancel(vetch_deferred *d, void *ctx)
@@ -634,7 +619,7 @@ stubborn(void *ctx)
     return NULL;
 }
 
-START_TEST(a_task_that_loses_its_stack_runs_what_it_deferred)
+VT_TEST(a_task_that_loses_its_stack_runs_what_it_deferred)
 {
     vetch_promise *older, *younger;
 
@@ -652,7 +637,6 @@ START_TEST(a_task_that_loses_its_stack_runs_what_it_deferred)
     vetch_promise_unref(younger);
     vetch_deferred_unref(never);
 }
-END_TEST
 
 static vetch_promise *
 return_what_never_settles(void *ctx)
@@ -661,7 +645,7 @@ return_what_never_settles(void *ctx)
     return vetch_deferred_promise(never);
 }
 
-START_TEST(a_task_whose_outcome_never_settles_runs_what_it_deferred)
+VT_TEST(a_task_whose_outcome_never_settles_runs_what_it_deferred)
 {
     vetch_promise *p;
 
@@ -675,7 +659,6 @@ START_TEST(a_task_whose_outcome_never_settles_runs_what_it_deferred)
     vetch_promise_unref(p);
     vetch_deferred_unref(never);
 }
-END_TEST
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool at_gate;
@@ -715,8 +698,10 @@ open_gate(void)
     pthread_mutex_unlock(&gate);
 }
 
+VT_CASE("stuck", vt_reactor_tcase, .set_up = close_gate);
+
 /* Settled means stopped, and this has not. */
-START_TEST(what_a_stuck_job_uses_is_not_released_by_what_is_deferred)
+VT_TEST(what_a_stuck_job_uses_is_not_released_by_what_is_deferred)
 {
     unsigned before = vt_threads();
 
@@ -731,69 +716,4 @@ START_TEST(what_a_stuck_job_uses_is_not_released_by_what_is_deferred)
     open_gate();
     while (vt_threads() > before)
         sched_yield();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("try");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *defer = vt_reactor_tcase("defer");
-    TCase *inside = vt_reactor_tcase("inside");
-    TCase *errors = vt_reactor_tcase("errors");
-    TCase *lifetime = vt_reactor_tcase("lifetime");
-    TCase *stuck = vt_reactor_tcase("stuck");
-
-    tcase_add_checked_fixture(basics, forget_order, NULL);
-    tcase_add_test(basics, try_returns_the_value_handed_over);
-    tcase_add_test(basics, try_of_a_rejection_ends_the_task_at_any_depth);
-    tcase_add_test(basics, try_and_await_take_null_for_done);
-    tcase_add_test(basics, try_of_a_shared_value_ends_the_task_with_misuse);
-    tcase_add_test(basics, a_cancelled_task_ends_at_its_try);
-    tcase_add_test(basics, a_stack_that_was_left_serves_the_next_task);
-    tcase_add_checked_fixture(defer, forget_order, NULL);
-    tcase_add_test(defer, what_was_deferred_last_runs_first);
-    tcase_add_test(defer,
-                   what_was_deferred_runs_when_the_body_returns_an_error);
-    tcase_add_test(defer, what_was_deferred_runs_before_the_promise_settles);
-    tcase_add_test(
-        defer, what_was_deferred_runs_once_what_the_body_returned_has_settled);
-    tcase_add_test(defer, a_cancel_reaches_what_the_body_returned);
-    tcase_add_test(defer, a_thousand_functions_are_deferred);
-    tcase_add_test(defer, a_deferred_function_may_defer);
-    tcase_add_checked_fixture(inside, forget_order, NULL);
-    tcase_add_test(inside, a_deferred_function_may_await);
-    tcase_add_test(inside,
-                   a_cancel_is_delivered_to_the_await_of_a_deferred_function);
-    tcase_add_test(inside, a_try_ends_a_deferred_function_and_the_others_run);
-    tcase_add_test(
-        inside,
-        the_error_that_the_task_has_suppresses_that_of_a_deferred_function);
-    tcase_add_test(inside,
-                   deferred_functions_that_fail_do_not_pile_up_on_the_stack);
-    tcase_add_checked_fixture(errors, forget_order, NULL);
-    tcase_add_test(
-        errors, without_memory_what_is_deferred_runs_at_once_and_the_task_ends);
-    vt_add_misuse_test(errors, try_outside_a_task_is_misuse);
-    vt_add_misuse_test(errors, defer_outside_a_task_is_misuse);
-    vt_add_misuse_test(errors, try_in_a_callback_is_misuse);
-    vt_add_misuse_test(errors, try_in_a_canceller_that_a_task_calls_is_misuse);
-    vt_add_misuse_test(errors,
-                       try_in_a_free_function_that_a_task_calls_is_misuse);
-    tcase_add_checked_fixture(lifetime, forget_order, NULL);
-    tcase_add_test(lifetime, the_end_of_the_reactor_ends_a_task_at_its_try);
-    tcase_add_test(lifetime, a_task_that_loses_its_stack_runs_what_it_deferred);
-    tcase_add_test(lifetime,
-                   a_task_whose_outcome_never_settles_runs_what_it_deferred);
-    tcase_add_checked_fixture(stuck, close_gate, NULL);
-    tcase_add_test(stuck,
-                   what_a_stuck_job_uses_is_not_released_by_what_is_deferred);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, defer);
-    suite_add_tcase(suite, inside);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, lifetime);
-    suite_add_tcase(suite, stuck);
-    return vt_main(suite);
 }

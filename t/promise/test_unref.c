@@ -38,15 +38,16 @@ ignore_descriptor(vetch_descriptor *d, unsigned events, void *ctx)
     (void)ctx;
 }
 
-START_TEST(unref_of_null_does_nothing)
+VT_CASE("basics", vt_reactor_tcase, .set_up = reset);
+
+VT_TEST(unref_of_null_does_nothing)
 {
     vetch_unref(NULL);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* What is left would show as a leak under the sanitizer. */
-START_TEST(unref_releases_errors_and_byte_strings)
+VT_TEST(unref_releases_errors_and_byte_strings)
 {
     vetch_error *e = vetch_error_new(1, "x");
     vetch_bytes *b = vetch_bytes_new("x", 1);
@@ -58,9 +59,8 @@ START_TEST(unref_releases_errors_and_byte_strings)
     vetch_unref(e);
     vetch_unref(b);
 }
-END_TEST
 
-START_TEST(unref_releases_timers)
+VT_TEST(unref_releases_timers)
 {
     vetch_timer *t = vetch_timer_new_owned(1, ignore_timer, NULL, count_free);
 
@@ -69,9 +69,8 @@ START_TEST(unref_releases_timers)
     ck_assert_int_eq(n_freed, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(unref_releases_descriptors)
+VT_TEST(unref_releases_descriptors)
 {
     int fds[2];
     vetch_descriptor *d;
@@ -86,9 +85,8 @@ START_TEST(unref_releases_descriptors)
     close(fds[0]);
     close(fds[1]);
 }
-END_TEST
 
-START_TEST(unref_releases_promises_and_deferreds)
+VT_TEST(unref_releases_promises_and_deferreds)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -100,9 +98,8 @@ START_TEST(unref_releases_promises_and_deferreds)
     ck_assert_int_eq(n_freed, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(unref_of_a_slot_gives_it_back)
+VT_TEST(unref_of_a_slot_gives_it_back)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     void *slot = vetch_run(vetch_semaphore_acquire(s), NULL);
@@ -115,9 +112,8 @@ START_TEST(unref_of_a_slot_gives_it_back)
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(unref_releases_results)
+VT_TEST(unref_releases_results)
 {
     vetch_promise *one = vetch_resolved(&n_freed, count_free);
     void *results = vetch_run(vetch_all(&one, 1), NULL);
@@ -129,16 +125,14 @@ START_TEST(unref_releases_results)
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(unref_releases_executors)
+VT_TEST(unref_releases_executors)
 {
     vetch_unref(vetch_executor_new(NULL));
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(unref_fits_as_free_function)
+VT_TEST(unref_fits_as_free_function)
 {
     vetch_bytes *b = vetch_bytes_new("x", 1);
     vetch_promise *p = vetch_resolved(vetch_bytes_ref(b), vetch_unref);
@@ -147,47 +141,20 @@ START_TEST(unref_fits_as_free_function)
     ck_assert_str_eq(vetch_bytes_data(b), "x");
     vetch_unref(b);
 }
-END_TEST
 
-START_TEST(unref_releases_the_reactor)
+VT_TEST(unref_releases_the_reactor)
 {
     vetch_unref(vt_reactor);
     vt_reactor = NULL;
     ck_assert_ptr_null(vetch_reactor_current());
 }
-END_TEST
 
 #ifndef VETCH_DEBUG_BUILD /* there it aborts */
-START_TEST(unref_of_something_else_is_logged)
+VT_TEST(unref_of_something_else_is_logged)
 {
     uint64_t not_ours[2] = { 0x1234, 0 };
 
     vetch_unref(not_ours);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_unref: wrong use"));
 }
-END_TEST
 #endif
-
-int
-main(void)
-{
-    Suite *suite = suite_create("unref");
-    TCase *basics = vt_reactor_tcase("basics");
-
-    tcase_add_checked_fixture(basics, reset, NULL);
-    tcase_add_test(basics, unref_of_null_does_nothing);
-    tcase_add_test(basics, unref_releases_errors_and_byte_strings);
-    tcase_add_test(basics, unref_releases_timers);
-    tcase_add_test(basics, unref_releases_descriptors);
-    tcase_add_test(basics, unref_releases_promises_and_deferreds);
-    tcase_add_test(basics, unref_of_a_slot_gives_it_back);
-    tcase_add_test(basics, unref_releases_results);
-    tcase_add_test(basics, unref_releases_executors);
-    tcase_add_test(basics, unref_fits_as_free_function);
-    tcase_add_test(basics, unref_releases_the_reactor);
-#ifndef VETCH_DEBUG_BUILD
-    tcase_add_test(basics, unref_of_something_else_is_logged);
-#endif
-    suite_add_tcase(suite, basics);
-    return vt_main(suite);
-}

@@ -34,7 +34,9 @@ end_three(struct three *three)
 
 /* ---- wait ---- */
 
-START_TEST(rule_10_wait_for_the_first_completed)
+VT_CASE("wait", pk_tcase);
+
+VT_TEST(rule_10_wait_for_the_first_completed)
 {
     struct three t;
     vetch_promise *w;
@@ -46,9 +48,8 @@ START_TEST(rule_10_wait_for_the_first_completed)
     pk_expect_value(w, 1);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_the_first_completed_takes_an_error)
+VT_TEST(rule_10_wait_for_the_first_completed_takes_an_error)
 {
     struct three t;
     vetch_promise *w;
@@ -59,9 +60,8 @@ START_TEST(rule_10_wait_for_the_first_completed_takes_an_error)
     pk_expect_value(w, 1);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_the_first_error)
+VT_TEST(rule_10_wait_for_the_first_error)
 {
     struct three t;
     vetch_promise *w;
@@ -74,9 +74,8 @@ START_TEST(rule_10_wait_for_the_first_error)
     pk_expect_value(w, 2);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_an_error_that_does_not_come_is_for_all)
+VT_TEST(rule_10_wait_for_an_error_that_does_not_come_is_for_all)
 {
     struct three t;
     vetch_promise *w;
@@ -90,9 +89,8 @@ START_TEST(rule_10_wait_for_an_error_that_does_not_come_is_for_all)
     pk_expect_value(w, 3);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_all_completed)
+VT_TEST(rule_10_wait_for_all_completed)
 {
     struct three t;
     vetch_promise *w;
@@ -107,9 +105,8 @@ START_TEST(rule_10_wait_for_all_completed)
     pk_expect_value(w, 3);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_ends_with_its_time)
+VT_TEST(rule_10_wait_ends_with_its_time)
 {
     struct three t;
     vetch_promise *w;
@@ -123,9 +120,8 @@ START_TEST(rule_10_wait_ends_with_its_time)
     pk_expect_value(w, 1); /* how many have settled so far */
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_of_no_time_counts)
+VT_TEST(rule_10_wait_of_no_time_counts)
 {
     struct three t;
     vetch_promise *w;
@@ -138,9 +134,8 @@ START_TEST(rule_10_wait_of_no_time_counts)
     pk_expect_value(w, 2);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_settled_ones_is_over_soon)
+VT_TEST(rule_10_wait_for_settled_ones_is_over_soon)
 {
     struct three t;
 
@@ -152,16 +147,14 @@ START_TEST(rule_10_wait_for_settled_ones_is_over_soon)
     end_three(&t);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_nothing_is_over_soon)
+VT_TEST(rule_10_wait_for_nothing_is_over_soon)
 {
     pk_expect_value(vetch_wait(NULL, 0, INFINITY, VETCH_WAIT_ALL_COMPLETED), 0);
     pk_expect_value(vetch_wait(NULL, 0, 9, VETCH_WAIT_FIRST_COMPLETED), 0);
 }
-END_TEST
 
-START_TEST(rule_10_wait_for_a_nonsense_time_is_invalid)
+VT_TEST(rule_10_wait_for_a_nonsense_time_is_invalid)
 {
     struct three t;
 
@@ -172,9 +165,8 @@ START_TEST(rule_10_wait_for_a_nonsense_time_is_invalid)
                     EINVAL);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_wait_cancels_nothing_else)
+VT_TEST(rule_10_cancelled_wait_cancels_nothing_else)
 {
     struct three t;
     vetch_promise *w;
@@ -186,9 +178,8 @@ START_TEST(rule_10_cancelled_wait_cancels_nothing_else)
     vt_advance(10);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_borrows)
+VT_TEST(rule_10_wait_borrows)
 {
     struct pk_thing thing = { 0 };
     struct three t;
@@ -203,9 +194,8 @@ START_TEST(rule_10_wait_borrows)
     end_three(&t);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_wait_keeps_what_its_owner_drops)
+VT_TEST(rule_10_wait_keeps_what_its_owner_drops)
 {
     struct three t;
     vetch_promise *w;
@@ -218,9 +208,8 @@ START_TEST(rule_10_wait_keeps_what_its_owner_drops)
         pk_resolve_number(&t.op[i], i);
     pk_expect_value(w, 3);
 }
-END_TEST
 
-START_TEST(rule_10_wait_cancels_nothing_that_its_owner_dropped)
+VT_TEST(rule_10_wait_cancels_nothing_that_its_owner_dropped)
 {
     struct three t;
     vetch_promise *w;
@@ -236,9 +225,8 @@ START_TEST(rule_10_wait_cancels_nothing_that_its_owner_dropped)
         pk_resolve_number(&t.op[i], i);
     }
 }
-END_TEST
 
-START_TEST(rule_10_wait_leaves_observed_what_was)
+VT_TEST(rule_10_wait_leaves_observed_what_was)
 {
     struct pk_op op = { 0 };
     struct pk_link caught = { 0 };
@@ -253,9 +241,8 @@ START_TEST(rule_10_wait_leaves_observed_what_was)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(rule_10_wait_without_a_time_does_not_end_by_itself)
+VT_TEST(rule_10_wait_without_a_time_does_not_end_by_itself)
 {
     struct three t;
     vetch_promise *w;
@@ -268,9 +255,8 @@ START_TEST(rule_10_wait_without_a_time_does_not_end_by_itself)
     pk_expect_value(w, 1);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_lets_go_of_those_that_settle_together)
+VT_TEST(rule_10_wait_lets_go_of_those_that_settle_together)
 {
     struct three t;
     vetch_promise *w;
@@ -283,10 +269,9 @@ START_TEST(rule_10_wait_lets_go_of_those_that_settle_together)
     end_three(&t);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 /* The place of a watch is used again as soon as its promise has settled. */
-START_TEST(rule_10_wait_forgets_what_has_settled)
+VT_TEST(rule_10_wait_forgets_what_has_settled)
 {
     struct three t;
     struct pk_link links[3] = { { 0 } };
@@ -307,9 +292,8 @@ START_TEST(rule_10_wait_forgets_what_has_settled)
         ck_assert_uint_eq(links[i].ran, 1);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_wait_that_has_ended_shares_nothing)
+VT_TEST(rule_10_wait_that_has_ended_shares_nothing)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };
     vetch_promise *p = pk_start(&op);
@@ -323,9 +307,8 @@ START_TEST(rule_10_wait_that_has_ended_shares_nothing)
     ck_assert_uint_eq(op.canceled, 1); /* the link alone wants it */
     pk_expect_error(p, VETCH_ECANCELED);
 }
-END_TEST
 
-START_TEST(rule_10_wait_does_not_look_at_errors_for_you)
+VT_TEST(rule_10_wait_does_not_look_at_errors_for_you)
 {
     struct pk_op op = { 0 };
     vetch_promise *p = pk_start(&op);
@@ -337,9 +320,8 @@ START_TEST(rule_10_wait_does_not_look_at_errors_for_you)
     vetch_promise_unref(p);
     ck_assert_uint_eq(pk_reports(), 1);
 }
-END_TEST
 
-START_TEST(rule_10_several_may_wait_for_the_same)
+VT_TEST(rule_10_several_may_wait_for_the_same)
 {
     struct three t;
     vetch_promise *all, *first;
@@ -355,9 +337,10 @@ START_TEST(rule_10_several_may_wait_for_the_same)
     pk_expect_value(all, 3);
     end_three(&t);
 }
-END_TEST
 
 /* ---- as_completed ---- */
+
+VT_CASE("as_completed", pk_tcase);
 
 /* The next one, which has to be there by now; borrowed from *ret_next. */
 static vetch_promise *
@@ -377,7 +360,7 @@ next_now(vetch_completions *c, vetch_promise **ret_next)
         vetch_promise_unref(next_);                                            \
     } while (0)
 
-START_TEST(rule_10_completions_come_in_the_order_of_settling)
+VT_TEST(rule_10_completions_come_in_the_order_of_settling)
 {
     struct three t;
     vetch_completions *c;
@@ -396,9 +379,8 @@ START_TEST(rule_10_completions_come_in_the_order_of_settling)
     vetch_completions_free(c);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_completion_may_be_waited_for)
+VT_TEST(rule_10_completion_may_be_waited_for)
 {
     struct three t;
     vetch_completions *c;
@@ -413,9 +395,8 @@ START_TEST(rule_10_completion_may_be_waited_for)
     vetch_completions_free(c);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_completions_of_settled_ones_come_in_the_array_s_order)
+VT_TEST(rule_10_completions_of_settled_ones_come_in_the_array_s_order)
 {
     struct three t;
     vetch_completions *c;
@@ -430,9 +411,8 @@ START_TEST(rule_10_completions_of_settled_ones_come_in_the_array_s_order)
     vetch_completions_free(c);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_completions_of_nothing_end_at_once)
+VT_TEST(rule_10_completions_of_nothing_end_at_once)
 {
     vetch_completions *c = vetch_as_completed(NULL, 0);
 
@@ -440,9 +420,8 @@ START_TEST(rule_10_completions_of_nothing_end_at_once)
     expect_next(c, NULL);
     vetch_completions_free(c);
 }
-END_TEST
 
-START_TEST(rule_10_completion_is_a_reference)
+VT_TEST(rule_10_completion_is_a_reference)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing), *next, *kept;
@@ -456,9 +435,8 @@ START_TEST(rule_10_completion_is_a_reference)
     pk_expect_value(kept, &thing);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_iterator_holds_what_was_not_fetched)
+VT_TEST(rule_10_iterator_holds_what_was_not_fetched)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *p = pk_value(&thing);
@@ -471,9 +449,8 @@ START_TEST(rule_10_iterator_holds_what_was_not_fetched)
     vt_run_ready();
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(rule_10_freeing_an_iterator_ends_the_wait)
+VT_TEST(rule_10_freeing_an_iterator_ends_the_wait)
 {
     struct three t;
     vetch_completions *c;
@@ -487,9 +464,8 @@ START_TEST(rule_10_freeing_an_iterator_ends_the_wait)
     pk_expect_error(next, VETCH_ECLOSED);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_freeing_an_iterator_cancels_nothing)
+VT_TEST(rule_10_freeing_an_iterator_cancels_nothing)
 {
     struct three t;
 
@@ -500,9 +476,8 @@ START_TEST(rule_10_freeing_an_iterator_cancels_nothing)
     vetch_completions_free(NULL);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_cancelled_next_loses_no_completion)
+VT_TEST(rule_10_cancelled_next_loses_no_completion)
 {
     struct three t;
     vetch_completions *c;
@@ -518,7 +493,6 @@ START_TEST(rule_10_cancelled_next_loses_no_completion)
     vetch_completions_free(c);
     end_three(&t);
 }
-END_TEST
 
 /* Re-entrancy: curl #3537 #3601 #5354 #8083 #8282, PR #22179; libhv #424. */
 static vetch_promise *
@@ -531,7 +505,7 @@ free_iterator(void *value, void *ctx)
     return NULL;
 }
 
-START_TEST(rule_10_iterator_forgets_what_has_settled)
+VT_TEST(rule_10_iterator_forgets_what_has_settled)
 {
     struct three t;
     struct pk_link links[3] = { { 0 } };
@@ -551,9 +525,8 @@ START_TEST(rule_10_iterator_forgets_what_has_settled)
         ck_assert_uint_eq(links[i].ran, 1);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_one_completion_is_waited_for_at_a_time)
+VT_TEST(rule_10_one_completion_is_waited_for_at_a_time)
 {
     struct three t;
     vetch_completions *c;
@@ -568,9 +541,8 @@ START_TEST(rule_10_one_completion_is_waited_for_at_a_time)
     vetch_completions_free(c);
     end_three(&t);
 }
-END_TEST
 
-START_TEST(rule_10_iterator_may_be_freed_in_a_handler)
+VT_TEST(rule_10_iterator_may_be_freed_in_a_handler)
 {
     struct three t;
     vetch_completions *c;
@@ -584,65 +556,4 @@ START_TEST(rule_10_iterator_may_be_freed_in_a_handler)
     pk_expect_trace("freed");
     pk_expect_value(p, NULL);
     end_three(&t);
-}
-END_TEST
-
-static void
-add_wait(Suite *suite)
-{
-    TCase *tc = pk_tcase("wait");
-
-    tcase_add_test(tc, rule_10_wait_for_the_first_completed);
-    tcase_add_test(tc, rule_10_wait_for_the_first_completed_takes_an_error);
-    tcase_add_test(tc, rule_10_wait_for_the_first_error);
-    tcase_add_test(tc, rule_10_wait_for_an_error_that_does_not_come_is_for_all);
-    tcase_add_test(tc, rule_10_wait_for_all_completed);
-    tcase_add_test(tc, rule_10_wait_ends_with_its_time);
-    tcase_add_test(tc, rule_10_wait_of_no_time_counts);
-    tcase_add_test(tc, rule_10_wait_for_settled_ones_is_over_soon);
-    tcase_add_test(tc, rule_10_wait_for_nothing_is_over_soon);
-    tcase_add_test(tc, rule_10_wait_for_a_nonsense_time_is_invalid);
-    tcase_add_test(tc, rule_10_cancelled_wait_cancels_nothing_else);
-    tcase_add_test(tc, rule_10_wait_borrows);
-    tcase_add_test(tc, rule_10_wait_keeps_what_its_owner_drops);
-    tcase_add_test(tc, rule_10_wait_cancels_nothing_that_its_owner_dropped);
-    tcase_add_test(tc, rule_10_wait_leaves_observed_what_was);
-    tcase_add_test(tc, rule_10_wait_without_a_time_does_not_end_by_itself);
-    tcase_add_test(tc, rule_10_wait_lets_go_of_those_that_settle_together);
-    tcase_add_test(tc, rule_10_wait_forgets_what_has_settled);
-    tcase_add_test(tc, rule_10_wait_that_has_ended_shares_nothing);
-    tcase_add_test(tc, rule_10_wait_does_not_look_at_errors_for_you);
-    tcase_add_test(tc, rule_10_several_may_wait_for_the_same);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_as_completed(Suite *suite)
-{
-    TCase *tc = pk_tcase("as_completed");
-
-    tcase_add_test(tc, rule_10_completions_come_in_the_order_of_settling);
-    tcase_add_test(tc, rule_10_completion_may_be_waited_for);
-    tcase_add_test(
-        tc, rule_10_completions_of_settled_ones_come_in_the_array_s_order);
-    tcase_add_test(tc, rule_10_completions_of_nothing_end_at_once);
-    tcase_add_test(tc, rule_10_completion_is_a_reference);
-    tcase_add_test(tc, rule_10_iterator_holds_what_was_not_fetched);
-    tcase_add_test(tc, rule_10_freeing_an_iterator_ends_the_wait);
-    tcase_add_test(tc, rule_10_freeing_an_iterator_cancels_nothing);
-    tcase_add_test(tc, rule_10_cancelled_next_loses_no_completion);
-    tcase_add_test(tc, rule_10_iterator_forgets_what_has_settled);
-    tcase_add_test(tc, rule_10_one_completion_is_waited_for_at_a_time);
-    tcase_add_test(tc, rule_10_iterator_may_be_freed_in_a_handler);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("wait");
-
-    add_wait(suite);
-    add_as_completed(suite);
-    return vt_main(suite);
 }

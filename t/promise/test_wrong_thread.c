@@ -49,6 +49,8 @@ assert_named(const char *what)
 
 /* ---- promises ---- */
 
+VT_CASE("refused", vt_reactor_tcase, .set_up = set_up);
+
 static void *
 settle_elsewhere(void *deferred)
 {
@@ -70,7 +72,7 @@ settle_here(vetch_deferred *d, vetch_promise *p)
 
 /* Thread libuv #4907: said at once, not by a crash far away, and without
  * debugging, too. The mistake that everybody makes once. (LESSONS 14) */
-START_TEST(a_deferred_is_not_settled_by_a_thread_without_reactor)
+VT_TEST(a_deferred_is_not_settled_by_a_thread_without_reactor, .misuse = true)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -80,7 +82,6 @@ START_TEST(a_deferred_is_not_settled_by_a_thread_without_reactor)
     assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
-END_TEST
 
 static void *
 settle_with_a_reactor(void *deferred)
@@ -93,7 +94,8 @@ settle_with_a_reactor(void *deferred)
     return NULL;
 }
 
-START_TEST(with_debugging_on_another_reactor_s_thread_is_refused_too)
+VT_TEST(with_debugging_on_another_reactor_s_thread_is_refused_too,
+        .misuse = true)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -104,7 +106,6 @@ START_TEST(with_debugging_on_another_reactor_s_thread_is_refused_too)
     assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
-END_TEST
 
 static void
 never_done(const vetch_error *error, void *result, void *ctx)
@@ -126,7 +127,7 @@ link_elsewhere(void *promise)
     return NULL;
 }
 
-START_TEST(a_link_made_elsewhere_is_refused)
+VT_TEST(a_link_made_elsewhere_is_refused, .misuse = true)
 {
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
@@ -136,7 +137,6 @@ START_TEST(a_link_made_elsewhere_is_refused)
     assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
-END_TEST
 
 /* ---- what promises wait for ---- */
 
@@ -202,7 +202,7 @@ drop_things(struct things *t)
     vetch_queue_unref(t->queue);
 }
 
-START_TEST(a_wait_from_elsewhere_is_refused)
+VT_TEST(a_wait_from_elsewhere_is_refused, .misuse = true)
 {
     struct things t;
 
@@ -211,9 +211,8 @@ START_TEST(a_wait_from_elsewhere_is_refused)
     vt_log_take();
     drop_things(&t);
 }
-END_TEST
 
-START_TEST(a_change_from_elsewhere_is_refused)
+VT_TEST(a_change_from_elsewhere_is_refused, .misuse = true)
 {
     struct things t;
 
@@ -223,7 +222,6 @@ START_TEST(a_change_from_elsewhere_is_refused)
     ck_assert_int_eq(n_freed, 1);
     drop_things(&t);
 }
-END_TEST
 
 /* ---- what has a reactor ---- */
 
@@ -246,7 +244,7 @@ submit_elsewhere(void *executor)
     return NULL;
 }
 
-START_TEST(a_job_from_elsewhere_is_refused)
+VT_TEST(a_job_from_elsewhere_is_refused, .misuse = true)
 {
     vetch_executor *e = vetch_executor_new(NULL);
 
@@ -256,7 +254,6 @@ START_TEST(a_job_from_elsewhere_is_refused)
         vetch_run(vetch_executor_submit(e, do_nothing, e, NULL), NULL), e);
     vetch_executor_unref(e);
 }
-END_TEST
 
 static vetch_protocol *
 refuse(void *ctx)
@@ -276,7 +273,7 @@ stop_elsewhere(void *listener)
     return NULL;
 }
 
-START_TEST(a_listener_is_not_stopped_from_elsewhere)
+VT_TEST(a_listener_is_not_stopped_from_elsewhere, .misuse = true)
 {
     vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", refuse, NULL);
 
@@ -285,25 +282,4 @@ START_TEST(a_listener_is_not_stopped_from_elsewhere)
     ck_assert_uint_eq(vt_live_objects(), 1);
     vetch_promise_unref(vetch_listener_stop(l, 0));
     vetch_listener_unref(l);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("wrong_thread");
-    TCase *tc = vt_reactor_tcase("refused");
-
-    tcase_add_checked_fixture(tc, set_up, NULL);
-    vt_add_misuse_test(tc,
-                       a_deferred_is_not_settled_by_a_thread_without_reactor);
-    vt_add_misuse_test(
-        tc, with_debugging_on_another_reactor_s_thread_is_refused_too);
-    vt_add_misuse_test(tc, a_link_made_elsewhere_is_refused);
-    vt_add_misuse_test(tc, a_wait_from_elsewhere_is_refused);
-    vt_add_misuse_test(tc, a_change_from_elsewhere_is_refused);
-    vt_add_misuse_test(tc, a_job_from_elsewhere_is_refused);
-    vt_add_misuse_test(tc, a_listener_is_not_stopped_from_elsewhere);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

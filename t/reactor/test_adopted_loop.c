@@ -56,16 +56,17 @@ break_loop(void *ctx)
     event_base_loopbreak(base);
 }
 
-START_TEST(adopted_loop_is_the_one_loop)
+VT_CASE("adopted", vt_tcase, .set_up = adopt, .take_down = give_back);
+
+VT_TEST(adopted_loop_is_the_one_loop)
 {
     ck_assert_ptr_eq(vetch_reactor_event_base(vt_reactor), base);
     errno = 0;
     ck_assert_ptr_null(vetch_reactor_adopt(base));
     ck_assert_int_eq(errno, EBUSY);
 }
-END_TEST
 
-START_TEST(adopted_loop_may_be_run_by_its_owner)
+VT_TEST(adopted_loop_may_be_run_by_its_owner)
 {
     vetch_call_soon(vt_count, &n_run);
     vetch_reactor_post(vt_reactor, vt_count, &n_run);
@@ -73,16 +74,14 @@ START_TEST(adopted_loop_may_be_run_by_its_owner)
     ck_assert_int_eq(event_base_dispatch(base), 0);
     ck_assert_int_eq(n_run, 2);
 }
-END_TEST
 
-START_TEST(adopted_loop_may_be_run_by_the_reactor)
+VT_TEST(adopted_loop_may_be_run_by_the_reactor)
 {
     vetch_call_soon(vt_count, &n_run);
     vetch_call_soon(stop, NULL);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
     ck_assert_int_eq(n_run, 1);
 }
-END_TEST
 
 static void
 call_soon_twice(evutil_socket_t fd, short what, void *arg)
@@ -95,7 +94,7 @@ call_soon_twice(evutil_socket_t fd, short what, void *arg)
     ck_assert_int_eq(n_run, 0);
 }
 
-START_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
+VT_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
 {
     struct event *foreign = event_new(base, -1, 0, call_soon_twice, NULL);
 
@@ -104,7 +103,6 @@ START_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
     ck_assert_int_eq(n_run, 2);
     event_free(foreign);
 }
-END_TEST
 
 static void
 run_inside(evutil_socket_t fd, short what, void *arg)
@@ -115,7 +113,7 @@ run_inside(evutil_socket_t fd, short what, void *arg)
     *(int *)arg = vetch_reactor_run(vt_reactor) < 0 ? errno : 0;
 }
 
-START_TEST(adopted_loop_is_not_run_inside_itself)
+VT_TEST(adopted_loop_is_not_run_inside_itself)
 {
     int seen = 0;
     struct event *foreign = event_new(base, -1, 0, run_inside, &seen);
@@ -125,7 +123,6 @@ START_TEST(adopted_loop_is_not_run_inside_itself)
     ck_assert_int_eq(seen, EDEADLK);
     event_free(foreign);
 }
-END_TEST
 
 static void
 fire_timer(vetch_timer *t, void *ctx)
@@ -135,7 +132,7 @@ fire_timer(vetch_timer *t, void *ctx)
     event_base_loopbreak(base);
 }
 
-START_TEST(adopted_loop_fires_timers)
+VT_TEST(adopted_loop_fires_timers)
 {
     vetch_timer *t = vetch_timer_new(0.001, fire_timer, &n_run);
 
@@ -143,7 +140,6 @@ START_TEST(adopted_loop_fires_timers)
     ck_assert_int_eq(n_run, 1);
     vetch_timer_unref(t);
 }
-END_TEST
 
 static void
 count_foreign(evutil_socket_t fd, short what, void *arg)
@@ -162,7 +158,7 @@ drop_adopted(void *ctx)
 }
 
 /* The end comes while the owner's loop runs, which then goes on. */
-START_TEST(adopted_loop_goes_on_after_the_reactor)
+VT_TEST(adopted_loop_goes_on_after_the_reactor)
 {
     struct event *foreign = event_new(base, -1, 0, count_foreign, &n_run);
 
@@ -176,24 +172,4 @@ START_TEST(adopted_loop_goes_on_after_the_reactor)
     event_base_loop(base, EVLOOP_ONCE);
     ck_assert_int_eq(n_run, 1);
     event_free(foreign);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("adopted_loop");
-    TCase *tc = vt_tcase("adopted");
-
-    tcase_add_checked_fixture(tc, adopt, give_back);
-    tcase_add_test(tc, adopted_loop_is_the_one_loop);
-    tcase_add_test(tc, adopted_loop_may_be_run_by_its_owner);
-    tcase_add_test(tc, adopted_loop_may_be_run_by_the_reactor);
-    tcase_add_test(
-        tc, adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn);
-    tcase_add_test(tc, adopted_loop_is_not_run_inside_itself);
-    tcase_add_test(tc, adopted_loop_fires_timers);
-    tcase_add_test(tc, adopted_loop_goes_on_after_the_reactor);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }

@@ -36,6 +36,8 @@ hold_20_ms(void *ctx)
 
 /* ---- the clock ---- */
 
+VT_CASE("real", vt_real_reactor_tcase);
+
 static void
 check_same_time(void *ctx)
 {
@@ -53,7 +55,7 @@ check_later(vetch_timer *t, void *ctx)
     vetch_reactor_stop(vt_reactor);
 }
 
-START_TEST(clock_stands_still_during_a_turn_and_moves_between)
+VT_TEST(clock_stands_still_during_a_turn_and_moves_between)
 {
     double before = vetch_now(), after = 0;
     bool same = false;
@@ -64,9 +66,10 @@ START_TEST(clock_stands_still_during_a_turn_and_moves_between)
     ck_assert(same);
     ck_assert_double_ge(after - before, 0.029);
 }
-END_TEST
 
-START_TEST(clock_can_be_virtual)
+VT_CASE("virtual", vt_reactor_tcase);
+
+VT_TEST(clock_can_be_virtual)
 {
     double before = vetch_now();
 
@@ -75,18 +78,20 @@ START_TEST(clock_can_be_virtual)
     vt_advance(3600);
     ck_assert_double_eq_tol(vetch_now() - before, 3600, 1e-6);
 }
-END_TEST
 
-START_TEST(clock_runs_without_a_reactor)
+VT_CASE("alone", vt_tcase);
+
+VT_TEST(clock_runs_without_a_reactor)
 {
     double before = vetch_now();
 
     hold_20_ms(NULL);
     ck_assert_double_ge(vetch_now() - before, 0.0199);
 }
-END_TEST
 
 /* ---- debugging ---- */
+
+VT_CASE("real", vt_real_reactor_tcase);
 
 static void
 hold_and_stop(vetch_timer *t, void *ctx)
@@ -96,7 +101,7 @@ hold_and_stop(vetch_timer *t, void *ctx)
     stop(ctx);
 }
 
-START_TEST(slow_callback_is_named)
+VT_TEST(slow_callback_is_named)
 {
     const char *logged;
 
@@ -110,9 +115,8 @@ START_TEST(slow_callback_is_named)
     ck_assert_ptr_nonnull(strstr(logged, "test_clock"));
     ck_assert_ptr_eq(strchr(logged, '\n'), strrchr(logged, '\n'));
 }
-END_TEST
 
-START_TEST(slow_timer_and_post_are_named)
+VT_TEST(slow_timer_and_post_are_named)
 {
     const char *logged;
 
@@ -125,9 +129,8 @@ START_TEST(slow_timer_and_post_are_named)
     ck_assert_ptr_nonnull(logged);
     ck_assert_ptr_nonnull(strstr(logged + 1, "slow callback: "));
 }
-END_TEST
 
-START_TEST(slow_callback_is_nobody_s_business_without_debug)
+VT_TEST(slow_callback_is_nobody_s_business_without_debug)
 {
     vetch_reactor_set_slow_limit(vt_reactor, 0.01);
     vetch_call_soon(hold_20_ms, NULL);
@@ -135,10 +138,9 @@ START_TEST(slow_callback_is_nobody_s_business_without_debug)
     vetch_reactor_run(vt_reactor);
     ck_assert_str_eq(vt_log_take(), "");
 }
-END_TEST
 
 /* Read when the reactor is made. */
-START_TEST(slow_callback_is_named_when_the_environment_asks)
+VT_TEST(slow_callback_is_named_when_the_environment_asks)
 {
     vt_reactor = vetch_reactor_unref(vt_reactor);
     setenv("VETCH_DEBUG", "1", 1);
@@ -150,9 +152,8 @@ START_TEST(slow_callback_is_named_when_the_environment_asks)
     vetch_reactor_run(vt_reactor);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "slow callback: "));
 }
-END_TEST
 
-START_TEST(slow_limit_is_a_tenth_of_a_second)
+VT_TEST(slow_limit_is_a_tenth_of_a_second)
 {
     vetch_reactor_set_debug(vt_reactor, true);
     vetch_call_soon(hold_20_ms, NULL);
@@ -160,9 +161,8 @@ START_TEST(slow_limit_is_a_tenth_of_a_second)
     vetch_reactor_run(vt_reactor);
     ck_assert_str_eq(vt_log_take(), "");
 }
-END_TEST
 
-START_TEST(function_names_are_those_of_the_dynamic_linker)
+VT_TEST(function_names_are_those_of_the_dynamic_linker)
 {
     char name[VETCH__FUNCTION_NAME];
 
@@ -170,28 +170,4 @@ START_TEST(function_names_are_those_of_the_dynamic_linker)
     ck_assert_ptr_nonnull(strstr(name, "strtol"));
     vetch__function_name((const void *)(uintptr_t)hold_20_ms, name);
     ck_assert_ptr_nonnull(strstr(name, "test_clock+0x"));
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("clock");
-    TCase *tc = vt_reactor_tcase("virtual");
-    TCase *real = vt_real_reactor_tcase("real");
-    TCase *alone = vt_tcase("alone");
-
-    tcase_add_test(tc, clock_can_be_virtual);
-    tcase_add_test(real, clock_stands_still_during_a_turn_and_moves_between);
-    tcase_add_test(real, slow_callback_is_named);
-    tcase_add_test(real, slow_timer_and_post_are_named);
-    tcase_add_test(real, slow_callback_is_nobody_s_business_without_debug);
-    tcase_add_test(real, slow_callback_is_named_when_the_environment_asks);
-    tcase_add_test(real, slow_limit_is_a_tenth_of_a_second);
-    tcase_add_test(real, function_names_are_those_of_the_dynamic_linker);
-    tcase_add_test(alone, clock_runs_without_a_reactor);
-    suite_add_tcase(suite, tc);
-    suite_add_tcase(suite, real);
-    suite_add_tcase(suite, alone);
-    return vt_main(suite);
 }

@@ -63,7 +63,10 @@ send_byte(void)
 
 /* ---- basics ---- */
 
-START_TEST(descriptor_tells_when_there_is_something_to_read)
+VT_CASE("basics", vt_reactor_tcase, .set_up = open_pair,
+        .take_down = close_pair);
+
+VT_TEST(descriptor_tells_when_there_is_something_to_read)
 {
     struct probe p = { 0 };
     vetch_descriptor *d =
@@ -78,9 +81,8 @@ START_TEST(descriptor_tells_when_there_is_something_to_read)
     vetch_descriptor_cancel(d);
     vetch_descriptor_unref(d);
 }
-END_TEST
 
-START_TEST(descriptor_tells_when_it_can_be_written)
+VT_TEST(descriptor_tells_when_it_can_be_written)
 {
     struct probe p = { 0 };
     vetch_descriptor *d =
@@ -92,10 +94,9 @@ START_TEST(descriptor_tells_when_it_can_be_written)
     vetch_descriptor_cancel(d);
     vetch_descriptor_unref(d);
 }
-END_TEST
 
 /* Level-triggered: what is left is told again. */
-START_TEST(descriptor_tells_again_what_was_left)
+VT_TEST(descriptor_tells_again_what_was_left)
 {
     struct probe p = { 0 };
     vetch_descriptor *d =
@@ -109,9 +110,8 @@ START_TEST(descriptor_tells_again_what_was_left)
     vetch_descriptor_cancel(d);
     vetch_descriptor_unref(d);
 }
-END_TEST
 
-START_TEST(descriptor_end_of_file_is_readable)
+VT_TEST(descriptor_end_of_file_is_readable)
 {
     struct probe p = { 0 };
     vetch_descriptor *d =
@@ -124,9 +124,8 @@ START_TEST(descriptor_end_of_file_is_readable)
     ck_assert_int_eq(p.called, 1); /* it cancelled itself */
     vetch_descriptor_unref(d);
 }
-END_TEST
 
-START_TEST(descriptor_interest_can_be_changed)
+VT_TEST(descriptor_interest_can_be_changed)
 {
     struct probe p = { 0 };
     vetch_descriptor *d = vetch_descriptor_new(fds[0], 0, note, &p);
@@ -150,9 +149,8 @@ START_TEST(descriptor_interest_can_be_changed)
     vetch_descriptor_cancel(d);
     vetch_descriptor_unref(d);
 }
-END_TEST
 
-START_TEST(descriptor_cancelled_tells_nothing)
+VT_TEST(descriptor_cancelled_tells_nothing)
 {
     struct probe p = { 0 };
     vetch_descriptor *d =
@@ -168,10 +166,9 @@ START_TEST(descriptor_cancelled_tells_nothing)
     ck_assert_int_eq(errno, ECANCELED);
     vetch_descriptor_unref(d);
 }
-END_TEST
 
 /* The same number may come back for another file. */
-START_TEST(descriptor_number_can_be_watched_again_after_a_close)
+VT_TEST(descriptor_number_can_be_watched_again_after_a_close)
 {
     struct probe p = { 0 }, q = { 0 };
     vetch_descriptor *d =
@@ -191,9 +188,8 @@ START_TEST(descriptor_number_can_be_watched_again_after_a_close)
     vetch_descriptor_unref(d);
     vetch_descriptor_unref(e);
 }
-END_TEST
 
-START_TEST(descriptor_released_is_still_watched)
+VT_TEST(descriptor_released_is_still_watched)
 {
     struct probe p = { 0 };
 
@@ -208,11 +204,13 @@ START_TEST(descriptor_released_is_still_watched)
     vt_run_ready();
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
 /* ---- errors ---- */
 
-START_TEST(descriptor_must_be_open)
+VT_CASE("errors", vt_reactor_tcase, .set_up = open_pair,
+        .take_down = close_pair);
+
+VT_TEST(descriptor_must_be_open)
 {
     struct probe p = { 0 };
     int fd = dup(fds[0]);
@@ -224,9 +222,8 @@ START_TEST(descriptor_must_be_open)
     ck_assert_ptr_null(vetch_descriptor_new(-1, 0, note, &p));
     ck_assert_int_eq(errno, EBADF);
 }
-END_TEST
 
-START_TEST(descriptor_of_a_plain_file_is_refused)
+VT_TEST(descriptor_of_a_plain_file_is_refused)
 {
     struct probe p = { 0 };
     FILE *file = tmpfile();
@@ -241,9 +238,8 @@ START_TEST(descriptor_of_a_plain_file_is_refused)
     ck_assert_int_eq(errno, EPERM); /* and not only when it is watched */
     fclose(file);
 }
-END_TEST
 
-START_TEST(descriptor_events_must_be_known)
+VT_TEST(descriptor_events_must_be_known)
 {
     struct probe p = { 0 };
     vetch_descriptor *d = vetch_descriptor_new(fds[0], 0, note, &p);
@@ -256,9 +252,10 @@ START_TEST(descriptor_events_must_be_known)
     ck_assert_int_eq(errno, EINVAL);
     vetch_descriptor_unref(d);
 }
-END_TEST
 
-START_TEST(descriptor_needs_a_reactor)
+VT_CASE("alone", vt_tcase);
+
+VT_TEST(descriptor_needs_a_reactor)
 {
     struct probe p = { 0 };
 
@@ -268,9 +265,11 @@ START_TEST(descriptor_needs_a_reactor)
     ck_assert_int_eq(errno, EPERM);
     close_pair();
 }
-END_TEST
 
 /* ---- lifetime ---- */
+
+VT_CASE("lifetime", vt_reactor_tcase, .set_up = open_pair,
+        .take_down = close_pair);
 
 static void
 drop_self(vetch_descriptor *d, unsigned events, void *ctx)
@@ -285,7 +284,7 @@ drop_self(vetch_descriptor *d, unsigned events, void *ctx)
 
 /* Threads libuv #2172, libevent #712, #997: freed in its own callback.
  * (LESSONS 1, 2) */
-START_TEST(descriptor_freed_in_its_own_callback)
+VT_TEST(descriptor_freed_in_its_own_callback)
 {
     struct probe p = { 0 };
 
@@ -296,7 +295,6 @@ START_TEST(descriptor_freed_in_its_own_callback)
     ck_assert_int_eq(p.called, 1); /* although both were ready */
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
 static void
 drop_other(vetch_descriptor *d, unsigned events, void *ctx)
@@ -311,7 +309,7 @@ drop_other(vetch_descriptor *d, unsigned events, void *ctx)
 }
 
 /* Both are ready in the same turn: the second must not be called any more. */
-START_TEST(descriptor_freed_in_the_callback_of_another)
+VT_TEST(descriptor_freed_in_the_callback_of_another)
 {
     struct probe p = { 0 }, q = { 0 };
 
@@ -326,9 +324,8 @@ START_TEST(descriptor_freed_in_the_callback_of_another)
     vetch_descriptor_unref(p.d);
     vetch_descriptor_unref(q.d);
 }
-END_TEST
 
-START_TEST(descriptor_ctx_is_freed_when_the_reactor_ends)
+VT_TEST(descriptor_ctx_is_freed_when_the_reactor_ends)
 {
     struct probe p = { 0 };
 
@@ -337,9 +334,8 @@ START_TEST(descriptor_ctx_is_freed_when_the_reactor_ends)
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
-START_TEST(descriptor_outlives_its_reactor)
+VT_TEST(descriptor_outlives_its_reactor)
 {
     struct probe p = { 0 };
     vetch_descriptor *d = vetch_descriptor_new_owned(fds[0], VETCH_READABLE,
@@ -353,9 +349,8 @@ START_TEST(descriptor_outlives_its_reactor)
     ck_assert_int_eq(p.freed, 1);
     ck_assert_int_eq(p.called, 0);
 }
-END_TEST
 
-START_TEST(descriptor_ctx_stays_the_caller_s_on_failure)
+VT_TEST(descriptor_ctx_stays_the_caller_s_on_failure)
 {
     struct probe p = { 0 };
 
@@ -363,9 +358,10 @@ START_TEST(descriptor_ctx_stays_the_caller_s_on_failure)
         vetch_descriptor_new_owned(fds[0], 4, note, &p, count_free));
     ck_assert_int_eq(p.freed, 0);
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("memory", vt_tcase, .set_up = open_pair, .take_down = close_pair);
 
 static void
 watch_once(bool unharmed)
@@ -393,49 +389,7 @@ watch_once(bool unharmed)
     vetch_reactor_unref(r);
 }
 
-START_TEST(descriptor_survives_each_failed_allocation)
+VT_TEST(descriptor_survives_each_failed_allocation)
 {
     vt_sweep_allocations(watch_once);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("descriptor");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *errors = vt_reactor_tcase("errors");
-    TCase *lifetime = vt_reactor_tcase("lifetime");
-    TCase *alone = vt_tcase("alone");
-    TCase *memory = vt_tcase("memory");
-
-    tcase_add_checked_fixture(basics, open_pair, close_pair);
-    tcase_add_checked_fixture(errors, open_pair, close_pair);
-    tcase_add_checked_fixture(lifetime, open_pair, close_pair);
-    tcase_add_checked_fixture(memory, open_pair, close_pair);
-    tcase_add_test(basics, descriptor_tells_when_there_is_something_to_read);
-    tcase_add_test(basics, descriptor_tells_when_it_can_be_written);
-    tcase_add_test(basics, descriptor_tells_again_what_was_left);
-    tcase_add_test(basics, descriptor_end_of_file_is_readable);
-    tcase_add_test(basics, descriptor_interest_can_be_changed);
-    tcase_add_test(basics, descriptor_cancelled_tells_nothing);
-    tcase_add_test(basics,
-                   descriptor_number_can_be_watched_again_after_a_close);
-    tcase_add_test(basics, descriptor_released_is_still_watched);
-    tcase_add_test(errors, descriptor_must_be_open);
-    tcase_add_test(errors, descriptor_of_a_plain_file_is_refused);
-    tcase_add_test(errors, descriptor_events_must_be_known);
-    tcase_add_test(lifetime, descriptor_freed_in_its_own_callback);
-    tcase_add_test(lifetime, descriptor_freed_in_the_callback_of_another);
-    tcase_add_test(lifetime, descriptor_ctx_is_freed_when_the_reactor_ends);
-    tcase_add_test(lifetime, descriptor_outlives_its_reactor);
-    tcase_add_test(lifetime, descriptor_ctx_stays_the_caller_s_on_failure);
-    tcase_add_test(alone, descriptor_needs_a_reactor);
-    tcase_add_test(memory, descriptor_survives_each_failed_allocation);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, errors);
-    suite_add_tcase(suite, lifetime);
-    suite_add_tcase(suite, alone);
-    suite_add_tcase(suite, memory);
-    return vt_main(suite);
 }

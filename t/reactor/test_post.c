@@ -71,13 +71,15 @@ do_nothing(void *ctx)
 
 /* ---- one thread ---- */
 
+VT_CASE("basics", vt_reactor_tcase, .set_up = start_counting);
+
 static void
 note_number(void *ctx)
 {
     n_out_of_order += (int)(intptr_t)ctx != n_run++;
 }
 
-START_TEST(post_runs_in_the_order_posted)
+VT_TEST(post_runs_in_the_order_posted)
 {
     int i;
 
@@ -92,7 +94,6 @@ START_TEST(post_runs_in_the_order_posted)
     ck_assert_int_eq(n_out_of_order, 0);
     ck_assert_int_eq(n_freed, 1000);
 }
-END_TEST
 
 static void
 post_again(void *ctx)
@@ -103,7 +104,7 @@ post_again(void *ctx)
             0);
 }
 
-START_TEST(post_from_a_posted_callback)
+VT_TEST(post_from_a_posted_callback)
 {
     int n = 0;
 
@@ -113,9 +114,8 @@ START_TEST(post_from_a_posted_callback)
     ck_assert_int_eq(n, 10);
     ck_assert_int_eq(n_freed, 10);
 }
-END_TEST
 
-START_TEST(post_is_refused_when_the_queue_is_full)
+VT_TEST(post_is_refused_when_the_queue_is_full)
 {
     int i;
 
@@ -139,7 +139,6 @@ START_TEST(post_is_refused_when_the_queue_is_full)
     vt_run_ready();
     ck_assert_int_eq(n_run, QUEUE_LIMIT + 1);
 }
-END_TEST
 
 static void
 note_readable(vetch_descriptor *d, unsigned events, void *ctx)
@@ -149,7 +148,7 @@ note_readable(vetch_descriptor *d, unsigned events, void *ctx)
     vetch_descriptor_cancel(d);
 }
 
-START_TEST(post_flood_lets_descriptors_in)
+VT_TEST(post_flood_lets_descriptors_in)
 {
     int fds[2], run_before = -1, i;
     vetch_descriptor *d;
@@ -167,9 +166,8 @@ START_TEST(post_flood_lets_descriptors_in)
     close(fds[0]);
     close(fds[1]);
 }
-END_TEST
 
-START_TEST(post_ctx_is_freed_if_the_reactor_ends_first)
+VT_TEST(post_ctx_is_freed_if_the_reactor_ends_first)
 {
     int i;
 
@@ -179,7 +177,6 @@ START_TEST(post_ctx_is_freed_if_the_reactor_ends_first)
     ck_assert_int_eq(n_run, 0);
     ck_assert_int_eq(n_freed, 10);
 }
-END_TEST
 
 static int late_errno;
 
@@ -192,16 +189,15 @@ post_late(void *ctx)
     late_errno = errno;
 }
 
-START_TEST(post_is_refused_while_the_reactor_ends)
+VT_TEST(post_is_refused_while_the_reactor_ends)
 {
     vetch_reactor_post_owned(vt_reactor, do_nothing, vt_reactor, post_late);
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_int_eq(late_errno, ECANCELED);
     ck_assert_int_eq(n_freed, 0);
 }
-END_TEST
 
-START_TEST(post_without_memory_is_refused)
+VT_TEST(post_without_memory_is_refused)
 {
     vetch_testing_fail_allocation(1, false);
     errno = 0;
@@ -213,9 +209,11 @@ START_TEST(post_without_memory_is_refused)
     vt_run_ready();
     ck_assert_int_eq(n_run + n_freed, 0);
 }
-END_TEST
 
 /* ---- several threads ---- */
+
+VT_CASE("threads", vt_real_reactor_tcase, .set_up = start_counting,
+        .seconds = 30);
 
 static void *
 post_many(void *arg)
@@ -238,7 +236,7 @@ post_many(void *arg)
 
 /* Threads libuv #1595, libwebsockets #314, libhv #679: the one door that is
  * safe, with back-pressure. (LESSONS 14) */
-START_TEST(post_from_four_threads_loses_nothing)
+VT_TEST(post_from_four_threads_loses_nothing)
 {
     pthread_t threads[THREADS];
     int numbers[THREADS], i;
@@ -255,7 +253,6 @@ START_TEST(post_from_four_threads_loses_nothing)
     ck_assert_int_eq(n_wrong_thread, 0);
     ck_assert_int_eq(n_freed, THREADS * PER_THREAD);
 }
-END_TEST
 
 static atomic_bool keep_posting;
 
@@ -282,7 +279,7 @@ stop_later(vetch_timer *t, void *ctx)
 
 /* What is in the queue when the reactor ends is freed, what is refused is not:
  * each ctx exactly once. */
-START_TEST(post_against_the_end_frees_each_ctx_once)
+VT_TEST(post_against_the_end_frees_each_ctx_once)
 {
     pthread_t threads[THREADS];
     int accepted[THREADS] = { 0 }, total = 0, i;
@@ -302,7 +299,6 @@ START_TEST(post_against_the_end_frees_each_ctx_once)
     ck_assert_int_eq(n_freed, total);
     ck_assert_int_le(n_run, total);
 }
-END_TEST
 
 static void *
 stop_it(void *arg)
@@ -319,7 +315,7 @@ start_stopper(void *ctx)
 }
 
 /* By then the loop runs and has nothing else to wake up for. */
-START_TEST(stop_from_another_thread_ends_a_waiting_loop)
+VT_TEST(stop_from_another_thread_ends_a_waiting_loop)
 {
     pthread_t thread;
 
@@ -327,9 +323,8 @@ START_TEST(stop_from_another_thread_ends_a_waiting_loop)
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
     pthread_join(thread, NULL);
 }
-END_TEST
 
-START_TEST(stop_from_four_threads_ends_the_run)
+VT_TEST(stop_from_four_threads_ends_the_run)
 {
     pthread_t threads[THREADS];
     int i, round;
@@ -342,31 +337,4 @@ START_TEST(stop_from_four_threads_ends_the_run)
             pthread_join(threads[i], NULL);
         /* Those that came too late stop the next run. */
     }
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("post");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *threads = vt_real_reactor_tcase("threads");
-
-    tcase_add_checked_fixture(basics, start_counting, NULL);
-    tcase_add_checked_fixture(threads, start_counting, NULL);
-    tcase_set_timeout(threads, 30);
-    tcase_add_test(basics, post_runs_in_the_order_posted);
-    tcase_add_test(basics, post_from_a_posted_callback);
-    tcase_add_test(basics, post_is_refused_when_the_queue_is_full);
-    tcase_add_test(basics, post_flood_lets_descriptors_in);
-    tcase_add_test(basics, post_ctx_is_freed_if_the_reactor_ends_first);
-    tcase_add_test(basics, post_is_refused_while_the_reactor_ends);
-    tcase_add_test(basics, post_without_memory_is_refused);
-    tcase_add_test(threads, post_from_four_threads_loses_nothing);
-    tcase_add_test(threads, post_against_the_end_frees_each_ctx_once);
-    tcase_add_test(threads, stop_from_another_thread_ends_a_waiting_loop);
-    tcase_add_test(threads, stop_from_four_threads_ends_the_run);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, threads);
-    return vt_main(suite);
 }

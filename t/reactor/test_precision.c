@@ -30,6 +30,8 @@ real_seconds(void)
 
 /* ---- sleeps ---- */
 
+VT_CASE("precision", vt_real_reactor_tcase);
+
 struct tries {
     double seconds, began;
     double took[N_TRIES];
@@ -92,19 +94,19 @@ stop_reactor(void)
     vetch_reactor_stop(vt_reactor);
 }
 
-START_TEST(a_sleep_of_a_millisecond_takes_little_more)
+VT_TEST(a_sleep_of_a_millisecond_takes_little_more)
 {
     assert_sleeps(0.001, 0.0013, run_reactor, stop_reactor);
 }
-END_TEST
 
-START_TEST(a_sleep_of_a_tenth_of_a_millisecond_is_not_a_millisecond)
+VT_TEST(a_sleep_of_a_tenth_of_a_millisecond_is_not_a_millisecond)
 {
     assert_sleeps(0.0001, 0.0004, run_reactor, stop_reactor);
 }
-END_TEST
 
 /* ---- a loop of somebody else ---- */
+
+VT_CASE("adopted", vt_tcase);
 
 static struct event_base *base;
 
@@ -130,14 +132,13 @@ assert_sleeps_on_base(void)
     event_base_free(base);
 }
 
-START_TEST(an_adopted_loop_sleeps_as_well)
+VT_TEST(an_adopted_loop_sleeps_as_well)
 {
     base = event_base_new();
     assert_sleeps_on_base();
 }
-END_TEST
 
-START_TEST(an_adopted_loop_that_polls_sleeps_as_well)
+VT_TEST(an_adopted_loop_that_polls_sleeps_as_well)
 {
     struct event_config *config = event_config_new();
 
@@ -146,9 +147,10 @@ START_TEST(an_adopted_loop_that_polls_sleeps_as_well)
     event_config_free(config);
     assert_sleeps_on_base();
 }
-END_TEST
 
 /* ---- the clock ---- */
+
+VT_CASE("precision", vt_real_reactor_tcase);
 
 struct turns {
     double last;
@@ -169,7 +171,7 @@ note_turn(vetch_descriptor *d, unsigned events, void *ctx)
         vetch_reactor_stop(vt_reactor);
 }
 
-START_TEST(the_clock_moves_from_turn_to_turn)
+VT_TEST(the_clock_moves_from_turn_to_turn)
 {
     struct turns turns = { 0 };
     vetch_descriptor *d;
@@ -186,7 +188,6 @@ START_TEST(the_clock_moves_from_turn_to_turn)
     close(fds[0]);
     close(fds[1]);
 }
-END_TEST
 
 /* ---- system calls ---- */
 
@@ -214,7 +215,7 @@ begin_and_cancel(vetch_descriptor *d, unsigned events, void *ctx)
         vetch_reactor_stop(vt_reactor);
 }
 
-START_TEST(deadlines_that_are_met_cost_no_system_call)
+VT_TEST(deadlines_that_are_met_cost_no_system_call)
 {
     vetch_descriptor *d;
     int fds[2], n = 0;
@@ -231,41 +232,17 @@ START_TEST(deadlines_that_are_met_cost_no_system_call)
     close(fds[0]);
     close(fds[1]);
 }
-END_TEST
 
-START_TEST(a_sleep_costs_one_system_call_beside_the_wait)
+VT_TEST(a_sleep_costs_one_system_call_beside_the_wait)
 {
     n_settings = 0;
     assert_sleeps(0.001, 1, run_reactor, stop_reactor);
     ck_assert_int_eq(n_settings, N_TRIES);
 }
-END_TEST
 
-START_TEST(what_is_due_at_once_costs_no_system_call)
+VT_TEST(what_is_due_at_once_costs_no_system_call)
 {
     n_settings = 0;
     assert_sleeps(0, 1, run_reactor, stop_reactor);
     ck_assert_int_eq(n_settings, 0);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("precision");
-    TCase *tc = vt_real_reactor_tcase("precision");
-    TCase *adopted = vt_tcase("adopted");
-
-    tcase_add_test(tc, a_sleep_of_a_millisecond_takes_little_more);
-    tcase_add_test(tc,
-                   a_sleep_of_a_tenth_of_a_millisecond_is_not_a_millisecond);
-    tcase_add_test(tc, the_clock_moves_from_turn_to_turn);
-    tcase_add_test(tc, deadlines_that_are_met_cost_no_system_call);
-    tcase_add_test(tc, a_sleep_costs_one_system_call_beside_the_wait);
-    tcase_add_test(tc, what_is_due_at_once_costs_no_system_call);
-    tcase_add_test(adopted, an_adopted_loop_sleeps_as_well);
-    tcase_add_test(adopted, an_adopted_loop_that_polls_sleeps_as_well);
-    suite_add_tcase(suite, tc);
-    suite_add_tcase(suite, adopted);
-    return vt_main(suite);
 }

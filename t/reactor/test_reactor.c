@@ -39,14 +39,15 @@ stop(void *ctx)
 
 /* ---- one per thread ---- */
 
-START_TEST(reactor_belongs_to_its_thread)
+VT_CASE("basics", vt_reactor_tcase, .set_up = reset);
+
+VT_TEST(reactor_belongs_to_its_thread)
 {
     ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor);
     errno = 0;
     ck_assert_ptr_null(vetch_reactor_new());
     ck_assert_int_eq(errno, EBUSY);
 }
-END_TEST
 
 static void *
 use_own_reactor(void *arg)
@@ -66,7 +67,7 @@ use_own_reactor(void *arg)
     return n == 1 && vetch_reactor_current() == NULL ? arg : NULL;
 }
 
-START_TEST(reactor_of_another_thread_is_another)
+VT_TEST(reactor_of_another_thread_is_another)
 {
     pthread_t thread;
     void *result = NULL;
@@ -75,7 +76,6 @@ START_TEST(reactor_of_another_thread_is_another)
     pthread_join(thread, &result);
     ck_assert_ptr_eq(result, &n_run);
 }
-END_TEST
 
 static void *
 use_foreign_reactor(void *arg)
@@ -88,7 +88,7 @@ use_foreign_reactor(void *arg)
 /* Threads libuv #1595 #4907, help #117; libwebsockets #2510 #2549; mongoose
  * #2532 #3253; libhv #679: said at once, not by a crash far away. (LESSONS 14)
  */
-START_TEST(reactor_use_on_a_wrong_thread_is_refused_and_named)
+VT_TEST(reactor_use_on_a_wrong_thread_is_refused_and_named, .misuse = true)
 {
     pthread_t thread;
     int seen = 0;
@@ -103,9 +103,8 @@ START_TEST(reactor_use_on_a_wrong_thread_is_refused_and_named)
     ck_assert_int_eq(seen, EPERM);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "not its own"));
 }
-END_TEST
 
-START_TEST(reactor_references_keep_it)
+VT_TEST(reactor_references_keep_it)
 {
     ck_assert_ptr_eq(vetch_reactor_ref(vt_reactor), vt_reactor);
     ck_assert_ptr_null(vetch_reactor_unref(vt_reactor));
@@ -113,9 +112,10 @@ START_TEST(reactor_references_keep_it)
     ck_assert_ptr_null(vetch_reactor_ref(NULL));
     ck_assert_ptr_null(vetch_reactor_unref(NULL));
 }
-END_TEST
 
-START_TEST(reactor_can_be_made_again)
+VT_CASE("end", vt_reactor_tcase, .set_up = reset);
+
+VT_TEST(reactor_can_be_made_again)
 {
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_ptr_null(vetch_reactor_current());
@@ -123,9 +123,10 @@ START_TEST(reactor_can_be_made_again)
     ck_assert_ptr_nonnull(vt_reactor);
     ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor);
 }
-END_TEST
 
 /* ---- SIGPIPE ---- */
+
+VT_CASE("alone", vt_tcase);
 
 static volatile sig_atomic_t n_sigpipe;
 
@@ -151,7 +152,7 @@ write_to_nobody(void)
 
 /* Threads libuv #45 #1013 #3044, joyent/libuv #1244 #1535: a broken pipe is an
  * error, not death. (LESSONS 11) */
-START_TEST(reactor_outlives_sigpipe)
+VT_TEST(reactor_outlives_sigpipe)
 {
     vetch_reactor *r;
 
@@ -161,10 +162,9 @@ START_TEST(reactor_outlives_sigpipe)
     vetch_reactor_unref(r);
     ck_assert_int_eq(write_to_nobody(), EPIPE);
 }
-END_TEST
 
 /* An ignored signal would be inherited; `yes | head` relies on dying. */
-START_TEST(an_executed_program_dies_of_sigpipe_as_ever)
+VT_TEST(an_executed_program_dies_of_sigpipe_as_ever)
 {
     char name[] = "sh", option[] = "-c", script[] = "kill -PIPE $$";
     char *argv[] = { name, option, script, NULL };
@@ -180,9 +180,8 @@ START_TEST(an_executed_program_dies_of_sigpipe_as_ever)
     ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
     vetch_reactor_unref(r);
 }
-END_TEST
 
-START_TEST(reactor_leaves_a_sigpipe_handler_alone)
+VT_TEST(reactor_leaves_a_sigpipe_handler_alone)
 {
     vetch_reactor *r;
 
@@ -193,20 +192,20 @@ START_TEST(reactor_leaves_a_sigpipe_handler_alone)
     vetch_reactor_unref(r);
     signal(SIGPIPE, SIG_DFL);
 }
-END_TEST
 
 /* ---- running ---- */
 
-START_TEST(reactor_runs_until_stopped)
+VT_CASE("basics", vt_reactor_tcase, .set_up = reset);
+
+VT_TEST(reactor_runs_until_stopped)
 {
     ck_assert_int_eq(vetch_call_soon(vt_count, &n_run), 0);
     ck_assert_int_eq(vetch_call_soon(stop, NULL), 0);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
     ck_assert_int_eq(n_run, 1);
 }
-END_TEST
 
-START_TEST(reactor_stopped_before_it_runs_does_not_run)
+VT_TEST(reactor_stopped_before_it_runs_does_not_run)
 {
     vetch_call_soon(vt_count, &n_run);
     vetch_reactor_stop(vt_reactor);
@@ -216,7 +215,6 @@ START_TEST(reactor_stopped_before_it_runs_does_not_run)
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0); /* one run only */
     ck_assert_int_eq(n_run, 1);
 }
-END_TEST
 
 static void
 run_nested(void *ctx)
@@ -226,7 +224,7 @@ run_nested(void *ctx)
     vetch_reactor_stop(vt_reactor);
 }
 
-START_TEST(reactor_run_inside_a_callback_is_refused)
+VT_TEST(reactor_run_inside_a_callback_is_refused)
 {
     int seen = 0;
 
@@ -234,7 +232,6 @@ START_TEST(reactor_run_inside_a_callback_is_refused)
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
     ck_assert_int_eq(seen, EDEADLK);
 }
-END_TEST
 
 static void
 raise_flag(void *ctx)
@@ -242,7 +239,7 @@ raise_flag(void *ctx)
     *(bool *)ctx = true;
 }
 
-START_TEST(reactor_run_until_a_flag_is_up)
+VT_TEST(reactor_run_until_a_flag_is_up)
 {
     bool flag = false;
 
@@ -251,9 +248,8 @@ START_TEST(reactor_run_until_a_flag_is_up)
     ck_assert(flag);
     ck_assert_int_eq(vetch__reactor_run_until(vt_reactor, &flag), 0);
 }
-END_TEST
 
-START_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
+VT_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
 {
     bool flag = false;
 
@@ -264,7 +260,6 @@ START_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
     ck_assert(flag);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0); /* that is stopped */
 }
-END_TEST
 
 /* ---- fork ---- */
 
@@ -300,7 +295,7 @@ misuse_in_child(void)
 /* Threads libuv #3185 #3483, PR #846; libevent #307 #319: a reactor stays with
  * the process that made it; its use in the child is said, and hurts nobody.
  * (LESSONS 12) */
-START_TEST(reactor_in_a_forked_child_is_refused)
+VT_TEST(reactor_in_a_forked_child_is_refused)
 {
     int n[2] = { 0 }, fds[2], results[2], result = -1;
     vetch_descriptor *d;
@@ -331,11 +326,12 @@ START_TEST(reactor_in_a_forked_child_is_refused)
     close(fds[0]);
     close(fds[1]);
 }
-END_TEST
 
 /* ---- the end ---- */
 
-START_TEST(end_drains_the_ready_queue)
+VT_CASE("end", vt_reactor_tcase, .set_up = reset);
+
+VT_TEST(end_drains_the_ready_queue)
 {
     vetch_call_soon_owned(vt_count, &n_run, count_freed);
     vetch_call_soon_owned(vt_count, &n_run, count_freed);
@@ -343,9 +339,8 @@ START_TEST(end_drains_the_ready_queue)
     ck_assert_int_eq(n_run, 2);
     ck_assert_int_eq(n_freed, 2);
 }
-END_TEST
 
-START_TEST(end_runs_ten_thousand_callbacks_at_most)
+VT_TEST(end_runs_ten_thousand_callbacks_at_most)
 {
     int i;
 
@@ -356,7 +351,6 @@ START_TEST(end_runs_ten_thousand_callbacks_at_most)
     ck_assert_int_eq(n_freed, 25000);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "15000 callbacks"));
 }
-END_TEST
 
 static int end_errno;
 
@@ -369,7 +363,7 @@ try_call_soon(void *ctx)
         end_errno = errno;
 }
 
-START_TEST(end_refuses_new_operations)
+VT_TEST(end_refuses_new_operations)
 {
     end_errno = 0;
     vetch_call_soon(try_call_soon, NULL);
@@ -377,7 +371,6 @@ START_TEST(end_refuses_new_operations)
     ck_assert_int_eq(end_errno, ECANCELED);
     ck_assert_int_eq(n_run, 0);
 }
-END_TEST
 
 static void
 drop_reactor(void *ctx)
@@ -387,7 +380,7 @@ drop_reactor(void *ctx)
     ck_assert_ptr_eq(vetch_reactor_current(), vt_reactor); /* not yet */
 }
 
-START_TEST(end_inside_a_callback_waits_for_its_return)
+VT_TEST(end_inside_a_callback_waits_for_its_return)
 {
     vetch_reactor *r = vt_reactor;
 
@@ -399,7 +392,6 @@ START_TEST(end_inside_a_callback_waits_for_its_return)
     ck_assert_int_eq(n_freed, 1);
     vt_reactor = NULL;
 }
-END_TEST
 
 struct member {
     struct vetch__member member;
@@ -418,7 +410,7 @@ end_member(struct vetch__member *self)
 }
 
 /* Threads libuv #2544, #3266: what survives its loop is named. (LESSONS 1) */
-START_TEST(end_ends_members_and_names_those_that_stay)
+VT_TEST(end_ends_members_and_names_those_that_stay)
 {
     struct member one = { .stays = false }, two = { .stays = true };
     struct member gone = { .stays = false };
@@ -438,9 +430,10 @@ START_TEST(end_ends_members_and_names_those_that_stay)
     ck_assert_str_eq(vt_log_take(), "alive after its reactor: client\n");
     vetch__member_remove(r, &two.member); /* harmless now */
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("alone", vt_tcase);
 
 static void
 make_and_use(bool unharmed)
@@ -464,56 +457,7 @@ make_and_use(bool unharmed)
     ck_assert(!unharmed || accepted == 2);
 }
 
-START_TEST(reactor_survives_each_failed_allocation)
+VT_TEST(reactor_survives_each_failed_allocation)
 {
     vt_sweep_allocations(make_and_use);
-}
-END_TEST
-
-static void
-add_virtual(TCase *tc)
-{
-    tcase_add_test(tc, reactor_belongs_to_its_thread);
-    tcase_add_test(tc, reactor_of_another_thread_is_another);
-    vt_add_misuse_test(tc, reactor_use_on_a_wrong_thread_is_refused_and_named);
-    tcase_add_test(tc, reactor_references_keep_it);
-    tcase_add_test(tc, reactor_runs_until_stopped);
-    tcase_add_test(tc, reactor_stopped_before_it_runs_does_not_run);
-    tcase_add_test(tc, reactor_run_inside_a_callback_is_refused);
-    tcase_add_test(tc, reactor_run_until_a_flag_is_up);
-    tcase_add_test(tc, reactor_stop_does_not_end_waiting_for_a_flag);
-    tcase_add_test(tc, reactor_in_a_forked_child_is_refused);
-}
-
-static void
-add_end(TCase *tc)
-{
-    tcase_add_test(tc, reactor_can_be_made_again);
-    tcase_add_test(tc, end_drains_the_ready_queue);
-    tcase_add_test(tc, end_runs_ten_thousand_callbacks_at_most);
-    tcase_add_test(tc, end_refuses_new_operations);
-    tcase_add_test(tc, end_inside_a_callback_waits_for_its_return);
-    tcase_add_test(tc, end_ends_members_and_names_those_that_stay);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("reactor");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *end = vt_reactor_tcase("end");
-    TCase *alone = vt_tcase("alone");
-
-    tcase_add_checked_fixture(basics, reset, NULL);
-    tcase_add_checked_fixture(end, reset, NULL);
-    add_virtual(basics);
-    add_end(end);
-    tcase_add_test(alone, reactor_outlives_sigpipe);
-    tcase_add_test(alone, an_executed_program_dies_of_sigpipe_as_ever);
-    tcase_add_test(alone, reactor_leaves_a_sigpipe_handler_alone);
-    tcase_add_test(alone, reactor_survives_each_failed_allocation);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, end);
-    suite_add_tcase(suite, alone);
-    return vt_main(suite);
 }

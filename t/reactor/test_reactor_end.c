@@ -13,6 +13,8 @@
 
 /* ---- states times operations ---- */
 
+VT_CASE("states", pk_tcase);
+
 static struct {
     struct pk_op op[3];
     struct pk_thing value; /* borrowed by a handler that waits for op[0] */
@@ -359,15 +361,15 @@ check_after(void)
     (void)vt_log_take(); /* what did not stop is named */
 }
 
-START_TEST(reactor_end_runs_each_finally_once_on_a_dropped_chain)
+VT_TEST(reactor_end_runs_each_finally_once_on_a_dropped_chain,
+        .loops = N_STATES * N_POLICIES)
 {
     vetch_promise_unref(build(_i));
     pk_end_reactor();
     check_after();
 }
-END_TEST
 
-START_TEST(reactor_end_settles_what_is_held)
+VT_TEST(reactor_end_settles_what_is_held, .loops = N_STATES * N_POLICIES)
 {
     vetch_promise *p = build(_i);
 
@@ -381,9 +383,8 @@ START_TEST(reactor_end_settles_what_is_held)
     vetch_promise_unref(p);
     check_after();
 }
-END_TEST
 
-START_TEST(reactor_end_calls_nothing_for_what_did_not_stop)
+VT_TEST(reactor_end_calls_nothing_for_what_did_not_stop, .loops = N_STATES)
 {
     unsigned n_before;
 
@@ -397,9 +398,8 @@ START_TEST(reactor_end_calls_nothing_for_what_did_not_stop)
     }
     check_after();
 }
-END_TEST
 
-START_TEST(reactor_end_tells_each_operation_to_stop)
+VT_TEST(reactor_end_tells_each_operation_to_stop, .loops = N_STATES)
 {
     vetch_promise_unref(build(_i * N_POLICIES + PK_AGREE));
     pk_end_reactor();
@@ -410,9 +410,9 @@ START_TEST(reactor_end_tells_each_operation_to_stop)
     }
     check_after();
 }
-END_TEST
 
-START_TEST(reactor_end_after_a_cancel_that_is_under_way)
+VT_TEST(reactor_end_after_a_cancel_that_is_under_way,
+        .loops = N_STATES * N_POLICIES)
 {
     vetch_promise *p = build(_i);
 
@@ -421,7 +421,6 @@ START_TEST(reactor_end_after_a_cancel_that_is_under_way)
     pk_end_reactor();
     check_after();
 }
-END_TEST
 
 static void
 end_in_finally(void *ctx)
@@ -432,7 +431,7 @@ end_in_finally(void *ctx)
 
 /* The last reference goes in a callback: the end waits until it has returned.
  */
-START_TEST(reactor_may_end_inside_a_finally)
+VT_TEST(reactor_may_end_inside_a_finally, .loops = N_STATES * N_POLICIES)
 {
     struct pk_link last = { 0 };
     vetch_reactor *r = vt_reactor;
@@ -447,11 +446,12 @@ START_TEST(reactor_may_end_inside_a_finally)
     ck_assert_uint_eq(last.ran, 1);
     check_after();
 }
-END_TEST
 
 /* ---- single claims ---- */
 
-START_TEST(reactor_end_with_a_callback_calls_it_at_most_once)
+VT_CASE("claims", pk_tcase);
+
+VT_TEST(reactor_end_with_a_callback_calls_it_at_most_once)
 {
     struct pk_op stops = { .on_cancel = PK_AGREE };
     struct pk_op goes_on = { .on_cancel = PK_NOTE };
@@ -466,9 +466,8 @@ START_TEST(reactor_end_with_a_callback_calls_it_at_most_once)
     pk_drop(&goes_on);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "did not stop"));
 }
-END_TEST
 
-START_TEST(reactor_end_keeps_settled_promises)
+VT_TEST(reactor_end_keeps_settled_promises)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *value = pk_value(&thing);
@@ -487,9 +486,8 @@ START_TEST(reactor_end_keeps_settled_promises)
     pk_assert_freed(&thing);
     vetch_promise_unref(error);
 }
-END_TEST
 
-START_TEST(reactor_end_keeps_results)
+VT_TEST(reactor_end_keeps_results)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *child = pk_value(&thing);
@@ -501,9 +499,8 @@ START_TEST(reactor_end_keeps_results)
     vetch_results_unref(r);
     pk_assert_freed(&thing);
 }
-END_TEST
 
-START_TEST(reactor_end_keeps_slots)
+VT_TEST(reactor_end_keeps_slots)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
     void *slot = vetch_run(vetch_semaphore_acquire(s), NULL);
@@ -516,7 +513,6 @@ START_TEST(reactor_end_keeps_slots)
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }
-END_TEST
 
 static vetch_promise *
 return_null(void *ctx)
@@ -551,7 +547,7 @@ assert_all_closed(vetch_promise *settled)
     assert_closed(vetch_wait(one, 1, 1, VETCH_WAIT_ALL_COMPLETED));
 }
 
-START_TEST(reactor_end_closes_all_operations)
+VT_TEST(reactor_end_closes_all_operations)
 {
     struct pk_thing thing = { 0 };
     vetch_promise *held = vetch_resolved(pk_int(1), NULL);
@@ -578,7 +574,6 @@ START_TEST(reactor_end_closes_all_operations)
     ck_assert_int_eq(errno, EPERM);
     vetch_promise_unref(held);
 }
-END_TEST
 
 static vetch_promise *
 try_everything(const vetch_error *error, void *ctx)
@@ -599,7 +594,7 @@ try_everything(const vetch_error *error, void *ctx)
     return vetch_finally(vetch_sleep(1), pk_on_end, end);
 }
 
-START_TEST(reactor_that_ends_closes_all_operations)
+VT_TEST(reactor_that_ends_closes_all_operations)
 {
     struct pk_op stops = { .on_cancel = PK_AGREE };
     struct pk_link end = { 0 };
@@ -613,9 +608,8 @@ START_TEST(reactor_that_ends_closes_all_operations)
     vetch_promise_unref(p);
     (void)pk_reports(); /* it was not yet looked at when its reactor ended */
 }
-END_TEST
 
-START_TEST(reactor_end_reports_no_cancel)
+VT_TEST(reactor_end_reports_no_cancel)
 {
     struct pk_op stops = { .on_cancel = PK_AGREE };
 
@@ -624,9 +618,8 @@ START_TEST(reactor_end_reports_no_cancel)
     pk_end_reactor();
     ck_assert_uint_eq(pk_reports(), 0);
 }
-END_TEST
 
-START_TEST(reactor_end_frees_the_contexts)
+VT_TEST(reactor_end_frees_the_contexts)
 {
     for (int i = 0; i < 10; i++) {
         char *ctx = strdup("freed by finally");
@@ -637,7 +630,6 @@ START_TEST(reactor_end_frees_the_contexts)
     }
     pk_end_reactor();
 }
-END_TEST
 
 static unsigned n_again;
 
@@ -650,7 +642,7 @@ again(const vetch_error *error, void *ctx)
     return vetch_handle(p, pk_never_value, again, ctx);
 }
 
-START_TEST(reactor_end_comes_whatever_is_made_ready)
+VT_TEST(reactor_end_comes_whatever_is_made_ready)
 {
     struct pk_op stops = { .on_cancel = PK_AGREE };
     struct pk_link end = { 0 };
@@ -664,9 +656,8 @@ START_TEST(reactor_end_comes_whatever_is_made_ready)
     ck_assert_uint_le(n_again, 10000);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "did not run"));
 }
-END_TEST
 
-START_TEST(reactor_end_lets_a_chain_of_clean_ups_run)
+VT_TEST(reactor_end_lets_a_chain_of_clean_ups_run)
 {
     struct pk_op stops = { .on_cancel = PK_AGREE };
     vetch_promise *p = pk_start(&stops);
@@ -679,9 +670,8 @@ START_TEST(reactor_end_lets_a_chain_of_clean_ups_run)
     pk_end_reactor();
     ck_assert_str_eq(pk_trace(), "h f h f h f h f h f");
 }
-END_TEST
 
-START_TEST(reactor_ends_with_the_last_reference_only)
+VT_TEST(reactor_ends_with_the_last_reference_only)
 {
     struct pk_op op0 = { .on_cancel = PK_AGREE };
     vetch_promise *p = pk_start(&op0);
@@ -692,9 +682,8 @@ START_TEST(reactor_ends_with_the_last_reference_only)
     pk_resolve_number(&op0, 1);
     pk_expect_value(p, 1);
 }
-END_TEST
 
-START_TEST(reactor_may_be_followed_by_another)
+VT_TEST(reactor_may_be_followed_by_another)
 {
     struct pk_thing thing = { 0 };
     struct pk_op refuses = { .on_cancel = PK_NOTE };
@@ -715,7 +704,6 @@ START_TEST(reactor_may_be_followed_by_another)
     vetch_promise_unref(pending);
     pk_end_reactor();
 }
-END_TEST
 
 static void
 end_in_canceller(vetch_deferred *d, void *ctx)
@@ -725,7 +713,7 @@ end_in_canceller(vetch_deferred *d, void *ctx)
     vetch_deferred_cancel(d);
 }
 
-START_TEST(reactor_may_end_inside_a_canceller)
+VT_TEST(reactor_may_end_inside_a_canceller)
 {
     vetch_deferred *d = vetch_deferred_new(end_in_canceller, NULL);
     struct pk_op other = { .on_cancel = PK_AGREE };
@@ -743,7 +731,6 @@ START_TEST(reactor_may_end_inside_a_canceller)
     (void)vt_log_take();
     (void)pk_reports();
 }
-END_TEST
 
 static void
 end_in_free(void *value)
@@ -752,7 +739,7 @@ end_in_free(void *value)
     pk_end_reactor();
 }
 
-START_TEST(reactor_may_end_inside_a_free_function)
+VT_TEST(reactor_may_end_inside_a_free_function)
 {
     struct pk_thing thing = { 0 }, other = { 0 };
     struct pk_link end = { 0 };
@@ -764,58 +751,4 @@ START_TEST(reactor_may_end_inside_a_free_function)
     pk_assert_freed(&thing);
     pk_assert_freed(&other);
     ck_assert_uint_eq(end.ran, 1);
-}
-END_TEST
-
-static void
-add_states(Suite *suite)
-{
-    TCase *tc = pk_tcase("states");
-
-    tcase_add_loop_test(tc,
-                        reactor_end_runs_each_finally_once_on_a_dropped_chain,
-                        0, N_STATES * N_POLICIES);
-    tcase_add_loop_test(tc, reactor_end_settles_what_is_held, 0,
-                        N_STATES * N_POLICIES);
-    tcase_add_loop_test(tc, reactor_end_after_a_cancel_that_is_under_way, 0,
-                        N_STATES * N_POLICIES);
-    tcase_add_loop_test(tc, reactor_may_end_inside_a_finally, 0,
-                        N_STATES * N_POLICIES);
-    tcase_add_loop_test(tc, reactor_end_calls_nothing_for_what_did_not_stop, 0,
-                        N_STATES);
-    tcase_add_loop_test(tc, reactor_end_tells_each_operation_to_stop, 0,
-                        N_STATES);
-    suite_add_tcase(suite, tc);
-}
-
-static void
-add_claims(Suite *suite)
-{
-    TCase *tc = pk_tcase("claims");
-
-    tcase_add_test(tc, reactor_end_with_a_callback_calls_it_at_most_once);
-    tcase_add_test(tc, reactor_end_keeps_settled_promises);
-    tcase_add_test(tc, reactor_end_keeps_results);
-    tcase_add_test(tc, reactor_end_keeps_slots);
-    tcase_add_test(tc, reactor_end_closes_all_operations);
-    tcase_add_test(tc, reactor_that_ends_closes_all_operations);
-    tcase_add_test(tc, reactor_end_reports_no_cancel);
-    tcase_add_test(tc, reactor_end_frees_the_contexts);
-    tcase_add_test(tc, reactor_end_comes_whatever_is_made_ready);
-    tcase_add_test(tc, reactor_end_lets_a_chain_of_clean_ups_run);
-    tcase_add_test(tc, reactor_ends_with_the_last_reference_only);
-    tcase_add_test(tc, reactor_may_be_followed_by_another);
-    tcase_add_test(tc, reactor_may_end_inside_a_canceller);
-    tcase_add_test(tc, reactor_may_end_inside_a_free_function);
-    suite_add_tcase(suite, tc);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("reactor_end");
-
-    add_states(suite);
-    add_claims(suite);
-    return vt_main(suite);
 }

@@ -30,7 +30,9 @@ note(void *ctx)
     order[n_order++] = (int)(intptr_t)ctx;
 }
 
-START_TEST(call_soon_runs_in_order_and_not_inside_the_call)
+VT_CASE("queue", vt_reactor_tcase, .set_up = reset);
+
+VT_TEST(call_soon_runs_in_order_and_not_inside_the_call)
 {
     int i;
 
@@ -43,9 +45,8 @@ START_TEST(call_soon_runs_in_order_and_not_inside_the_call)
     for (i = 0; i < 50; i++)
         ck_assert_int_eq(order[i], i);
 }
-END_TEST
 
-START_TEST(call_soon_owned_ctx_is_freed_after_the_call)
+VT_TEST(call_soon_owned_ctx_is_freed_after_the_call)
 {
     vetch_call_soon_owned(vt_count, &n_run, count_freed);
     ck_assert_int_eq(n_freed, 0);
@@ -53,15 +54,15 @@ START_TEST(call_soon_owned_ctx_is_freed_after_the_call)
     ck_assert_int_eq(n_run, 1);
     ck_assert_int_eq(n_freed, 1);
 }
-END_TEST
 
-START_TEST(call_soon_needs_a_reactor)
+VT_CASE("alone", vt_tcase);
+
+VT_TEST(call_soon_needs_a_reactor)
 {
     errno = 0;
     ck_assert_int_eq(vetch_call_soon(vt_count, &n_run), -1);
     ck_assert_int_eq(errno, EPERM);
 }
-END_TEST
 
 static int nesting, deepest;
 
@@ -88,9 +89,11 @@ note_nested_timer(vetch_timer *t, void *ctx)
     note_nested(ctx);
 }
 
+VT_CASE("queue", vt_reactor_tcase, .set_up = reset);
+
 /* Threads curl #3537, #5354, libhv #424: the API may be called from each
  * callback, and none runs inside another. (LESSONS 31) */
-START_TEST(callbacks_never_nest)
+VT_TEST(callbacks_never_nest)
 {
     int left = 1000;
 
@@ -100,7 +103,6 @@ START_TEST(callbacks_never_nest)
     ck_assert_int_le(left, 0);
     ck_assert_int_eq(deepest, 1);
 }
-END_TEST
 
 struct chain {
     int left;
@@ -154,14 +156,13 @@ run_chain(int length)
     return c;
 }
 
-START_TEST(call_soon_chain_does_not_starve_descriptors)
+VT_TEST(call_soon_chain_does_not_starve_descriptors)
 {
     struct chain c = run_chain(100000);
 
     ck_assert_int_le(c.left, 0);
     ck_assert_int_ge(c.io_calls_at_end, 10);
 }
-END_TEST
 
 /* A hundred calls, then a flush, which makes the next hundred, and so on. */
 struct relay {
@@ -190,7 +191,7 @@ relay_round(struct vetch__flush *flush)
         vetch_call_soon(relay_on, relay);
 }
 
-START_TEST(flushes_that_make_calls_do_not_starve_descriptors)
+VT_TEST(flushes_that_make_calls_do_not_starve_descriptors)
 {
     struct relay relay = { .flush.fn = relay_round, .chain.left = 100000 };
 
@@ -199,34 +200,12 @@ START_TEST(flushes_that_make_calls_do_not_starve_descriptors)
     ck_assert_int_eq(relay.chain.left, 0);
     ck_assert_int_ge(relay.chain.io_calls_at_end, 10);
 }
-END_TEST
 
 /* The descriptor is always ready: each poll would show. */
-START_TEST(call_soon_below_the_bound_costs_no_poll)
+VT_TEST(call_soon_below_the_bound_costs_no_poll)
 {
     struct chain c = run_chain(1000);
 
     ck_assert_int_le(c.left, 0);
     ck_assert_int_le(c.io_calls_at_end, 1);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("ready");
-    TCase *tc = vt_reactor_tcase("queue");
-    TCase *alone = vt_tcase("alone");
-
-    tcase_add_checked_fixture(tc, reset, NULL);
-    tcase_add_test(tc, call_soon_runs_in_order_and_not_inside_the_call);
-    tcase_add_test(tc, call_soon_owned_ctx_is_freed_after_the_call);
-    tcase_add_test(tc, callbacks_never_nest);
-    tcase_add_test(tc, call_soon_chain_does_not_starve_descriptors);
-    tcase_add_test(tc, flushes_that_make_calls_do_not_starve_descriptors);
-    tcase_add_test(tc, call_soon_below_the_bound_costs_no_poll);
-    tcase_add_test(alone, call_soon_needs_a_reactor);
-    suite_add_tcase(suite, tc);
-    suite_add_tcase(suite, alone);
-    return vt_main(suite);
 }

@@ -9,6 +9,8 @@
 
 /* ---- shuffling ---- */
 
+VT_CASE("order", pk_tcase);
+
 /* What runs when eight promises are settled at once. */
 static const char *
 order_of_eight(uint64_t seed)
@@ -30,14 +32,13 @@ order_of_eight(uint64_t seed)
     return pk_trace();
 }
 
-START_TEST(shuffle_changes_the_order)
+VT_TEST(shuffle_changes_the_order)
 {
     ck_assert_str_eq(order_of_eight(0), "a b c d e f g h");
     ck_assert_str_ne(order_of_eight(1), "a b c d e f g h");
 }
-END_TEST
 
-START_TEST(shuffle_by_the_same_seed_gives_the_same_order)
+VT_TEST(shuffle_by_the_same_seed_gives_the_same_order)
 {
     char first[64];
 
@@ -45,9 +46,8 @@ START_TEST(shuffle_by_the_same_seed_gives_the_same_order)
     ck_assert_str_eq(order_of_eight(12345), first);
     ck_assert_str_ne(order_of_eight(54321), first);
 }
-END_TEST
 
-START_TEST(shuffle_runs_everything)
+VT_TEST(shuffle_runs_everything)
 {
     char seen[9] = "";
 
@@ -56,9 +56,8 @@ START_TEST(shuffle_runs_everything)
             seen[*at - 'a'] = *at;
     ck_assert_str_eq(seen, "abcdefgh");
 }
-END_TEST
 
-START_TEST(shuffle_keeps_the_order_of_one_promise)
+VT_TEST(shuffle_keeps_the_order_of_one_promise)
 {
     for (uint64_t seed = 1; seed < 50; seed++) {
         struct pk_op op = { .on_cancel = PK_AGREE };
@@ -75,9 +74,8 @@ START_TEST(shuffle_keeps_the_order_of_one_promise)
         vetch_promise_unref(p);
     }
 }
-END_TEST
 
-START_TEST(shuffle_keeps_the_order_of_calls)
+VT_TEST(shuffle_keeps_the_order_of_calls)
 {
     for (uint64_t seed = 1; seed < 50; seed++) {
         vetch_testing_shuffle(seed);
@@ -87,9 +85,10 @@ START_TEST(shuffle_keeps_the_order_of_calls)
         pk_expect_trace("a b c");
     }
 }
-END_TEST
 
 /* ---- connections ---- */
+
+VT_CASE("faults", pk_tcase);
 
 static size_t received, largest;
 static vetch_transport *server_side;
@@ -163,7 +162,7 @@ stop(vetch_listener *l)
     vetch_listener_unref(l);
 }
 
-START_TEST(fail_connect_fails_the_nth_and_no_other)
+VT_TEST(fail_connect_fails_the_nth_and_no_other)
 {
     vetch_listener *l = listen_somewhere();
 
@@ -173,9 +172,8 @@ START_TEST(fail_connect_fails_the_nth_and_no_other)
     ck_assert_int_eq(connect_code(l), 0);
     stop(l);
 }
-END_TEST
 
-START_TEST(fail_connect_with_zero_takes_it_back)
+VT_TEST(fail_connect_with_zero_takes_it_back)
 {
     vetch_listener *l = listen_somewhere();
 
@@ -184,9 +182,8 @@ START_TEST(fail_connect_with_zero_takes_it_back)
     ck_assert_int_eq(connect_code(l), 0);
     stop(l);
 }
-END_TEST
 
-START_TEST(short_writes_lose_nothing)
+VT_TEST(short_writes_lose_nothing)
 {
     static char bytes[5000];
     vetch_listener *l = listen_somewhere();
@@ -206,9 +203,8 @@ START_TEST(short_writes_lose_nothing)
     vetch_transport_unref(t);
     stop(l);
 }
-END_TEST
 
-START_TEST(the_kit_needs_a_reactor)
+VT_TEST(the_kit_needs_a_reactor, .misuse = true)
 {
     pk_end_reactor();
     vt_log_from(VETCH_LOG_ERROR);
@@ -217,25 +213,4 @@ START_TEST(the_kit_needs_a_reactor)
     ck_assert_int_eq(vetch_testing_fail_connect(1, EIO), -1);
     ck_assert_int_eq(vetch_testing_short_writes(1), -1);
     vt_log_take();
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("testing");
-    TCase *order = pk_tcase("order"), *faults = pk_tcase("faults");
-
-    tcase_add_test(order, shuffle_changes_the_order);
-    tcase_add_test(order, shuffle_by_the_same_seed_gives_the_same_order);
-    tcase_add_test(order, shuffle_runs_everything);
-    tcase_add_test(order, shuffle_keeps_the_order_of_one_promise);
-    tcase_add_test(order, shuffle_keeps_the_order_of_calls);
-    tcase_add_test(faults, fail_connect_fails_the_nth_and_no_other);
-    tcase_add_test(faults, fail_connect_with_zero_takes_it_back);
-    tcase_add_test(faults, short_writes_lose_nothing);
-    vt_add_misuse_test(faults, the_kit_needs_a_reactor);
-    suite_add_tcase(suite, order);
-    suite_add_tcase(suite, faults);
-    return vt_main(suite);
 }

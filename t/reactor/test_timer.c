@@ -63,7 +63,9 @@ hold_the_loop(double seconds)
 
 /* ---- basics ---- */
 
-START_TEST(timer_fires_once_when_its_time_has_come)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(timer_fires_once_when_its_time_has_come)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1.5, count, &p);
@@ -78,7 +80,6 @@ START_TEST(timer_fires_once_when_its_time_has_come)
     ck_assert_int_eq(p.fired, 1);
     vetch_timer_unref(t);
 }
-END_TEST
 
 static void
 note_time(vetch_timer *t, void *ctx)
@@ -87,7 +88,7 @@ note_time(vetch_timer *t, void *ctx)
     *(double *)ctx = vetch_now();
 }
 
-START_TEST(timer_sees_its_own_time_when_time_jumps)
+VT_TEST(timer_sees_its_own_time_when_time_jumps)
 {
     double start = vetch_now(), first = 0, second = 0;
 
@@ -98,9 +99,8 @@ START_TEST(timer_sees_its_own_time_when_time_jumps)
     ck_assert_double_eq_tol(second - start, 2, 1e-6);
     ck_assert_double_eq_tol(vetch_now() - start, 10, 1e-6);
 }
-END_TEST
 
-START_TEST(timer_released_still_fires)
+VT_TEST(timer_released_still_fires)
 {
     struct probe p = { 0 };
 
@@ -108,9 +108,8 @@ START_TEST(timer_released_still_fires)
     vt_advance(1);
     ck_assert_int_eq(p.fired, 1);
 }
-END_TEST
 
-START_TEST(timer_cancelled_does_not_fire)
+VT_TEST(timer_cancelled_does_not_fire)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
@@ -122,9 +121,8 @@ START_TEST(timer_cancelled_does_not_fire)
     ck_assert_int_eq(p.fired, 0);
     vetch_timer_unref(t);
 }
-END_TEST
 
-START_TEST(timer_of_no_delay_fires_when_the_loop_runs)
+VT_TEST(timer_of_no_delay_fires_when_the_loop_runs)
 {
     struct probe p = { 0 };
 
@@ -133,9 +131,8 @@ START_TEST(timer_of_no_delay_fires_when_the_loop_runs)
     vt_run_ready();
     ck_assert_int_eq(p.fired, 1);
 }
-END_TEST
 
-START_TEST(timer_delay_must_make_sense)
+VT_TEST(timer_delay_must_make_sense)
 {
     static const double wrong[] = { -1e-9, -1, NAN, -INFINITY };
     struct probe p = { 0 };
@@ -156,9 +153,8 @@ START_TEST(timer_delay_must_make_sense)
     vetch_timer_cancel(t);
     vetch_timer_unref(t);
 }
-END_TEST
 
-START_TEST(timer_may_be_thirty_years_away)
+VT_TEST(timer_may_be_thirty_years_away)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1e9, count, &p);
@@ -169,10 +165,9 @@ START_TEST(timer_may_be_thirty_years_away)
     ck_assert_int_eq(p.fired, 1);
     vetch_timer_unref(t);
 }
-END_TEST
 
 /* A deadline that is never there, as those who set none write it. */
-START_TEST(timer_of_infinite_seconds_never_fires)
+VT_TEST(timer_of_infinite_seconds_never_fires)
 {
     struct probe p = { 0 };
     vetch_timer *once = vetch_timer_new(INFINITY, count, &p);
@@ -190,9 +185,10 @@ START_TEST(timer_of_infinite_seconds_never_fires)
     vetch_timer_unref(once);
     vetch_timer_unref(periodic);
 }
-END_TEST
 
-START_TEST(timer_needs_a_reactor)
+VT_CASE("alone", vt_tcase);
+
+VT_TEST(timer_needs_a_reactor)
 {
     struct probe p = { 0 };
 
@@ -200,11 +196,12 @@ START_TEST(timer_needs_a_reactor)
     ck_assert_ptr_null(vetch_timer_new(1, count, &p));
     ck_assert_int_eq(errno, EPERM);
 }
-END_TEST
 
 /* ---- restarting ---- */
 
-START_TEST(timer_restart_puts_off_a_running_one)
+VT_CASE("basics", vt_reactor_tcase);
+
+VT_TEST(timer_restart_puts_off_a_running_one)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
@@ -217,9 +214,8 @@ START_TEST(timer_restart_puts_off_a_running_one)
     ck_assert_int_eq(p.fired, 1);
     vetch_timer_unref(t);
 }
-END_TEST
 
-START_TEST(timer_restart_revives_what_expired_or_was_cancelled)
+VT_TEST(timer_restart_revives_what_expired_or_was_cancelled)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
@@ -235,7 +231,6 @@ START_TEST(timer_restart_revives_what_expired_or_was_cancelled)
     vt_advance(0.1);
     ck_assert_int_eq(p.fired, 2);
 }
-END_TEST
 
 static void
 restart_twice(vetch_timer *t, void *ctx)
@@ -247,7 +242,7 @@ restart_twice(vetch_timer *t, void *ctx)
 }
 
 /* Thread libhv #424: calling the API from the own callback (LESSONS 31). */
-START_TEST(timer_restart_in_its_own_callback)
+VT_TEST(timer_restart_in_its_own_callback)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, restart_twice, &p);
@@ -258,11 +253,10 @@ START_TEST(timer_restart_in_its_own_callback)
     ck_assert_int_eq(p.fired, 3);
     vetch_timer_unref(t);
 }
-END_TEST
 
 /* ---- periodic ---- */
 
-START_TEST(timer_periodic_fires_again_and_again)
+VT_TEST(timer_periodic_fires_again_and_again)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(0.1, count, &p);
@@ -274,7 +268,6 @@ START_TEST(timer_periodic_fires_again_and_again)
     ck_assert_int_eq(p.fired, 10);
     vetch_timer_unref(t);
 }
-END_TEST
 
 struct drift {
     uint64_t start, interval;
@@ -295,7 +288,7 @@ check_phase(vetch_timer *t, void *ctx)
 
 /* Threads libuv #181, #1068: the n-th expiry is n intervals after the start,
  * to the nanosecond, however often. (LESSONS 13) */
-START_TEST(timer_periodic_does_not_drift)
+VT_TEST(timer_periodic_does_not_drift)
 {
     struct drift d = { vt_reactor->now, 33333333, 0, true };
     vetch_timer *t = vetch_timer_new_periodic(0.033333333, check_phase, &d);
@@ -306,9 +299,8 @@ START_TEST(timer_periodic_does_not_drift)
     vetch_timer_cancel(t);
     vetch_timer_unref(t);
 }
-END_TEST
 
-START_TEST(timer_periodic_skips_what_it_missed)
+VT_TEST(timer_periodic_skips_what_it_missed)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(1, count, &p);
@@ -324,9 +316,8 @@ START_TEST(timer_periodic_skips_what_it_missed)
     vetch_timer_cancel(t);
     vetch_timer_unref(t);
 }
-END_TEST
 
-START_TEST(timer_periodic_takes_a_new_period_when_restarted)
+VT_TEST(timer_periodic_takes_a_new_period_when_restarted)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(1, count, &p);
@@ -342,7 +333,6 @@ START_TEST(timer_periodic_takes_a_new_period_when_restarted)
     vetch_timer_cancel(t);
     vetch_timer_unref(t);
 }
-END_TEST
 
 static void
 cancel_self(vetch_timer *t, void *ctx)
@@ -353,7 +343,7 @@ cancel_self(vetch_timer *t, void *ctx)
         vetch_timer_cancel(t);
 }
 
-START_TEST(timer_periodic_cancelled_in_its_own_callback)
+VT_TEST(timer_periodic_cancelled_in_its_own_callback)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(1, cancel_self, &p);
@@ -362,9 +352,10 @@ START_TEST(timer_periodic_cancelled_in_its_own_callback)
     ck_assert_int_eq(p.fired, 3);
     vetch_timer_unref(t);
 }
-END_TEST
 
 /* ---- lifetime ---- */
+
+VT_CASE("lifetime", vt_reactor_tcase);
 
 static void
 unref_self(vetch_timer *t, void *ctx)
@@ -377,7 +368,7 @@ unref_self(vetch_timer *t, void *ctx)
 
 /* Threads libuv #2087, libevent #689: freed in its own callback (LESSONS 1,
  * 2). */
-START_TEST(timer_unref_inside_its_own_callback)
+VT_TEST(timer_unref_inside_its_own_callback)
 {
     struct probe p = { 0 };
 
@@ -386,7 +377,6 @@ START_TEST(timer_unref_inside_its_own_callback)
     ck_assert_int_eq(p.fired, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
 static void
 drop_self(vetch_timer *t, void *ctx)
@@ -398,7 +388,7 @@ drop_self(vetch_timer *t, void *ctx)
     vetch_timer_unref(t);
 }
 
-START_TEST(timer_periodic_cancel_and_unref_inside_its_own_callback)
+VT_TEST(timer_periodic_cancel_and_unref_inside_its_own_callback)
 {
     struct probe p = { 0 };
 
@@ -407,9 +397,8 @@ START_TEST(timer_periodic_cancel_and_unref_inside_its_own_callback)
     ck_assert_int_eq(p.fired, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
-END_TEST
 
-START_TEST(timer_owned_ctx_is_freed_after_expiry_and_release)
+VT_TEST(timer_owned_ctx_is_freed_after_expiry_and_release)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
@@ -420,9 +409,8 @@ START_TEST(timer_owned_ctx_is_freed_after_expiry_and_release)
     vetch_timer_unref(t);
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
-START_TEST(timer_owned_ctx_is_freed_after_release_and_expiry)
+VT_TEST(timer_owned_ctx_is_freed_after_release_and_expiry)
 {
     struct probe p = { 0 };
 
@@ -432,9 +420,8 @@ START_TEST(timer_owned_ctx_is_freed_after_release_and_expiry)
     ck_assert_int_eq(p.fired, 1);
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
-START_TEST(timer_owned_ctx_is_freed_after_cancel)
+VT_TEST(timer_owned_ctx_is_freed_after_cancel)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
@@ -444,9 +431,8 @@ START_TEST(timer_owned_ctx_is_freed_after_cancel)
     ck_assert_int_eq(p.fired, 0);
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
-START_TEST(timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel)
+VT_TEST(timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic_owned(1, count, &p, count_free);
@@ -458,9 +444,8 @@ START_TEST(timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel)
     vetch_timer_unref(t);
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
-START_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
+VT_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
 {
     struct probe p = { 0 };
 
@@ -469,9 +454,8 @@ START_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
     ck_assert_ptr_null(vetch_timer_new_owned(-1, count, &p, count_free));
     ck_assert_int_eq(p.freed, 0);
 }
-END_TEST
 
-START_TEST(timer_owned_ctx_is_freed_when_the_reactor_ends)
+VT_TEST(timer_owned_ctx_is_freed_when_the_reactor_ends)
 {
     struct probe p = { 0 };
 
@@ -480,9 +464,8 @@ START_TEST(timer_owned_ctx_is_freed_when_the_reactor_ends)
     ck_assert_int_eq(p.fired, 0);
     ck_assert_int_eq(p.freed, 1);
 }
-END_TEST
 
-START_TEST(timer_outlives_its_reactor)
+VT_TEST(timer_outlives_its_reactor)
 {
     struct probe p = { 0 };
     vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
@@ -501,7 +484,6 @@ START_TEST(timer_outlives_its_reactor)
     vetch_timer_unref(expired);
     ck_assert_int_eq(p.fired, 1);
 }
-END_TEST
 
 static int wrong_at_the_end;
 
@@ -516,7 +498,7 @@ start_another(void *ctx)
     ((struct probe *)ctx)->freed++;
 }
 
-START_TEST(timer_cannot_be_started_while_the_reactor_ends)
+VT_TEST(timer_cannot_be_started_while_the_reactor_ends)
 {
     struct probe p = { 0 };
 
@@ -528,9 +510,10 @@ START_TEST(timer_cannot_be_started_while_the_reactor_ends)
     ck_assert_int_eq(wrong_at_the_end, 0);
     vetch_timer_unref(p.timer);
 }
-END_TEST
 
 /* ---- coarse deadlines, for the layers above ---- */
+
+VT_CASE("real", vt_real_reactor_tcase);
 
 static int coarse_fired;
 
@@ -560,7 +543,7 @@ start_mixed(void *ctx)
 }
 
 /* The coarse clock is behind the exact one; the order of arming stays. */
-START_TEST(timer_coarse_starts_share_a_lane_with_exact_ones)
+VT_TEST(timer_coarse_starts_share_a_lane_with_exact_ones)
 {
     int i;
 
@@ -573,7 +556,6 @@ START_TEST(timer_coarse_starts_share_a_lane_with_exact_ones)
     ck_assert_int_eq(coarse_fired, 4);
     ck_assert(!vetch__timer_active(&mixed[0]));
 }
-END_TEST
 
 /* The next delay after `delay` that competes with it for a lane. */
 static uint64_t
@@ -589,7 +571,7 @@ rival(uint64_t delay)
     return delay;
 }
 
-START_TEST(timer_lane_of_a_crowd_outlives_strangers)
+VT_TEST(timer_lane_of_a_crowd_outlives_strangers)
 {
     struct vetch__timer t[28] = { 0 };
     uint64_t crowd = 1000000000, delay = rival(crowd);
@@ -606,9 +588,10 @@ START_TEST(timer_lane_of_a_crowd_outlives_strangers)
     for (int i = 0; i < 28; i++)
         vetch__timer_stop(vt_reactor, &t[i]);
 }
-END_TEST
 
-START_TEST(timer_delays_are_rounded_up)
+VT_CASE("alone", vt_tcase);
+
+VT_TEST(timer_delays_are_rounded_up)
 {
     ck_assert_uint_eq(vetch__seconds(0), 0);
     ck_assert_uint_eq(vetch__seconds(1e-10), 1);
@@ -617,9 +600,10 @@ START_TEST(timer_delays_are_rounded_up)
     ck_assert_uint_eq(vetch__seconds(1e9), 1000000000000000000);
     ck_assert_uint_eq(vetch__seconds(1e300), 9000000000000000000u);
 }
-END_TEST
 
 /* ---- a wrong thread ---- */
+
+VT_CASE("basics", vt_reactor_tcase);
 
 static void *
 use_on_another_thread(void *arg)
@@ -633,7 +617,7 @@ use_on_another_thread(void *arg)
 }
 
 /* Thread libuv #1595. (LESSONS 14) */
-START_TEST(timer_use_on_a_wrong_thread_is_refused)
+VT_TEST(timer_use_on_a_wrong_thread_is_refused, .misuse = true)
 {
     struct probe p = { 0 };
     pthread_t thread;
@@ -647,9 +631,10 @@ START_TEST(timer_use_on_a_wrong_thread_is_refused)
     ck_assert_int_eq(p.fired, 1);
     vetch_timer_unref(p.timer);
 }
-END_TEST
 
 /* ---- out of memory ---- */
+
+VT_CASE("alone", vt_tcase);
 
 static void
 make_some(bool unharmed)
@@ -681,74 +666,7 @@ make_some(bool unharmed)
     ck_assert(!unharmed || made == 200);
 }
 
-START_TEST(timer_survives_each_failed_allocation)
+VT_TEST(timer_survives_each_failed_allocation)
 {
     vt_sweep_allocations(make_some);
-}
-END_TEST
-
-static void
-add_basics(TCase *tc)
-{
-    tcase_add_test(tc, timer_fires_once_when_its_time_has_come);
-    tcase_add_test(tc, timer_sees_its_own_time_when_time_jumps);
-    tcase_add_test(tc, timer_released_still_fires);
-    tcase_add_test(tc, timer_cancelled_does_not_fire);
-    tcase_add_test(tc, timer_of_no_delay_fires_when_the_loop_runs);
-    tcase_add_test(tc, timer_delay_must_make_sense);
-    tcase_add_test(tc, timer_may_be_thirty_years_away);
-    tcase_add_test(tc, timer_of_infinite_seconds_never_fires);
-    tcase_add_test(tc, timer_restart_puts_off_a_running_one);
-    tcase_add_test(tc, timer_restart_revives_what_expired_or_was_cancelled);
-    tcase_add_test(tc, timer_restart_in_its_own_callback);
-    tcase_add_test(tc, timer_periodic_fires_again_and_again);
-    tcase_add_test(tc, timer_periodic_does_not_drift);
-    tcase_add_test(tc, timer_periodic_skips_what_it_missed);
-    tcase_add_test(tc, timer_periodic_takes_a_new_period_when_restarted);
-    tcase_add_test(tc, timer_periodic_cancelled_in_its_own_callback);
-    vt_add_misuse_test(tc, timer_use_on_a_wrong_thread_is_refused);
-}
-
-static void
-add_lifetime(TCase *tc)
-{
-    tcase_add_test(tc, timer_unref_inside_its_own_callback);
-    tcase_add_test(tc, timer_periodic_cancel_and_unref_inside_its_own_callback);
-    tcase_add_test(tc, timer_owned_ctx_is_freed_after_expiry_and_release);
-    tcase_add_test(tc, timer_owned_ctx_is_freed_after_release_and_expiry);
-    tcase_add_test(tc, timer_owned_ctx_is_freed_after_cancel);
-    tcase_add_test(tc, timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel);
-    tcase_add_test(tc, timer_owned_ctx_stays_the_caller_s_on_failure);
-    tcase_add_test(tc, timer_owned_ctx_is_freed_when_the_reactor_ends);
-    tcase_add_test(tc, timer_outlives_its_reactor);
-    tcase_add_test(tc, timer_cannot_be_started_while_the_reactor_ends);
-}
-
-static void
-add_real(TCase *tc)
-{
-    tcase_add_test(tc, timer_coarse_starts_share_a_lane_with_exact_ones);
-    tcase_add_test(tc, timer_lane_of_a_crowd_outlives_strangers);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("timer");
-    TCase *basics = vt_reactor_tcase("basics");
-    TCase *lifetime = vt_reactor_tcase("lifetime");
-    TCase *real = vt_real_reactor_tcase("real");
-    TCase *alone = vt_tcase("alone");
-
-    add_basics(basics);
-    add_lifetime(lifetime);
-    add_real(real);
-    tcase_add_test(alone, timer_needs_a_reactor);
-    tcase_add_test(alone, timer_delays_are_rounded_up);
-    tcase_add_test(alone, timer_survives_each_failed_allocation);
-    suite_add_tcase(suite, basics);
-    suite_add_tcase(suite, lifetime);
-    suite_add_tcase(suite, real);
-    suite_add_tcase(suite, alone);
-    return vt_main(suite);
 }

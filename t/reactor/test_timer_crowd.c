@@ -54,6 +54,8 @@ struct drift {
 
 /* ---- many ---- */
 
+VT_CASE("order", vt_reactor_tcase);
+
 static int order_seen[64], n_order;
 
 static void
@@ -63,7 +65,7 @@ note_order(vetch_timer *t, void *ctx)
     order_seen[n_order++] = (int)(intptr_t)ctx;
 }
 
-START_TEST(timer_equal_delays_fire_in_the_order_of_arming)
+VT_TEST(timer_equal_delays_fire_in_the_order_of_arming)
 {
     int i;
 
@@ -75,7 +77,6 @@ START_TEST(timer_equal_delays_fire_in_the_order_of_arming)
     for (i = 0; i < 50; i++)
         ck_assert_int_eq(order_seen[i], i);
 }
-END_TEST
 
 static uint64_t latest_expiry;
 static int n_expired, n_out_of_order;
@@ -89,7 +90,7 @@ check_order(struct vetch__timer *t)
 }
 
 /* Lanes (a few popular delays) and the heap (the rest), mixed. */
-START_TEST(timer_100000_fire_in_order)
+VT_TEST(timer_100000_fire_in_order)
 {
     struct vetch__timer *all = calloc(MANY, sizeof(*all));
     int i;
@@ -109,7 +110,6 @@ START_TEST(timer_100000_fire_in_order)
     ck_assert_int_eq(n_out_of_order, 0);
     free(all);
 }
-END_TEST
 
 /* ---- against a model ---- */
 
@@ -188,7 +188,7 @@ count_wrong(void)
     return wrong;
 }
 
-START_TEST(timer_behaves_like_a_list_of_deadlines)
+VT_TEST(timer_behaves_like_a_list_of_deadlines)
 {
     unsigned seed = (unsigned)real_ns();
     int i;
@@ -211,9 +211,10 @@ START_TEST(timer_behaves_like_a_list_of_deadlines)
         vetch_timer_unref(model[i].timer);
     }
 }
-END_TEST
 
 /* ---- on the real clock ---- */
+
+VT_CASE("real", vt_real_reactor_tcase);
 
 struct early {
     uint64_t armed;
@@ -256,7 +257,7 @@ arm_late_in_the_turn(vetch_timer *t, void *ctx)
 /* Threads libuv #181 #1068 #4773 #4889, PR #1381; libevent #958 #1080;
  * libwebsockets #274: never early, not even by what the clock of the turn is
  * behind. (LESSONS 13) */
-START_TEST(timer_is_never_early)
+VT_TEST(timer_is_never_early)
 {
     int left = 300, i;
 
@@ -265,7 +266,6 @@ START_TEST(timer_is_never_early)
     for (i = 0; i < 300; i++)
         ck_assert_int_eq(earlies[i].early, 0);
 }
-END_TEST
 
 static void
 cancel_other(vetch_timer *t, void *ctx)
@@ -279,7 +279,7 @@ cancel_other(vetch_timer *t, void *ctx)
 }
 
 /* Both are due in the same dispatch; whichever runs first stops the other. */
-START_TEST(timer_cancelled_by_another_that_is_due_with_it)
+VT_TEST(timer_cancelled_by_another_that_is_due_with_it)
 {
     struct probe p = { 0 };
     vetch_timer *last;
@@ -294,7 +294,6 @@ START_TEST(timer_cancelled_by_another_that_is_due_with_it)
     vetch_timer_unref(p.other);
     vetch_timer_unref(last);
 }
-END_TEST
 
 struct greedy {
     int fired;
@@ -323,7 +322,7 @@ note_io(vetch_descriptor *d, unsigned events, void *ctx)
 }
 
 /* A timer that starts itself again without delay waits for the next turn. */
-START_TEST(timer_of_no_delay_does_not_starve_descriptors)
+VT_TEST(timer_of_no_delay_does_not_starve_descriptors)
 {
     struct greedy g = { .fired_before_io = -1 };
     vetch_timer *t = vetch_timer_new(0, restart_at_once, &g);
@@ -340,7 +339,6 @@ START_TEST(timer_of_no_delay_does_not_starve_descriptors)
     close(g.fds[0]);
     close(g.fds[1]);
 }
-END_TEST
 
 struct crowd {
     int fired, fired_before_io;
@@ -370,7 +368,7 @@ note_io_in_crowd(vetch_descriptor *d, unsigned events, void *ctx)
 }
 
 /* What is due is worked off in portions. */
-START_TEST(timer_crowd_lets_descriptors_in)
+VT_TEST(timer_crowd_lets_descriptors_in)
 {
     struct crowd c = { .fired_before_io = 2000 };
     vetch_descriptor *d;
@@ -387,7 +385,6 @@ START_TEST(timer_crowd_lets_descriptors_in)
     close(c.fds[0]);
     close(c.fds[1]);
 }
-END_TEST
 
 static void
 hold_40_ms(vetch_timer *t, void *ctx)
@@ -404,7 +401,7 @@ hold_40_ms(vetch_timer *t, void *ctx)
     }
 }
 
-START_TEST(timer_periodic_does_not_make_up_for_a_busy_loop)
+VT_TEST(timer_periodic_does_not_make_up_for_a_busy_loop)
 {
     struct drift d = { real_ns(), 10000000, 0, true };
     vetch_timer *t = vetch_timer_new_periodic(0.010, hold_40_ms, &d);
@@ -413,25 +410,4 @@ START_TEST(timer_periodic_does_not_make_up_for_a_busy_loop)
     ck_assert(d.exact);
     ck_assert_int_ge((int)((real_ns() - d.start) / 1000000), 70);
     vetch_timer_unref(t);
-}
-END_TEST
-
-int
-main(void)
-{
-    Suite *suite = suite_create("timer_crowd");
-    TCase *tc = vt_reactor_tcase("order");
-    TCase *real = vt_real_reactor_tcase("real");
-
-    tcase_add_test(tc, timer_equal_delays_fire_in_the_order_of_arming);
-    tcase_add_test(tc, timer_100000_fire_in_order);
-    tcase_add_test(tc, timer_behaves_like_a_list_of_deadlines);
-    tcase_add_test(real, timer_is_never_early);
-    tcase_add_test(real, timer_cancelled_by_another_that_is_due_with_it);
-    tcase_add_test(real, timer_of_no_delay_does_not_starve_descriptors);
-    tcase_add_test(real, timer_crowd_lets_descriptors_in);
-    tcase_add_test(real, timer_periodic_does_not_make_up_for_a_busy_loop);
-    suite_add_tcase(suite, tc);
-    suite_add_tcase(suite, real);
-    return vt_main(suite);
 }

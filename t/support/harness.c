@@ -5,6 +5,7 @@
 #include "support/harness.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <sched.h>
@@ -236,19 +237,6 @@ vt_real_reactor_tcase(const char *name)
 }
 
 void
-vt_add_misuse_test(TCase *tc, const TTest *test)
-{
-#ifdef VETCH_DEBUG_BUILD
-    const char *fork = getenv("CK_FORK");
-
-    if (fork == NULL || strcmp(fork, "no") != 0)
-        tcase_add_test_raise_signal(tc, test, SIGABRT);
-#else
-    tcase_add_test(tc, test);
-#endif
-}
-
-void
 vt_advance(double seconds)
 {
     vetch_testing_advance(seconds);
@@ -308,10 +296,93 @@ be_quiet(int severity, const char *message)
     vetch_log(VETCH_LOG_DEBUG, "libevent (%d): %s", severity, message);
 }
 
-int
-vt_main(Suite *suite)
+/* What was declared, file by file, in the order of the lines: constructors run
+ * in an order that compilers are free to choose. */
+static struct vt_entry *declared;
+
+static bool
+entry_comes_before(const struct vt_entry *a, const struct vt_entry *b)
 {
-    SRunner *runner = srunner_create(suite);
+    int by_file = strcmp(a->file, b->file);
+
+    return by_file != 0 ? by_file < 0 : a->line < b->line;
+}
+
+void
+vt__declare(struct vt_entry *entry)
+{
+    struct vt_entry **at = &declared;
+
+    while (*at != NULL && entry_comes_before(*at, entry))
+        at = &(*at)->next;
+    entry->next = *at;
+    *at = entry;
+}
+
+/* NULL if the case is to be left out. */
+static TCase *
+open_case(Suite *suite, const struct vt_case *c)
+{
+    TCase *tc;
+
+    if (c->unless != NULL && c->unless())
+        return NULL;
+    tc = c->kind(c->name);
+    tcase_add_checked_fixture(tc, c->set_up, c->take_down);
+    if (isinf(c->seconds))
+        tcase_set_timeout(tc, 0); /* as Check spells it */
+    else if (c->seconds > 0)
+        tcase_set_timeout(tc, c->seconds);
+    suite_add_tcase(suite, tc);
+    return tc;
+}
+
+static void
+add_test(TCase *tc, const struct vt_case *c, const struct vt_test *t)
+{
+    int loops = t->loops > 0 ? t->loops : c->loops > 0 ? c->loops : 1;
+    int signal = 0;
+
+    if (t->unless != NULL && t->unless())
+        return;
+#ifdef VETCH_DEBUG_BUILD
+    if (t->misuse) {
+        const char *fork = getenv("CK_FORK");
+
+        if (fork != NULL && strcmp(fork, "no") == 0)
+            return;
+        signal = SIGABRT;
+    }
+#endif
+    tcase_add_loop_test_raise_signal(tc, &t->test, signal, 0, loops);
+}
+
+/* Consumes the list of declarations. */
+static Suite *
+make_suite(void)
+{
+    Suite *suite = suite_create(program_invocation_short_name);
+    const struct vt_case *c = NULL;
+    TCase *tc = NULL;
+
+    for (; declared != NULL; declared = declared->next) {
+        if (declared->opens != NULL) {
+            c = declared->opens;
+            tc = open_case(suite, c);
+        } else if (c == NULL) {
+            ck_abort_msg("a test without a case: %s",
+                         declared->test->test.name);
+        } else if (tc != NULL) {
+            add_test(tc, c, declared->test);
+        }
+    }
+    return suite;
+}
+
+int
+main(void)
+{
+    SRunner *runner = srunner_create(make_suite());
     int failed;
 
     event_set_mem_functions(vetch_testing_malloc, vetch_testing_realloc,

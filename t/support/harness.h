@@ -5,13 +5,70 @@
 #define T_HARNESS_H
 
 #include <check.h>
+#include <math.h>
 #include <stdbool.h>
 
 #include <vetch.h>
 
-/* A test case whose tests fail if they leave a descriptor open or a thread
- * running.  Add more fixtures to it as needed: what the harness added first
- * is checked last. */
+/* ---- declaring tests ----
+ *
+ * A test file is a list of cases and of the tests that belong to them. There is
+ * no other list: what is declared runs, in the order of the file.
+ *
+ *     VT_CASE("limits", vt_reactor_tcase, .set_up = open_pair, .seconds = 30);
+ *
+ *     VT_TEST(a_long_line_is_refused)
+ *     {
+ *         ...
+ *     }
+ *
+ *     VT_TEST(each_line_is_bounded, .loops = 3)
+ *     {
+ *         ... _i is 0, 1, 2 in turn ...
+ *     }
+ */
+
+/* Begin a case: its name (for CK_RUN_CASE), its kind (see below), and what else
+ * struct vt_case has, by name. */
+#define VT_CASE(case_name, case_kind, ...)                                     \
+    VT__DECLARE(VT__AT(__LINE__),                                              \
+                .opens = &(const struct vt_case){                              \
+                    .name = case_name, .kind = case_kind, __VA_ARGS__ })
+
+/* A test of the case that began last; options are those of struct vt_test. */
+#define VT_TEST(test_name, ...)                                                \
+    static void test_name(int _i);                                             \
+    VT__DECLARE(test_name##_entry,                                             \
+                .test = &(const struct vt_test){                               \
+                    .test = { #test_name, test_name, __FILE__, __LINE__ },     \
+                    __VA_ARGS__ });                                            \
+    static void test_name(int _i __attribute__((unused)))
+
+/* For .loops: how many elements an array has. */
+#define VT_COUNT_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+struct vt_case {
+    const char *name;
+    TCase *(*kind)(const char *name);
+    /* Around each test, inside what the kind does. */
+    void (*set_up)(void), (*take_down)(void);
+    int loops;            /* of each test that does not say otherwise */
+    double seconds;       /* that a test may take; INFINITY: any time */
+    bool (*unless)(void); /* if true, the case is left out */
+};
+
+struct vt_test {
+    TTest test;
+    int loops; /* run it for _i from 0 to here; 0: once */
+    /* It calls the library as it must not be called: a debug build aborts
+     * there, and the test can expect that only in a process of its own. */
+    bool misuse;
+    bool (*unless)(void); /* if true, the test is left out */
+};
+
+/* ---- kinds of cases ---- */
+
+/* A test fails if it leaves a descriptor open or a thread running. */
 TCase *vt_tcase(const char *name);
 
 /* The same with a reactor on a virtual clock for each test.  A test fails if it
@@ -22,12 +79,7 @@ TCase *vt_reactor_tcase(const char *name);
 /* The same on the real clock. */
 TCase *vt_real_reactor_tcase(const char *name);
 
-/* Add a test that calls the library as it must not be called: a debug build
- * aborts there, and the test can expect that only in a process of its own. */
-void vt_add_misuse_test(TCase *tc, const TTest *test);
-
-/* Run the suite; the result is for main to return. */
-int vt_main(Suite *suite);
+/* ---- the process ---- */
 
 /* Whether valgrind runs this program. */
 bool vt_on_valgrind(void);
@@ -67,5 +119,30 @@ void vt_sweep_allocations(void (*step)(bool unharmed));
 
 /* Add 1 to the int that ctx points to. */
 void vt_count(void *ctx);
+
+/* ---- how declarations become a list ---- */
+
+/* A declaration, which a constructor hands over before main begins. */
+struct vt_entry {
+    const char *file;
+    int line;
+    const struct vt_case *opens; /* one of these two */
+    const struct vt_test *test;
+    struct vt_entry *next;
+};
+void vt__declare(struct vt_entry *entry);
+
+#define VT__DECLARE(...) VT__DECLARE_AS(__VA_ARGS__)
+#define VT__DECLARE_AS(entry, ...)                                             \
+    static struct vt_entry entry;                                              \
+    __attribute__((constructor)) static void entry##_declare(void)             \
+    {                                                                          \
+        vt__declare(&entry);                                                   \
+    }                                                                          \
+    static struct vt_entry entry = { .file = __FILE__,                         \
+                                     .line = __LINE__,                         \
+                                     __VA_ARGS__ }
+#define VT__AT(line)  VT__AT_(line)
+#define VT__AT_(line) case_at_line_##line
 
 #endif

@@ -36,7 +36,7 @@ done
 
 words 'CK_RUN_CASE=[a-z]+ build/[a-z_/]+' | while read -r example; do
     case=${example#CK_RUN_CASE=}
-    grep -qF "\"${case%% *}\"" "${example#* build/}.c" ||
+    grep -q "VT_CASE(\"${case%% *}\"" "${example#* build/}.c" ||
         echo "$example"
 done >"$scratch"
 while read -r example; do

@@ -10,7 +10,8 @@ tree_tests = \
 	t/tree/install.sh \
 	t/tree/layers.sh \
 	t/tree/manpages.sh \
-	t/tree/scripts.sh
+	t/tree/scripts.sh \
+	t/tree/tests.sh
 TESTS += $(tree_tests)
 
 EXTRA_DIST += \

@@ -269,8 +269,18 @@ any_seed(void)
     return (uint64_t)ts.tv_sec * 1000003 + (uint64_t)ts.tv_nsec;
 }
 
+/* The harness' own reactor is not wanted, but its log is. */
+static void
+without_reactor(void)
+{
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+}
+
+VT_CASE("model", vt_reactor_tcase, .set_up = without_reactor,
+        .seconds = INFINITY);
+
 /* Each epoch has a seed of its own, so that one alone can be repeated. */
-START_TEST(promises_do_what_the_model_says)
+VT_TEST(promises_do_what_the_model_says)
 {
     uint64_t seed = number_from("VETCH_SEED", any_seed());
     uint64_t steps = number_from("VETCH_STEPS", DEFAULT_STEPS);
@@ -279,25 +289,4 @@ START_TEST(promises_do_what_the_model_says)
     fflush(stdout);
     for (uint64_t done = 0; done < steps; done += EPOCH_STEPS)
         run_epoch(seed++, EPOCH_STEPS);
-}
-END_TEST
-
-/* The harness' own reactor is not wanted, but its log is. */
-static void
-without_reactor(void)
-{
-    vt_reactor = vetch_reactor_unref(vt_reactor);
-}
-
-int
-main(void)
-{
-    Suite *suite = suite_create("promise_model");
-    TCase *tc = vt_reactor_tcase("model");
-
-    tcase_add_checked_fixture(tc, without_reactor, NULL);
-    tcase_set_timeout(tc, 0);
-    tcase_add_test(tc, promises_do_what_the_model_says);
-    suite_add_tcase(suite, tc);
-    return vt_main(suite);
 }
