@@ -41,9 +41,9 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_any(vetch_promise *const *promises, size_t n);
 
 /* Call fn(0…n-1, ctx), with at most `limit` (VETCH_NO_LIMIT; 0: EINVAL) of the
- * promises it returns pending at once; fulfils with vetch_results, or rejects with the
- * first error, as vetch_all(). `fn` runs from the ready queue and may return
- * what a handler may. Borrows `ctx` until settled. */
+ * promises it returns pending at once; fulfils with vetch_results, or rejects
+ * with the first error, as vetch_all(). `fn` runs from the ready queue and may
+ * return what a handler may. Borrows `ctx` until settled. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx);
 
@@ -69,8 +69,9 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_sleep(double seconds);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_signal(int signum);
 
 /* Fulfils, with the number settled as (intptr_t), when `mode` is reached or
- * `seconds` (INFINITY: no limit; negative or NaN: EINVAL) have passed. Takes references of its own while
- * it waits; observes errors only in the sense that you will look. */
+ * `seconds` (INFINITY: no limit; negative or NaN: EINVAL) have passed. Takes
+ * references of its own while it waits; observes errors only in the sense that
+ * you will look. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_wait(vetch_promise *const *promises, size_t n, double seconds,
            vetch_wait_mode mode);

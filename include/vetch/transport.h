@@ -30,8 +30,8 @@ typedef struct vetch_protocol_class {
     /* The connection is over. `reason` is NULL after a clean close (ours or the
      * peer's end of stream), else says why: ECONNRESET and the like from the
      * system, ECONNABORTED after vetch_transport_abort(), VETCH_ETIMEDOUT (once
-     * closed, the peer was too slow), VETCH_ETOOLARGE (input limit), VETCH_ECLOSED (the
-     * reactor or the listener ended). Borrowed. */
+     * closed, the peer was too slow), VETCH_ETOOLARGE (input limit),
+     * VETCH_ECLOSED (the reactor or the listener ended). Borrowed. */
     void (*lost)(vetch_protocol *p, const vetch_error *reason);
     void (*free)(vetch_protocol *p);
 } vetch_protocol_class;
