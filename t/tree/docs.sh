@@ -19,11 +19,11 @@ for path in $(words '(\.ci|demos|docs|include|lib|m4|man|t)/[A-Za-z0-9_./-]*[A-Z
     [ -e "$path" ] || [ -e "$path.c" ] || fault "there is no $path"
 done
 
-./configure --help >"${scratch:=$(mktemp)}"
-trap 'rm -f "$scratch"' EXIT
+make_scratch
+./configure --help >"$scratch/help"
 for switch in $(words '--(enable|disable|with)-[a-z-]+'); do
     name=${switch#--*-}
-    grep -qE -- "--(enable|disable|with)-$name" "$scratch" ||
+    grep -qE -- "--(enable|disable|with)-$name" "$scratch/help" ||
         fault "configure has no $switch"
 done
 
@@ -38,8 +38,8 @@ words 'CK_RUN_CASE=[a-z]+ build/[a-z_/]+' | while read -r example; do
     case=${example#CK_RUN_CASE=}
     grep -q "VT_CASE(\"${case%% *}\"" "${example#* build/}.c" ||
         echo "$example"
-done >"$scratch"
+done >"$scratch/cases"
 while read -r example; do
     fault "no such case: $example"
-done <"$scratch"
+done <"$scratch/cases"
 finish
