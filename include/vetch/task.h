@@ -23,10 +23,10 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_spawn(vetch_task_fn body,
 
 /* Suspend this task, never the loop, until `p` settles; consumes `p`. Returns
  * its value, handed over, and sets `*ret_error` to NULL; or returns NULL and
- * hands over the error there (`ret_error` may be NULL). May be called from any
- * depth of functions. `p` may be NULL, as what a handler returns: done, no
- * value. Outside a task, and for a value that others hold too, the error is
- * VETCH_EMISUSE. */
+ * hands over the error there (with NULL it is reported as one that nobody
+ * observed). May be called from any depth of functions. `p` may be NULL, as
+ * what a handler returns: done, no value. Outside a task, and for a value that
+ * others hold too, the error is VETCH_EMISUSE. */
 VETCH_EXPORT void *vetch_await(vetch_promise *p, vetch_error **ret_error);
 
 /* Await `p` and return its value; or, if it rejects, end the task here: its

@@ -102,6 +102,14 @@ vetch__give_back(void *held, size_t index, vetch_promise *answer)
     vetch_promise_unref(held);
 }
 
+/* The last who waited goes. If this fails now, nobody has seen it. */
+static void
+look_away(vetch_promise *waiter)
+{
+    if (vetch__tagged(waiter->prev) && vetch__tagged(waiter->next))
+        vetch__untag(waiter->prev)->object.flags &= (uint8_t)~VETCH__OBSERVED;
+}
+
 /* Wait no more. A handler borrows its value until its answer has settled, even
  * when the link gives up waiting for an answer that others want, too. False:
  * there is no memory to see to it. */
@@ -111,6 +119,7 @@ stop_waiting(vetch_reactor *r, vetch_promise *p)
     vetch_promise *watch;
 
     if (p->second.state != VETCH__K_FOLLOW || p->u.follow.held == NULL) {
+        look_away(p);
         vetch__promise_detach(p);
         return true;
     }
@@ -122,6 +131,7 @@ stop_waiting(vetch_reactor *r, vetch_promise *p)
     watch->u.watch.fn = vetch__give_back;
     watch->u.watch.ctx = p->u.follow.held;
     p->u.follow.held = NULL;
+    look_away(p);
     vetch__promise_replace(p, watch);
     return true;
 }

@@ -28,6 +28,8 @@ struct group {
     void *start_ctx;
     vetch_error *error; /* what it was decided by, or */
     vetch_promise *winner;
+    vetch_error **late; /* errors of losers that did not just stop */
+    size_t n_late, late_room;
     vetch_results *results;   /* children that have settled */
     vetch_promise *watches[]; /* of those that have not */
 };
@@ -75,20 +77,85 @@ aggregate(struct group *g)
     return error;
 }
 
+/* ---- losers that fail ---- */
+
+/* A child failed, and not by our cancel, when all was decided. */
+static void
+keep_late_error(struct group *g, const vetch_error *error)
+{
+    if (vetch__reactor->finishing || vetch_error_code(error) == VETCH_ECANCELED)
+        return;
+    if (g->n_late == g->late_room) {
+        size_t room = g->late_room == 0 ? 4 : 2 * g->late_room;
+        vetch_error **late = vetch__realloc(g->late, room * sizeof(*late));
+
+        if (late == NULL) {
+            vetch__error_report(vetch__reactor, error);
+            return;
+        }
+        g->late = late;
+        g->late_room = room;
+    }
+    g->late[g->n_late++] = vetch_error_ref(error);
+}
+
+/* The outcome is a value, or a cancel: it cannot carry them. */
+static void
+report_late_errors(struct group *g)
+{
+    for (size_t i = 0; i < g->n_late; i++)
+        vetch__error_report(vetch__reactor, g->late[i]);
+}
+
+static void
+drop_late_errors(struct group *g)
+{
+    for (size_t i = 0; i < g->n_late; i++)
+        vetch_error_unref(g->late[i]);
+    vetch__free(g->late);
+}
+
+/* `error` with the late ones as suppressed ones. */
+static vetch_error *
+with_late_errors(const struct group *g, const vetch_error *error)
+{
+    if (g->n_late == 0)
+        return vetch_error_ref(error);
+    return vetch_error_aggregate(error, (const vetch_error *const *)g->late,
+                                 g->n_late);
+}
+
+/* ---- how it ends ---- */
+
+static void
+take_after_winner(struct group *g)
+{
+    vetch_deferred *d = g->joint.deferred;
+
+    if (g->n_late > 0 && vetch_promise_state(g->winner) == VETCH_REJECTED) {
+        vetch_deferred_reject(
+            d, with_late_errors(g, vetch_promise_error(g->winner)));
+        return;
+    }
+    report_late_errors(g);
+    /* Alone with the winner, its value can be handed on. */
+    g->results = vetch_results_unref(g->results);
+    vetch_deferred_follow(d, g->winner);
+    g->winner = NULL;
+}
+
 static void
 settle(struct group *g)
 {
     vetch_deferred *d = g->joint.deferred;
 
     if (g->canceled) {
+        report_late_errors(g);
         vetch_deferred_cancel(d);
     } else if (g->error != NULL) {
-        vetch_deferred_reject(d, vetch_error_ref(g->error));
+        vetch_deferred_reject(d, with_late_errors(g, g->error));
     } else if (g->winner != NULL) {
-        /* Alone with the winner, its value can be handed on. */
-        g->results = vetch_results_unref(g->results);
-        vetch_deferred_follow(d, g->winner);
-        g->winner = NULL;
+        take_after_winner(g);
     } else if (g->kind == ANY) {
         vetch_deferred_reject(d, aggregate(g));
     } else {
@@ -105,6 +172,7 @@ finish(struct group *g)
     settle(g);
     vetch_promise_unref(g->winner);
     vetch_error_unref(g->error);
+    drop_late_errors(g);
     vetch_results_unref(g->results);
     vetch__free(g);
     vetch_deferred_unref(d);
@@ -116,8 +184,11 @@ judge(struct group *g, vetch_promise *child)
 {
     bool fulfilled = vetch_promise_state(child) == VETCH_FULFILLED;
 
-    if (g->decided)
+    if (g->decided) {
+        if (!fulfilled)
+            keep_late_error(g, vetch_promise_error(child));
         return;
+    }
     if (g->kind == RACE || (g->kind == ANY && fulfilled)) {
         g->winner = vetch_promise_ref(child);
         decide(g);

@@ -21,10 +21,10 @@
 #include "base/check-private.h"
 #include "promise/promise-private.h"
 
-#define N_BUCKETS  4096
-#define MAX_LINES  10000
-#define MAX_INDENT 40
-#define LINE_SIZE  512
+#define MIN_BUCKETS ((size_t)4096)
+#define MAX_LINES   10000
+#define MAX_INDENT  40
+#define LINE_SIZE   512
 
 struct site {
     struct site *next;
@@ -34,7 +34,8 @@ struct site {
 };
 
 struct vetch__sites {
-    struct site *buckets[N_BUCKETS];
+    struct site **buckets;
+    size_t n_buckets, n_sites;
 };
 
 /* ---- the table ---- */
@@ -43,11 +44,50 @@ static struct site **
 site_find(struct vetch__sites *sites, const vetch_promise *p)
 {
     struct site **at =
-        &sites->buckets[((uintptr_t)p / VETCH__NODE_SIZE) % N_BUCKETS];
+        &sites->buckets[(uintptr_t)p / VETCH__NODE_SIZE % sites->n_buckets];
 
     while (*at != NULL && (*at)->promise != p)
         at = &(*at)->next;
     return at;
+}
+
+static struct vetch__sites *
+sites_new(void)
+{
+    struct vetch__sites *sites = vetch__calloc(1, sizeof(*sites));
+
+    if (sites == NULL)
+        return NULL;
+    sites->n_buckets = MIN_BUCKETS;
+    sites->buckets = vetch__calloc(MIN_BUCKETS, sizeof(*sites->buckets));
+    if (sites->buckets != NULL)
+        return sites;
+    vetch__free(sites);
+    return NULL;
+}
+
+/* Twice as many buckets; without the memory it goes on, a little slower. */
+static void
+sites_grow(struct vetch__sites *sites)
+{
+    struct vetch__sites more = { .n_buckets = 2 * sites->n_buckets,
+                                 .n_sites = sites->n_sites };
+    struct site *s, *next;
+
+    more.buckets = vetch__calloc(more.n_buckets, sizeof(*more.buckets));
+    if (more.buckets == NULL)
+        return;
+    for (size_t i = 0; i < sites->n_buckets; i++) {
+        for (s = sites->buckets[i]; s != NULL; s = next) {
+            struct site **at = site_find(&more, s->promise);
+
+            next = s->next;
+            s->next = NULL;
+            *at = s;
+        }
+    }
+    vetch__free(sites->buckets);
+    *sites = more;
 }
 
 /* The entry of a promise, made if need be; NULL if there is no debugging, or no
@@ -61,15 +101,18 @@ site_of(vetch_promise *p)
     if (r == NULL || !r->debug || p->object.refs == VETCH__IMMORTAL)
         return NULL;
     if (r->sites == NULL)
-        r->sites = vetch__calloc(1, sizeof(*r->sites));
+        r->sites = sites_new();
     if (r->sites == NULL)
         return NULL;
+    if (r->sites->n_sites >= r->sites->n_buckets)
+        sites_grow(r->sites);
     at = site_find(r->sites, p);
     if (*at == NULL) {
         *at = vetch__calloc(1, sizeof(**at));
         if (*at == NULL)
             return NULL;
         (*at)->promise = p;
+        r->sites->n_sites++;
         p->object.flags |= VETCH__SITED;
     }
     return *at;
@@ -106,6 +149,7 @@ vetch__site_forget(vetch_promise *p)
     if (s == NULL)
         return;
     *at = s->next;
+    r->sites->n_sites--;
     site_free(s);
 }
 
@@ -114,7 +158,7 @@ vetch__sites_done(vetch_reactor *r)
 {
     if (r->sites == NULL)
         return;
-    for (size_t i = 0; i < N_BUCKETS; i++) {
+    for (size_t i = 0; i < r->sites->n_buckets; i++) {
         struct site *s, *next;
 
         for (s = r->sites->buckets[i]; s != NULL; s = next) {
@@ -122,6 +166,7 @@ vetch__sites_done(vetch_reactor *r)
             site_free(s);
         }
     }
+    vetch__free(r->sites->buckets);
     vetch__free(r->sites);
     r->sites = NULL;
 }

@@ -14,6 +14,7 @@
 #include <vetch/executor.h>
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 
 #include "base/check-private.h"
 #include "base/error-private.h"
+#include "base/options-private.h"
 #include "promise/crew-private.h"
 #include "promise/executor-private.h"
 #include "promise/promise-private.h"
@@ -46,10 +48,18 @@ struct vetch_executor {
     size_t n_jobs;              /* submitted and not settled */
     size_t n_jobs_max;
     bool closing;
-    bool expendable;        /* its jobs own all that they use */
-    vetch_deferred *closed; /* of a close that is waited for */
+    bool expendable; /* its jobs own all that they use */
+    struct vetch__list closings;
+};
+
+/* One call of close, until its promise settles. */
+struct closing {
+    struct vetch__list link; /* of the executor's; none once it is `late` */
+    vetch_executor *executor;
+    vetch_deferred *deferred;
     struct vetch__timer deadline;
     double seconds; /* what the deadline was */
+    bool late;
 };
 
 unsigned vetch__jobs_patience_ms = 5000;
@@ -70,7 +80,6 @@ detach(vetch_executor *e)
     vetch_reactor *r = e->reactor;
 
     vetch__flush_cancel(r, &e->flush);
-    vetch__timer_stop(r, &e->deadline);
     event_del(&e->ended);
     vetch__list_remove(&e->link);
     vetch__member_remove(r, &e->member);
@@ -85,21 +94,29 @@ free_if_unused(vetch_executor *e)
         vetch__free(e);
 }
 
+/* Consumes `error`; NULL means that it has closed. */
 static void
-settle_close(vetch_executor *e, vetch_error *error)
+closing_settle(struct closing *c, vetch_error *error)
 {
-    vetch_deferred *d = e->closed;
+    vetch_deferred *d = c->deferred;
 
-    e->closed = NULL;
-    if (d == NULL) {
-        vetch_error_unref(error);
-        return;
-    }
+    vetch__timer_stop(vetch__reactor, &c->deadline);
+    if (!c->late)
+        vetch__list_remove(&c->link);
+    vetch__free(c);
     if (error != NULL)
         vetch_deferred_reject(d, error);
     else
         vetch_deferred_resolve(d, NULL, NULL);
     vetch_deferred_unref(d);
+}
+
+static void
+settle_closings(vetch_executor *e, const vetch_error *error)
+{
+    while (!vetch__list_empty(&e->closings))
+        closing_settle(vetch__container(e->closings.next, struct closing, link),
+                       vetch_error_ref(error));
 }
 
 /* Its threads have nothing to do, so that joining them takes no time. */
@@ -112,7 +129,7 @@ finish_if_done(vetch_executor *e)
         return;
     detach(e);
     vetch__crew_free(crew);
-    settle_close(e, NULL);
+    settle_closings(e, NULL);
     free_if_unused(e);
 }
 
@@ -152,7 +169,8 @@ settle(struct vetch__job *job)
     struct vetch__job ended = *job;
     vetch_deferred *d;
 
-    if (vetch_deferred_is_canceled(job->deferred)) {
+    if (vetch_deferred_is_canceled(job->deferred) &&
+        !(ended.object.flags & VETCH__JOB_FAILED)) {
         reject_canceled(job);
         free_outcome(&ended);
         return;
@@ -295,22 +313,25 @@ vetch_executor_submit(vetch_executor *e, vetch_job_fn fn, void *arg,
     return submit(e, fn, arg, free_result);
 }
 
+vetch_promise *
+vetch_executor_submit_owned(vetch_executor *e, vetch_job_fn fn, void *arg,
+                            vetch_free_fn free_arg, vetch_free_fn free_result)
+{
+    vetch_promise *p = vetch_executor_submit(e, fn, arg, free_result);
+
+    return free_arg == NULL ? p : vetch_finally(p, free_arg, arg);
+}
+
 /* ---- making ---- */
 
 static int
-read_options(const vetch_executor_options *options,
-             vetch_executor_options *ret_read)
+executor_options(const vetch_executor_options *options,
+                 vetch_executor_options *ret_read)
 {
     vetch_executor_options read = VETCH_EXECUTOR_OPTIONS_INIT;
 
-    if (options != NULL) {
-        size_t size =
-            options->size < sizeof(read) ? options->size : sizeof(read);
-
-        memcpy(&read, options, size);
-    }
-    if (read.n_threads == 0 || read.n_threads > THREADS_MAX ||
-        read.queue_limit > SIZE_MAX - THREADS_MAX)
+    if (!vetch__options_read(&read, sizeof(read), options) ||
+        read.n_threads == 0 || read.n_threads > THREADS_MAX)
         return EINVAL;
     *ret_read = read;
     return 0;
@@ -343,7 +364,7 @@ vetch_executor_new(const vetch_executor_options *options)
     vetch_reactor *r = vetch__reactor;
     vetch_executor_options read;
     vetch_executor *e;
-    int saved = r == NULL ? EPERM : read_options(options, &read);
+    int saved = r == NULL ? EPERM : executor_options(options, &read);
 
     if (saved == 0 && r->ending)
         saved = ECANCELED;
@@ -359,8 +380,11 @@ vetch_executor_new(const vetch_executor_options *options)
         goto fail;
     e->object = (struct vetch__object){ .type = VETCH__EXECUTOR, .refs = 1 };
     e->reactor = r;
+    vetch__list_init(&e->closings);
     e->flush.fn = give_jobs;
-    e->n_jobs_max = read.n_threads + read.queue_limit;
+    e->n_jobs_max = read.queue_limit < VETCH_NO_LIMIT - read.n_threads
+                        ? read.n_threads + read.queue_limit
+                        : VETCH_NO_LIMIT;
     if (r->jobs_await == NULL) {
         vetch__list_init(&r->executors);
         r->jobs_await = await_jobs;
@@ -439,50 +463,61 @@ name_running(vetch_executor *e, struct names *names)
 }
 
 static void
-deadline_passed(struct vetch__timer *timer)
+closing_is_late(struct vetch__timer *timer)
 {
-    vetch_executor *e = vetch__container(timer, vetch_executor, deadline);
+    struct closing *c = vetch__container(timer, struct closing, deadline);
+    vetch_executor *e = c->executor;
+    vetch_error *error = NULL;
     struct names names;
 
     vetch_executor_ref(e);
+    vetch__list_remove(&c->link); /* what is called now may cancel it */
+    c->late = true;
     cancel_waiting(e);
     settle_ended(e);
     if (e->n_jobs > 0) {
         name_running(e, &names);
-        settle_close(e, vetch_error_new(VETCH_ETIMEDOUT,
-                                        "%zu jobs still run after %g s: %s",
-                                        e->n_jobs, e->seconds, names.text));
+        error = vetch_error_new(VETCH_ETIMEDOUT,
+                                "%zu jobs still run after %g s: %s", e->n_jobs,
+                                c->seconds, names.text);
     }
+    closing_settle(c, error);
     finish_if_done(e);
     vetch_executor_unref(e);
 }
 
 static void
-cancel_close(vetch_deferred *d, void *ctx)
+cancel_closing(vetch_deferred *d, void *ctx)
 {
-    vetch_executor *e = ctx;
+    struct closing *c = ctx;
 
     (void)d;
-    vetch__timer_stop(e->reactor, &e->deadline);
-    settle_close(e, vetch_error_ref(&vetch__error_canceled));
+    if (!c->late)
+        closing_settle(c, vetch_error_ref(&vetch__error_canceled));
 }
 
 static vetch_promise *
 wait_until_closed(vetch_executor *e, double seconds)
 {
+    struct closing *c = vetch__calloc(1, sizeof(*c));
     vetch_promise *p;
 
-    if (e->closed != NULL)
-        return vetch_deferred_promise(e->closed);
-    e->closed = vetch_deferred_new(cancel_close, e);
-    if (e->closed == NULL)
+    if (c == NULL)
+        return &vetch__no_memory;
+    c->executor = e;
+    c->seconds = seconds;
+    c->deferred = vetch_deferred_new(cancel_closing, c);
+    if (c->deferred == NULL) {
+        vetch__free(c);
         return vetch__failed(errno, "closing an executor");
-    p = vetch_deferred_promise(e->closed);
-    e->seconds = seconds;
-    if (seconds >= 0 &&
-        vetch__timer_start(e->reactor, &e->deadline, vetch__seconds(seconds),
-                           deadline_passed) < 0)
-        settle_close(e, vetch_error_ref(&vetch__error_no_memory));
+    }
+    vetch__list_append(&e->closings, &c->link);
+    p = vetch_deferred_promise(c->deferred);
+    VETCH__NAME(p, "close of an executor");
+    if (!isinf(seconds) &&
+        vetch__timer_start(e->reactor, &c->deadline, vetch__seconds(seconds),
+                           closing_is_late) < 0)
+        closing_settle(c, vetch_error_ref(&vetch__error_no_memory));
     return p;
 }
 
@@ -491,8 +526,9 @@ vetch_executor_close(vetch_executor *e, double seconds)
 {
     vetch_promise *p;
 
-    VETCH_CHECK(e != NULL && seconds == seconds, EINVAL,
-                vetch__failed(EINVAL, "closing an executor"));
+    VETCH_CHECK(e != NULL, EINVAL, &vetch__misused);
+    if (!(seconds >= 0)) /* NaN, too */
+        return vetch__failed(EINVAL, "closing an executor");
     if (!executor_check_thread(e))
         return vetch__failed(EPERM, "closing an executor");
     if (e->reactor == NULL)
@@ -567,7 +603,7 @@ leave_alone(vetch_executor *e)
               "is leaked: %s",
               e->n_jobs, names.text);
     vetch__crew_busy(crew, leak_job, NULL);
-    settle_close(e, vetch_error_ref(&vetch__error_closed));
+    settle_closings(e, &vetch__error_closed);
     pool = e->reactor->pool;
     detach(e);
     vetch__crew_leak(crew, pool);

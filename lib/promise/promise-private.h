@@ -419,6 +419,10 @@ void vetch__watch_forget(vetch_promise *watch);
 
 /* Tell the reactor's hook of a rejection that nobody observed. */
 void vetch__promise_report(vetch_promise *p);
+/* The same for an error that has no promise any more; `r` may be NULL. */
+void vetch__error_report(const vetch_reactor *r, const vetch_error *error);
+/* Hand an error over to a caller, who may not want it: then it is reported. */
+void vetch__error_hand_over(vetch_error *error, vetch_error **ret_error);
 
 /* ---- cycle.c ---- */
 /* Whether `q`, which is pending, waits for `p`, by whatever way. */

@@ -94,20 +94,43 @@ vetch__promise_free_node(vetch_promise *p)
         vetch__pool_free(p);
 }
 
-void
-vetch__promise_report(vetch_promise *p)
+/* `p` is where it comes from, or NULL. A cancel is no news. */
+static void
+report(const vetch_reactor *r, const vetch_error *error, vetch_promise *p)
 {
-    const vetch_error *error = vetch__outcome(p)->u.error;
-    vetch_reactor *r = vetch__pool_of(p)->owner;
-
-    p->object.flags |= VETCH__OBSERVED;
     if (vetch_error_code(error) == VETCH_ECANCELED)
         return;
     if (r != NULL && r->on_rejection != NULL)
         r->on_rejection(error, r->on_rejection_ctx);
     else
         vetch_log(VETCH_LOG_ERROR, "unhandled rejection%s: %s",
-                  vetch__promise_origin(p), vetch_error_text(error));
+                  p == NULL ? "" : vetch__promise_origin(p),
+                  vetch_error_text(error));
+}
+
+void
+vetch__promise_report(vetch_promise *p)
+{
+    p->object.flags |= VETCH__OBSERVED;
+    report(vetch__pool_of(p)->owner, vetch__outcome(p)->u.error, p);
+}
+
+void
+vetch__error_report(const vetch_reactor *r, const vetch_error *error)
+{
+    report(r, error, NULL);
+}
+
+void
+vetch__error_hand_over(vetch_error *error, vetch_error **ret_error)
+{
+    if (ret_error != NULL) {
+        *ret_error = error;
+        return;
+    }
+    if (error != NULL)
+        vetch__error_report(vetch__reactor, error);
+    vetch_error_unref(error);
 }
 
 /* Never called: its address marks an offer. */

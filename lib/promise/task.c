@@ -510,10 +510,7 @@ vetch_await(vetch_promise *p, vetch_error **ret_error)
         vetch_promise_unref(p);
         error = vetch_error_ref(&vetch__error_misuse);
     }
-    if (ret_error != NULL)
-        *ret_error = error;
-    else
-        vetch_error_unref(error);
+    vetch__error_hand_over(error, ret_error);
     return value;
 }
 

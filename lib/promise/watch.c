@@ -187,9 +187,10 @@ static void *
 run_refused(vetch_promise *p, vetch_error **ret_error)
 {
     vetch__promise_drop(p);
-    if (ret_error != NULL)
-        *ret_error = vetch_error_new(
-            VETCH_EMISUSE, "vetch_run() needs a reactor that is not running");
+    vetch__error_hand_over(
+        vetch_error_new(VETCH_EMISUSE,
+                        "vetch_run() needs a reactor that is not running"),
+        ret_error);
     return NULL;
 }
 
@@ -210,9 +211,6 @@ vetch_run(vetch_promise *p, vetch_error **ret_error)
     } else if (!vetch__promise_take(run.outcome, &value, &error)) {
         error = vetch_error_ref(&vetch__error_shared);
     }
-    if (ret_error != NULL)
-        *ret_error = error;
-    else
-        vetch_error_unref(error);
+    vetch__error_hand_over(error, ret_error);
     return value;
 }

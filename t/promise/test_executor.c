@@ -4,6 +4,7 @@
 #include "support/harness.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -374,7 +375,7 @@ VT_TEST(executor_result_that_nobody_takes_is_freed)
     /* The one behind it tells when the first has ended. */
     vetch_callback(vetch_executor_submit(e, add_one, NULL, NULL), done,
                    &(struct outcome){ 0 });
-    is_done = outcome_of(vetch_executor_close(e, -1)).settled;
+    is_done = outcome_of(vetch_executor_close(e, INFINITY)).settled;
     ck_assert(is_done);
     vt_run_ready();
     ck_assert_int_eq(n_result_freed, 1);
@@ -623,7 +624,7 @@ VT_TEST(executor_close_lets_jobs_end_and_ends_the_threads)
 
     for (i = 0; i < 20; i++)
         jobs[i] = vetch_executor_submit(e, add_one, NULL, NULL);
-    closed = vetch_executor_close(e, -1);
+    closed = vetch_executor_close(e, INFINITY);
     ck_assert_int_eq(vetch_promise_state(closed), VETCH_PENDING);
     ck_assert_int_eq(outcome_of(closed).code, 0);
     ck_assert_int_eq(n_begun, 20);
@@ -637,8 +638,8 @@ VT_TEST(executor_closed_takes_no_jobs)
 {
     vetch_executor *e = make_executor(2, 100);
     vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
-    vetch_promise *closed = vetch_executor_close(e, -1);
-    vetch_promise *again = vetch_executor_close(e, -1);
+    vetch_promise *closed = vetch_executor_close(e, INFINITY);
+    vetch_promise *again = vetch_executor_close(e, INFINITY);
 
     ck_assert_int_eq(
         outcome_of(vetch_executor_submit(e, add_one, NULL, NULL)).code,
@@ -650,7 +651,7 @@ VT_TEST(executor_closed_takes_no_jobs)
     ck_assert_int_eq(
         outcome_of(vetch_executor_submit(e, add_one, NULL, NULL)).code,
         VETCH_ECLOSED);
-    ck_assert_int_eq(outcome_of(vetch_executor_close(e, -1)).code, 0);
+    ck_assert_int_eq(outcome_of(vetch_executor_close(e, INFINITY)).code, 0);
     vetch_executor_unref(e);
 }
 
@@ -681,6 +682,116 @@ VT_TEST(executor_close_with_a_deadline_names_what_is_stuck)
     open_gate();
     ck_assert_int_eq(outcome_of(busy).code, 0);
     ck_assert_int_eq(n_begun, 0);
+}
+
+/* The second caller loses interest; the first one does not. */
+VT_TEST(executor_close_is_a_promise_of_each_caller)
+{
+    vetch_executor *e = make_executor(1, 100);
+    vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
+    vetch_promise *first, *second;
+
+    vt_run_ready();
+    await_at_gate(1);
+    first = vetch_executor_close(e, 5);
+    second = vetch_executor_close(e, 5);
+    vetch_promise_cancel(second);
+    ck_assert_int_eq(outcome_of(second).code, VETCH_ECANCELED);
+    ck_assert_int_eq(vetch_promise_state(first), VETCH_PENDING);
+    open_gate();
+    ck_assert_int_eq(outcome_of(first).code, 0);
+    ck_assert_int_eq(outcome_of(busy).code, 0);
+    vetch_executor_unref(e);
+}
+
+VT_TEST(executor_close_has_a_deadline_for_each_caller)
+{
+    vetch_executor *e = make_executor(1, 100);
+    vetch_promise *busy = vetch_executor_submit(e, wait_at_gate, NULL, NULL);
+    vetch_promise *queued = vetch_executor_submit(e, add_one, NULL, NULL);
+    vetch_promise *patient, *hasty;
+
+    vt_run_ready();
+    await_at_gate(1);
+    patient = vetch_executor_close(e, 60);
+    hasty = vetch_executor_close(e, 1);
+    vt_advance(1);
+    ck_assert_int_eq(outcome_of(hasty).code, VETCH_ETIMEDOUT);
+    ck_assert_int_eq(outcome_of(queued).code, VETCH_ECANCELED);
+    ck_assert_int_eq(vetch_promise_state(patient), VETCH_PENDING);
+    open_gate();
+    ck_assert_int_eq(outcome_of(patient).code, 0);
+    ck_assert_int_eq(outcome_of(busy).code, 0);
+    vetch_executor_unref(e);
+}
+
+VT_TEST(executor_close_within_a_nonsense_time_is_invalid)
+{
+    vetch_executor *e = make_executor(1, 100);
+
+    ck_assert_int_eq(outcome_of(vetch_executor_close(e, -1)).code, EINVAL);
+    ck_assert_int_eq(outcome_of(vetch_executor_close(e, NAN)).code, EINVAL);
+    ck_assert_int_eq(
+        outcome_of(vetch_executor_submit(e, add_one, NULL, NULL)).code, 0);
+    vetch_executor_unref(e);
+}
+
+static int n_arg_freed;
+
+static void
+free_arg(void *arg)
+{
+    ck_assert_str_eq(arg, "arg");
+    n_arg_freed++;
+}
+
+VT_TEST(executor_frees_the_arg_of_a_job_after_it)
+{
+    static char arg[] = "arg";
+    vetch_promise *p;
+
+    n_arg_freed = 0;
+    p = vetch_executor_submit_owned(NULL, wait_at_gate, arg, free_arg, NULL);
+    vt_run_ready();
+    await_at_gate(1);
+    ck_assert_int_eq(n_arg_freed, 0);
+    open_gate();
+    ck_assert_ptr_eq(outcome_of(p).value, arg);
+    ck_assert_int_eq(n_arg_freed, 1);
+}
+
+VT_TEST(executor_frees_the_arg_of_a_job_that_it_refuses)
+{
+    static char arg[] = "arg";
+    vetch_executor *e = make_executor(1, 100);
+
+    n_arg_freed = 0;
+    ck_assert_int_eq(outcome_of(vetch_executor_close(e, INFINITY)).code, 0);
+    ck_assert_int_eq(
+        outcome_of(vetch_executor_submit_owned(e, add_one, arg, free_arg, NULL))
+            .code,
+        VETCH_ECLOSED);
+    ck_assert_int_eq(n_arg_freed, 1);
+    vetch_executor_unref(e);
+}
+
+static void *
+fail_at_gate(void *arg, vetch_error **ret_error)
+{
+    wait_at_gate(arg, ret_error);
+    *ret_error = vetch_error_new(VETCH_EUSER, "too late");
+    return NULL;
+}
+
+VT_TEST(executor_job_that_fails_when_cancelled_says_so)
+{
+    vetch_promise *p = vetch_executor_submit(NULL, fail_at_gate, NULL, NULL);
+
+    vt_run_ready();
+    await_at_gate(1);
+    vetch_promise_cancel(p);
+    open_gate();
+    ck_assert_int_eq(outcome_of(p).code, VETCH_EUSER);
 }
 
 VT_TEST(executor_close_can_be_cancelled)

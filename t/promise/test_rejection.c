@@ -169,12 +169,94 @@ VT_TEST(rule_08_combinator_observes)
     ck_assert_uint_eq(pk_reports(), 0);
 }
 
-VT_TEST(rule_08_losing_child_s_error_is_observed)
+VT_TEST(rule_08_loser_that_fails_behind_a_value_is_reported)
 {
     vetch_promise *children[] = { vetch_resolved(pk_int(1), NULL),
                                   pk_error(VETCH_EUSER) };
 
     pk_expect_value(vetch_race(children, 2), 1);
+    ck_assert_uint_eq(pk_reports(), 1);
+    ck_assert_int_eq(pk_report_code(), VETCH_EUSER);
+}
+
+VT_TEST(rule_08_loser_that_fails_is_suppressed_by_the_error_that_decided)
+{
+    vetch_promise *children[] = { pk_error(VETCH_EUSER + 1),
+                                  pk_error(VETCH_EUSER + 2) };
+    vetch_promise *race = vetch_race(children, 2);
+    const vetch_error *error;
+
+    vt_run_ready();
+    error = vetch_promise_error(race);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_EUSER + 1);
+    ck_assert_int_eq(vetch_error_code(vetch_error_suppressed(error, 0)),
+                     VETCH_EUSER + 2);
+    vetch_promise_unref(race);
+    ck_assert_uint_eq(pk_reports(), 0);
+}
+
+VT_TEST(rule_08_sibling_that_fails_late_is_suppressed_by_the_first)
+{
+    struct pk_op op = { .on_cancel = PK_ERROR };
+    vetch_promise *children[] = { pk_start(&op), pk_error(VETCH_EUSER) };
+    vetch_promise *all = vetch_all(children, 2);
+    const vetch_error *error;
+
+    vt_run_ready();
+    error = vetch_promise_error(all);
+    ck_assert_int_eq(vetch_error_code(error), VETCH_EUSER);
+    ck_assert_int_eq(vetch_error_code(vetch_error_suppressed(error, 0)),
+                     VETCH_EUSER + 9);
+    vetch_promise_unref(all);
+    pk_drop(&op);
+}
+
+VT_TEST(rule_08_failures_before_any_has_its_value_are_no_news)
+{
+    vetch_promise *children[] = { pk_error(VETCH_EUSER),
+                                  vetch_resolved(pk_int(1), NULL) };
+
+    pk_expect_value(vetch_any(children, 2), 1);
+    ck_assert_uint_eq(pk_reports(), 0);
+}
+
+VT_TEST(rule_08_child_that_fails_when_its_group_is_cancelled_is_reported)
+{
+    struct pk_op op = { .on_cancel = PK_ERROR };
+    vetch_promise *child = pk_start(&op);
+    vetch_promise *all = vetch_all(&child, 1);
+
+    vetch_promise_cancel(all);
+    pk_expect_error(all, VETCH_ECANCELED);
+    ck_assert_uint_eq(pk_reports(), 1);
+    ck_assert_int_eq(pk_report_code(), VETCH_EUSER + 9);
+    pk_drop(&op);
+}
+
+VT_TEST(rule_08_failure_behind_a_shield_that_was_given_up_is_reported)
+{
+    struct pk_op op = { 0 };
+    vetch_promise *p = vetch_timeout(vetch_shield(pk_start(&op)), 1);
+
+    vt_advance(1);
+    pk_expect_error(p, VETCH_ETIMEDOUT);
+    pk_reject(&op, VETCH_EUSER);
+    vt_run_ready();
+    ck_assert_uint_eq(pk_reports(), 1);
+    ck_assert_int_eq(pk_report_code(), VETCH_EUSER);
+}
+
+VT_TEST(rule_08_failure_that_a_second_waiter_sees_is_not_reported)
+{
+    struct pk_op op = { 0 };
+    vetch_promise *p = pk_start(&op);
+    vetch_promise *other = vetch_then(vetch_promise_ref(p), NULL, NULL);
+    vetch_promise *shield = vetch_shield(p);
+
+    vetch_promise_cancel(shield);
+    pk_expect_error(shield, VETCH_ECANCELED);
+    pk_reject(&op, VETCH_EUSER);
+    pk_expect_error(other, VETCH_EUSER);
     ck_assert_uint_eq(pk_reports(), 0);
 }
 
@@ -199,15 +281,44 @@ VT_TEST(rule_08_callback_observes)
 
 VT_TEST(rule_08_run_observes)
 {
+    vetch_error *error;
+
+    ck_assert_ptr_null(vetch_run(pk_error(VETCH_EUSER), &error));
+    ck_assert_uint_eq(pk_reports(), 0);
+    vetch_error_unref(error);
+}
+
+VT_TEST(rule_08_run_reports_an_error_that_nobody_takes)
+{
     ck_assert_ptr_null(vetch_run(pk_error(VETCH_EUSER), NULL));
+    ck_assert_uint_eq(pk_reports(), 1);
+    ck_assert_ptr_null(vetch_run(pk_error(VETCH_ECANCELED), NULL));
     ck_assert_uint_eq(pk_reports(), 0);
 }
 
 static vetch_promise *
 await_it(void *p)
 {
+    vetch_error *error;
+
+    vetch_await(p, &error);
+    vetch_error_unref(error);
+    return NULL;
+}
+
+static vetch_promise *
+await_it_carelessly(void *p)
+{
     vetch_await(p, NULL);
     return NULL;
+}
+
+VT_TEST(rule_08_await_reports_an_error_that_nobody_takes)
+{
+    vetch_promise_unref(
+        vetch_spawn(await_it_carelessly, pk_error(VETCH_EUSER)));
+    vt_run_ready();
+    ck_assert_uint_eq(pk_reports(), 1);
 }
 
 VT_TEST(rule_08_await_observes)

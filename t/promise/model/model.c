@@ -194,6 +194,7 @@ void
 model_add_child(struct model_node *group, struct model_node *child)
 {
     group->children[group->n_children++] = child;
+    child->was_child = true;
     child->n_consumers++;
     child->ever_consumed = true;
 }
@@ -492,10 +493,18 @@ is_wanted_by_others(const struct model_node *source)
     return source->held > 0 || source->n_consumers > 1;
 }
 
+/* Whoever was the last to wait no longer sees how it ends. */
+static void
+stop_consuming(struct model_node *source)
+{
+    if (--source->n_consumers == 0)
+        source->ever_consumed = false;
+}
+
 static void
 leave(struct model_node *n, struct model_node *source)
 {
-    source->n_consumers--;
+    stop_consuming(source);
     if (n->begun || !has_handler(n, canceled)) {
         settle(n, canceled, true);
         return;
@@ -523,7 +532,7 @@ model_cancel_child(struct model_node *group, unsigned i)
         return;
     if (is_wanted_by_others(child)) {
         group->child_left[i] = true;
-        child->n_consumers--;
+        stop_consuming(child);
     } else {
         model_cancel(child);
     }
@@ -743,18 +752,45 @@ model_check_quiet(void)
     }
 }
 
-unsigned
-model_reports(void)
+static bool
+is_unobserved(const struct model_node *n)
 {
-    unsigned reports = 0;
+    return n->done && n->outcome.state == VETCH_REJECTED &&
+           n->outcome.code != VETCH_ECANCELED && !n->ever_consumed &&
+           !n->observed && n->kind != M_END;
+}
 
+/* When a group decides is open, and so is whether it was still there to see the
+ * failure of a child that others hold as well. */
+static bool
+is_a_child_that_failed(const struct model_node *n, int code)
+{
+    return (n->loose || n->was_child) && model_is(n->outcome, code);
+}
+
+static bool
+is_a_loser_s(int code)
+{
+    for (size_t i = 0; i < model.n_nodes; i++)
+        if (is_a_child_that_failed(&model.nodes[i], code))
+            return true;
+    return false;
+}
+
+void
+model_check_reports(int *codes, size_t n)
+{
     for (size_t i = 0; i < model.n_nodes; i++) {
-        const struct model_node *n = &model.nodes[i];
+        size_t at = 0;
 
-        if (n->done && n->outcome.state == VETCH_REJECTED &&
-            n->outcome.code != VETCH_ECANCELED && !n->ever_consumed &&
-            !n->observed && n->kind != M_END)
-            reports++;
+        if (!is_unobserved(&model.nodes[i]))
+            continue;
+        while (at < n && codes[at] != model.nodes[i].outcome.code)
+            at++;
+        MODEL_CHECK(at < n, "a rejection was not reported: %d",
+                    model.nodes[i].outcome.code);
+        codes[at] = codes[--n];
     }
-    return reports;
+    for (size_t i = 0; i < n; i++)
+        MODEL_CHECK(is_a_loser_s(codes[i]), "a report too many: %d", codes[i]);
 }

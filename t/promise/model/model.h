@@ -75,7 +75,7 @@ struct model_node {
     unsigned held;
     bool pinned; /* the test does not let go before the end */
     unsigned n_consumers;
-    bool ever_consumed, observed;
+    bool ever_consumed, observed, was_child;
     struct model_node *first_waiter, *last_waiter, *next_waiter;
 
     /* What it waits for. */
@@ -181,7 +181,8 @@ bool model_depends(const struct model_node *n, const struct model_node *other);
 
 /* Nothing is ready any more: check that nothing was forgotten. */
 void model_check_quiet(void);
-/* How many rejections have to be reported, once all is released. */
-unsigned model_reports(void);
+/* Once all is released: check what was reported, by code. It is what nobody
+ * observed, and the errors of losers that a combinator could not pass on. */
+void model_check_reports(int *codes, size_t n);
 
 #endif

@@ -51,7 +51,9 @@ struct world {
     vetch_event *event;
     struct waiting_line sleepers; /* of the event */
     uint64_t now;                 /* in ticks */
-    unsigned depth, reports;
+    unsigned depth;
+    int reported[MODEL_NODES]; /* the codes of unobserved rejections */
+    size_t n_reported;
     bool over; /* the reactor has ended */
 };
 extern struct world world;
