@@ -124,23 +124,30 @@ vetch_deferred_reject(vetch_deferred *d, vetch_error *error)
 }
 
 bool
+vetch__deferred_offer(vetch_deferred *d, const struct vetch__offer *offer)
+{
+    vetch_promise *p = vetch__deferred_node(d);
+
+    if (!open_here(p)) {
+        vetch__offer_refuse(offer);
+        return false;
+    }
+    if (p->second.flags & VETCH__ASKED)
+        vetch__cancel_withdraw(p); /* an offer needs its link */
+    vetch__promise_offer(vetch__reactor, p, offer);
+    return true;
+}
+
+bool
 vetch_deferred_offer_owned(vetch_deferred *d, void *value,
                            vetch_free_fn free_value,
                            vetch_take_back_fn take_back, void *ctx,
                            vetch_free_fn free_ctx)
 {
     struct vetch__offer offer = { value, free_value, take_back, ctx, free_ctx };
-    vetch_promise *p = vetch__deferred_node(d);
 
     VETCH_CHECK(value != NULL && take_back != NULL, EINVAL, false);
-    if (!open_here(p)) {
-        vetch__offer_refuse(&offer);
-        return false;
-    }
-    if (p->second.flags & VETCH__ASKED)
-        vetch__cancel_withdraw(p); /* an offer needs its link */
-    vetch__promise_offer(vetch__reactor, p, &offer);
-    return true;
+    return vetch__deferred_offer(d, &offer);
 }
 
 bool

@@ -536,6 +536,8 @@ bool vetch__input_at(vetch_promise *const *inputs, size_t n,
 /* What a call that could not start returns: by errno, one of the immortals or a
  * rejection with that errno. */
 vetch_promise *vetch__failed(int errnum, const char *what);
+/* What vetch_deferred_offer_owned() does. */
+bool vetch__deferred_offer(vetch_deferred *d, const struct vetch__offer *offer);
 /* A promise fulfilled with an offer; without memory the value goes back at
  * once. */
 vetch_promise *vetch__offered(const struct vetch__offer *offer);

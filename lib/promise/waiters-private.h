@@ -8,6 +8,7 @@
 #include <vetch/promise.h>
 
 #include "base/list-private.h"
+#include "promise/promise-private.h"
 
 /* The first member of what an owner keeps for each waiter, from
  * vetch__malloc(). */
@@ -29,6 +30,8 @@ struct vetch__waiter *vetch__waiter_pop(struct vetch__list *waiters);
 /* Settle a waiter that was taken out, and free it. */
 void vetch__waiter_serve(struct vetch__waiter *w, void *value,
                          vetch_free_fn free_value);
+void vetch__waiter_offer(struct vetch__waiter *w,
+                         const struct vetch__offer *offer);
 void vetch__waiter_refuse(struct vetch__waiter *w, vetch_error *error);
 
 #endif

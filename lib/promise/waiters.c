@@ -50,6 +50,16 @@ vetch__waiter_serve(struct vetch__waiter *w, void *value,
 }
 
 void
+vetch__waiter_offer(struct vetch__waiter *w, const struct vetch__offer *offer)
+{
+    vetch_deferred *d = w->deferred;
+
+    vetch__free(w);
+    vetch__deferred_offer(d, offer);
+    vetch_deferred_unref(d);
+}
+
+void
 vetch__waiter_refuse(struct vetch__waiter *w, vetch_error *error)
 {
     vetch_deferred *d = w->deferred;

@@ -18,6 +18,7 @@ unit_tests += \
 	t/promise/test_promise \
 	t/promise/test_promise_oom \
 	t/promise/test_queue \
+	t/promise/test_queue_offer \
 	t/promise/test_race \
 	t/promise/test_rejection \
 	t/promise/test_scope \

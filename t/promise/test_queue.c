@@ -151,6 +151,50 @@ VT_TEST(rule_11_queue_put_of_nothing_is_refused)
     pk_expect_error(vetch_queue_put(queue, NULL, NULL), EINVAL);
 }
 
+VT_TEST(rule_11_queue_try_put_refuses_when_it_is_full)
+{
+    ck_assert_int_eq(vetch_queue_try_put(queue, &things[0], pk_free), 0);
+    ck_assert_int_eq(vetch_queue_try_put(queue, &things[1], pk_free), 0);
+    ck_assert_int_eq(vetch_queue_try_put(queue, &things[2], pk_free), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    pk_assert_alive(&things[2]);
+    pk_expect_value(vetch_queue_get(queue), &things[0]);
+    ck_assert_int_eq(vetch_queue_try_put(queue, &things[2], pk_free), 0);
+}
+
+VT_TEST(rule_11_queue_try_put_serves_who_waits)
+{
+    vetch_promise *p = vetch_queue_get(queue);
+
+    ck_assert_int_eq(vetch_queue_try_put(queue, &things[0], pk_free), 0);
+    pk_expect_value(p, &things[0]);
+}
+
+VT_TEST(rule_11_queue_try_put_into_a_closed_queue_is_refused)
+{
+    vetch_queue_close(queue);
+    ck_assert_int_eq(vetch_queue_try_put(queue, &things[0], pk_free), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    pk_assert_alive(&things[0]);
+}
+
+VT_TEST(rule_11_queue_try_put_of_nothing_is_refused)
+{
+    ck_assert_int_eq(vetch_queue_try_put(queue, NULL, NULL), -1);
+    ck_assert_int_eq(errno, EINVAL);
+}
+
+VT_TEST(rule_11_queue_without_limit_is_never_full)
+{
+    vetch_queue *q = vetch_queue_new(VETCH_NO_LIMIT);
+
+    for (int i = 1; i <= 1000; i++)
+        ck_assert_int_eq(vetch_queue_try_put(q, pk_int(i), NULL), 0);
+    for (int i = 1; i <= 1000; i++)
+        pk_expect_value(vetch_queue_get(q), i);
+    vetch_queue_unref(q);
+}
+
 VT_TEST(rule_11_queue_released_frees_its_items)
 {
     put_now(0);

@@ -31,13 +31,33 @@ check_turn(const struct model_node *acquire)
                 "a waiter was served out of turn");
 }
 
+/* Whether what it ends with is not known before. */
+static bool
+is_observed(const struct model_node *source)
+{
+    return source->kind >= M_ALL || source->kind == M_ACQUIRE ||
+           source->kind == M_GET;
+}
+
+/* Who gets a value has got it; who gets results, all that is in them. */
+static void
+note_seen(const struct model_node *n, const void *value)
+{
+    bool results = value != NULL && (n->source->kind == M_ALL ||
+                                     n->source->kind == M_ALL_SETTLED);
+
+    pw_seen(value);
+    for (size_t i = 0; results && i < vetch_results_count(value); i++)
+        pw_seen(vetch_results_value(value, i));
+}
+
 static void
 called(struct model_node *n, struct model_outcome given)
 {
     enter(n);
     if (n->source->kind == M_ACQUIRE && given.state == VETCH_FULFILLED)
         check_turn(n->source);
-    if (n->source->kind >= M_ALL || n->source->kind == M_ACQUIRE)
+    if (is_observed(n->source))
         model_observe(n->source, given);
     model_call(n, given);
 }
@@ -48,8 +68,8 @@ on_value(void *value, void *ctx)
     struct model_node *n = ctx;
     vetch_promise *p;
 
+    note_seen(n, value);
     called(n, model_fulfilled(value));
-    pw_check_alive(value);
     p = answer(n, model_fulfilled(value));
     pw_check_alive(value);
     leave_handler();
@@ -97,7 +117,7 @@ on_done(const vetch_error *error, void *result, void *ctx)
     if (model_is(given, VETCH_EMISUSE)) /* others hold the value, too */
         given = model_resolve(n->source);
     model_call(n, given);
-    pw_check_alive(result);
+    pw_seen(result);
     if (pw_is_ours(result))
         pw_value_free(result);
     else if ((uintptr_t)result > 1000)
@@ -227,6 +247,8 @@ pw_random_chain(struct cursor c, bool loose, struct model_chain *parent)
     } else if (c.n->kind == M_ACQUIRE) {
         c = new_link(c, chain, loose, 0);
         c.n->holds_slot = true;
+    } else if (c.n->kind == M_GET) {
+        c = new_link(c, chain, loose, 0);
     }
     for (unsigned i = 0; i < n_links; i++) {
         c = new_link(c, chain, loose, pw_below(loose ? 7 : 8));
@@ -266,6 +288,8 @@ new_child(struct model_node *for_whom)
         return c;
     if (kind < 35)
         c = pw_new_ready(true);
+    else if (kind > 85)
+        c = pw_new_get(true);
     else
         c = kind < 50 ? pw_new_task(true) : pw_new_op(true);
     return pw_random_chain(c, true, NULL);
@@ -300,10 +324,11 @@ new_group(bool loose, struct model_node *for_whom)
 static struct cursor
 new_timeout(bool loose)
 {
-    struct cursor c = pw_new_op(loose);
+    bool get = pw_chance(30);
+    struct cursor c = get ? pw_new_get(loose) : pw_new_op(loose);
     struct model_node *t;
 
-    if (pw_chance(70))
+    if (get || pw_chance(70))
         c = pw_random_chain(c, loose, NULL);
     t = model_new(M_TIMEOUT, loose);
     t->deadline = random_deadline();
@@ -328,7 +353,7 @@ random_source(void)
     if (kind < 63)
         return pw_new_put();
     if (kind < 70)
-        return pw_new_get();
+        return pw_new_get(false);
     if (kind < 73)
         return pw_new_event_wait();
     if (kind < 82)

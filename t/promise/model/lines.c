@@ -4,8 +4,6 @@
 
 #include "promise/model/world.h"
 
-#include <string.h>
-
 void
 pw_join(struct waiting_line *line, struct model_node *n)
 {
@@ -57,79 +55,99 @@ check_semaphore(void)
 
 /* ---- the queue ---- */
 
-static void *
-pop_item(void)
-{
-    void *item = world.items[0];
-
-    memmove(world.items, world.items + 1, --world.n_items * sizeof(item));
-    return item;
-}
-
-/* Whether it is done at once. */
-static bool
-put(struct model_node *n)
-{
-    struct model_node *getter = pw_first(&world.getters);
-
-    if (getter != NULL) {
-        model_settle(getter, model_fulfilled(n->item));
-        return true;
-    }
-    if (world.n_items < ROOM) {
-        world.items[world.n_items++] = n->item;
-        return true;
-    }
-    pw_join(&world.putters, n);
-    return false;
-}
+/* Which item a get takes is not known: one may come back from a get that was
+ * cancelled. What is known is in which order they were put, who got one, and
+ * that all others are in the queue when nothing is ready. */
 
 struct cursor
 pw_new_put(void)
 {
     struct model_node *n = model_new(M_PUT, false);
+    vetch_promise *p;
 
     n->item = pw_value_new();
-    if (put(n))
+    world.items[world.n_items++] = n->item;
+    p = vetch_queue_put(world.queue, n->item, pw_value_free);
+    if (vetch_promise_state(p) == VETCH_FULFILLED)
         model_settle(n, model_fulfilled(NULL));
-    return (struct cursor){
-        vetch_queue_put(world.queue, n->item, pw_value_free), n
-    };
+    else
+        pw_join(&world.putters, n);
+    return (struct cursor){ p, n };
 }
 
-struct cursor
-pw_new_get(void)
+/* An item is about to be taken out: there may be room then for who waits. */
+static void
+let_a_putter_in(void)
 {
-    struct model_node *n = model_new(M_GET, false);
-    struct model_node *putter;
+    struct model_node *putter = pw_first(&world.putters);
 
-    if (world.n_items == 0) {
-        pw_join(&world.getters, n);
-        return (struct cursor){ vetch_queue_get(world.queue), n };
-    }
-    model_settle(n, model_fulfilled(pop_item()));
-    putter = pw_first(&world.putters);
-    if (putter != NULL) {
-        world.items[world.n_items++] = putter->item;
+    if (putter != NULL && vetch_queue_count(world.queue) <= ROOM)
         model_settle(putter, model_fulfilled(NULL));
+}
+
+/* (What becomes of a loose one cannot be foretold.) */
+struct cursor
+pw_new_get(bool loose)
+{
+    struct model_node *n = model_new(M_GET, loose);
+
+    if (vetch_queue_count(world.queue) > 0) {
+        let_a_putter_in();
+        n->timed = true;
+    } else if (!loose) {
+        pw_join(&world.getters, n);
     }
     return (struct cursor){ vetch_queue_get(world.queue), n };
 }
 
+/* What is in the queue, and what those have who wait to put. */
+static size_t
+count_items(void)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < world.n_items; i++) {
+        const struct value *item = world.items[i];
+
+        n += item->state == ALIVE && !item->seen;
+    }
+    return n;
+}
+
+/* Nothing is ready. */
+static void
+take_all_out(void)
+{
+    const void *last = NULL, *item;
+    vetch_promise *p;
+
+    while (vetch_queue_count(world.queue) > 0) {
+        let_a_putter_in();
+        p = vetch_queue_get(world.queue);
+        item = vetch_promise_value(p);
+        MODEL_CHECK(item > last, "items were put in another order");
+        pw_seen(item);
+        last = item;
+        vetch_promise_unref(p);
+    }
+}
+
+/* Nothing is ready. */
 void
 pw_close_queue(void)
 {
     struct model_node *n;
 
+    if (pw_chance(50))
+        take_all_out();
     while ((n = pw_first(&world.putters)) != NULL)
         model_settle(n, model_rejected(VETCH_ECLOSED));
     while ((n = pw_first(&world.getters)) != NULL)
         model_settle(n, model_fulfilled(NULL));
     vetch_queue_close(world.queue);
     vetch_queue_unref(world.queue);
-    while (world.n_items > 0)
-        MODEL_CHECK(((struct value *)pop_item())->state == FREED,
-                    "an item was kept");
+    MODEL_CHECK(count_items() == 0, "an item was kept");
+    world.n_items = 0;
     world.queue = vetch_queue_new(ROOM);
     MODEL_CHECK(world.queue != NULL, "no memory");
 }
@@ -137,10 +155,12 @@ pw_close_queue(void)
 static void
 check_queue(void)
 {
-    MODEL_CHECK(vetch_queue_count(world.queue) == world.n_items,
+    size_t count = vetch_queue_count(world.queue);
+
+    MODEL_CHECK(count + pw_waiting(&world.putters) == count_items(),
                 "the queue has lost count");
-    for (size_t i = 0; i < world.n_items; i++)
-        pw_check_alive(world.items[i]);
+    MODEL_CHECK(count == 0 || pw_waiting(&world.getters) == 0,
+                "an item was not given to who waits");
     for (size_t i = world.putters.first; i < world.putters.n; i++) {
         const struct model_node *n = world.putters.nodes[i];
         const struct value *item = n->item;

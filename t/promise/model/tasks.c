@@ -36,7 +36,7 @@ awaitable(struct model_node *task)
 static void
 use(void *value)
 {
-    pw_check_alive(value);
+    pw_seen(value);
     if (pw_is_ours(value))
         pw_value_free(value);
     else if ((uintptr_t)value > 1000)

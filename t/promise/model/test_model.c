@@ -9,8 +9,9 @@
  *    cancellers look at it;
  *  - a value borrowed by a handler is looked at by the operation that the
  *    handler began, until that has ended;
- *  - each value is freed exactly once, each finally runs exactly once, each
- *    rejection that nobody saw is reported once, and nothing is left over.
+ *  - an offered value comes back if nobody got it, and only then;
+ *  - each value else is freed exactly once, each finally runs exactly once,
+ * each rejection that nobody saw is reported once, and nothing is left over.
  *
  * VETCH_SEED and VETCH_STEPS in the environment repeat or prolong a run. */
 
@@ -125,8 +126,20 @@ end_epoch(void)
                     world.chains[i].ended);
         free(world.chains[i].ctx);
     }
-    for (size_t i = 0; i < world.n_values; i++)
-        MODEL_CHECK(world.values[i].state == FREED, "a value was not freed");
+    for (size_t i = 0; i < world.n_values; i++) {
+        const struct value *v = &world.values[i];
+
+        MODEL_CHECK(v->state == FREED || v->state == RETURNED,
+                    "a value was not freed");
+        MODEL_CHECK(v->over == v->offered, "an offer is not over");
+    }
+}
+
+static void
+close_queue(void)
+{
+    drain();
+    pw_close_queue();
 }
 
 static void
@@ -153,7 +166,7 @@ random_step(void)
     else if (what < 80)
         pw_turn_event();
     else if (what < 81)
-        pw_close_queue();
+        close_queue();
     else
         drain();
     if (what > 95)
@@ -190,15 +203,18 @@ static void
 run_out(void)
 {
     unsigned rounds = 0;
+    size_t n_nodes;
 
     do {
+        n_nodes = model.n_nodes;
         while (world.n_ops > 0)
             pw_settle_random_op();
-        pw_close_queue();
+        close_queue();
         pw_turn_event();
         advance(30 * TICKS);
         MODEL_CHECK(rounds++ < 1000, "it never ends");
-    } while (world.n_ops > 0 || next_timer() != NULL || somebody_waits());
+    } while (world.n_ops > 0 || next_timer() != NULL || somebody_waits() ||
+             model.n_nodes > n_nodes);
     look_around();
     drain();
     while (world.n_held > 0)

@@ -38,7 +38,7 @@ pw_value_new(void)
     struct value *v = &world.values[world.n_values++];
 
     MODEL_CHECK(world.n_values <= MAX_VALUES, "too many");
-    v->state = ALIVE;
+    *v = (struct value){ .state = ALIVE };
     return v;
 }
 
@@ -48,7 +48,37 @@ pw_value_free(void *arg)
     struct value *v = arg;
 
     MODEL_CHECK(v->state == ALIVE, "a value was freed twice");
+    MODEL_CHECK(!v->offered || v->seen, "a value was lost that nobody got");
     v->state = FREED;
+}
+
+static void
+value_returns(void *arg, void *ctx)
+{
+    struct value *v = arg;
+
+    MODEL_CHECK(arg == ctx && v->state == ALIVE, "a value came back twice");
+    MODEL_CHECK(!v->seen && !v->over, "a value came back that somebody got");
+    v->state = RETURNED;
+}
+
+static void
+offer_is_over(void *ctx)
+{
+    struct value *v = ctx;
+
+    MODEL_CHECK(!v->over, "an offer was over twice");
+    v->over = true;
+}
+
+bool
+pw_resolve(vetch_deferred *d, struct value *v)
+{
+    if (pw_chance(50))
+        return vetch_deferred_resolve(d, v, pw_value_free);
+    v->offered = true;
+    return vetch_deferred_offer_owned(d, v, pw_value_free, value_returns, v,
+                                      offer_is_over);
 }
 
 bool
@@ -57,6 +87,19 @@ pw_is_ours(const void *value)
     const struct value *v = value;
 
     return v >= world.values && v < world.values + MAX_VALUES;
+}
+
+void
+pw_seen(const void *value)
+{
+    struct value *v;
+
+    if (!pw_is_ours(value))
+        return;
+    v = &world.values[(const struct value *)value - world.values];
+    MODEL_CHECK(v->state == ALIVE, "a value was got that is gone");
+    MODEL_CHECK(!v->offered || v->over, "who offered it was not told");
+    v->seen = true;
 }
 
 void
@@ -178,12 +221,15 @@ check_use(const struct model_node *op)
 
 /* Settle it; the producer's end is ours until the list is tidied. */
 static void
-op_settle(struct model_node *op, struct model_outcome o, vetch_free_fn fn)
+op_settle(struct model_node *op, struct model_outcome o)
 {
     check_use(op);
     model_settle(op, o);
-    if (o.state == VETCH_FULFILLED)
-        MODEL_CHECK(vetch_deferred_resolve(op->deferred, o.value, fn),
+    if (pw_is_ours(o.value))
+        MODEL_CHECK(pw_resolve(op->deferred, o.value),
+                    "it had settled already");
+    else if (o.state == VETCH_FULFILLED)
+        MODEL_CHECK(vetch_deferred_resolve(op->deferred, o.value, NULL),
                     "it had settled already");
     else
         MODEL_CHECK(vetch_deferred_reject(op->deferred, pw_error_of(o.code)),
@@ -194,9 +240,9 @@ static void
 op_fulfil(struct model_node *op)
 {
     if (pw_chance(75))
-        op_settle(op, model_fulfilled(pw_value_new()), pw_value_free);
+        op_settle(op, model_fulfilled(pw_value_new()));
     else
-        op_settle(op, model_fulfilled((void *)(uintptr_t)pw_below(1000)), NULL);
+        op_settle(op, model_fulfilled((void *)(uintptr_t)pw_below(1000)));
 }
 
 static void
@@ -212,11 +258,11 @@ on_cancel(vetch_deferred *d, void *ctx)
     op->asked = op->expect_asked = true;
     check_use(op);
     if (op->policy == P_AGREE)
-        op_settle(op, model_rejected(VETCH_ECANCELED), NULL);
+        op_settle(op, model_rejected(VETCH_ECANCELED));
     else if (op->policy == P_VALUE)
         op_fulfil(op);
     else if (op->policy == P_ERROR)
-        op_settle(op, model_rejected(pw_random_code()), NULL);
+        op_settle(op, model_rejected(pw_random_code()));
 }
 
 struct cursor
@@ -242,9 +288,9 @@ let_op_go(size_t i)
     if (pw_chance(30) && op->adopts == NULL) {
         struct value *late = pw_value_new();
 
-        MODEL_CHECK(!vetch_deferred_resolve(op->deferred, late, pw_value_free),
-                    "it had not settled");
-        MODEL_CHECK(late->state == FREED, "a late value was kept");
+        MODEL_CHECK(!pw_resolve(op->deferred, late), "it had not settled");
+        MODEL_CHECK(late->state == (late->offered ? RETURNED : FREED),
+                    "a late value was kept");
     }
     op->deferred = vetch_deferred_unref(op->deferred);
 }
@@ -302,13 +348,13 @@ settle_op(size_t i)
     } else if (pw_chance(5)) {
         op_abandon(i);
     } else if (op->asked && pw_chance(50)) {
-        op_settle(op, model_rejected(VETCH_ECANCELED), NULL);
+        op_settle(op, model_rejected(VETCH_ECANCELED));
         let_op_go(i);
     } else if (pw_chance(75)) {
         op_fulfil(op);
         let_op_go(i);
     } else {
-        op_settle(op, model_rejected(pw_random_code()), NULL);
+        op_settle(op, model_rejected(pw_random_code()));
         let_op_go(i);
     }
 }

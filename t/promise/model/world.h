@@ -17,7 +17,10 @@ enum {
 };
 
 struct value {
-    enum { UNUSED, ALIVE, FREED } state;
+    enum { UNUSED, ALIVE, FREED, RETURNED } state;
+    bool offered;
+    bool over; /* the offer is: it was got, or it came back */
+    bool seen; /* somebody got it */
 };
 
 /* A promise that has to be consumed, and its node. */
@@ -46,7 +49,7 @@ struct world {
     struct waiting_line acquirers;
     vetch_queue *queue;
     struct waiting_line getters, putters;
-    void *items[ROOM];
+    void *items[MAX_VALUES]; /* that were put into it */
     size_t n_items;
     vetch_event *event;
     struct waiting_line sleepers; /* of the event */
@@ -70,6 +73,10 @@ bool pw_is_full(void);
 struct value *pw_value_new(void);
 void pw_value_free(void *value);
 bool pw_is_ours(const void *value);
+/* Somebody gets it. */
+void pw_seen(const void *value);
+/* Settle `d` with a value; perhaps it is offered. */
+bool pw_resolve(vetch_deferred *d, struct value *v);
 void pw_check_alive(const void *value);
 int pw_random_code(void);
 vetch_error *pw_error_of(int code);
@@ -114,7 +121,7 @@ void pw_lines_end(void);
 void pw_check_lines(void);
 struct cursor pw_new_acquire(void);
 struct cursor pw_new_put(void);
-struct cursor pw_new_get(void);
+struct cursor pw_new_get(bool loose);
 struct cursor pw_new_event_wait(void);
 /* The event changes, or the queue is closed and another takes its place. */
 void pw_turn_event(void);
