@@ -152,14 +152,22 @@ VETCH_EXPORT const void *vetch_http_request_body(const vetch_http_request *r,
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_request_read(vetch_http_request *r);
 
-/* ---- the answer ---- */
+/* ---- the response ---- */
 
-/* Add a field to the answer, before it is begun. Errors: -1 and errno: EINVAL,
- * as vetch_http_call_set_header(); EALREADY, too late; ENOMEM. */
+/* Give the response a field, before it is begun: set replaces those of that
+ * name, add appends one. The type that a reply is given replaces a Content-Type
+ * that was set. Content-Length can be given to a response to HEAD only, whose
+ * body is not sent.
+ * Errors: -1 and errno: EINVAL, as vetch_http_call_set_header(); EEXIST, the
+ *         field is there and can be there only once (add); EALREADY, too late;
+ *         ENOMEM. */
 VETCH_EXPORT int vetch_http_reply_set_header(vetch_http_request *r,
                                              const char *name,
                                              const char *value);
-/* The whole answer. `body` is copied; `type` may be NULL. A HEAD request gets
+VETCH_EXPORT int vetch_http_reply_add_header(vetch_http_request *r,
+                                             const char *name,
+                                             const char *value);
+/* The whole response. `body` is copied; `type` may be NULL. A HEAD request gets
  * the head alone.
  * Errors: -1 and errno: EALREADY, there was a reply; EINVAL; ENOBUFS, the hard
  *         cap of the connection would be crossed; ENOMEM (then the connection
@@ -167,7 +175,7 @@ VETCH_EXPORT int vetch_http_reply_set_header(vetch_http_request *r,
 VETCH_EXPORT int vetch_http_reply(vetch_http_request *r, unsigned status,
                                   const char *type, const void *body,
                                   size_t len);
-/* An answer in pieces (chunked, or to the end of the connection for HTTP/1.0):
+/* A response in pieces (chunked, or to the end of the connection for HTTP/1.0):
  * begin, write…, end. `drain` is pending only while what waits to be sent is
  * above the high mark; one at a time (else VETCH_EMISUSE). Errors as above. */
 VETCH_EXPORT int vetch_http_reply_begin(vetch_http_request *r, unsigned status,
@@ -177,7 +185,7 @@ VETCH_EXPORT int vetch_http_reply_write(vetch_http_request *r, const void *data,
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_reply_drain(vetch_http_request *r);
 VETCH_EXPORT int vetch_http_reply_end(vetch_http_request *r);
-/* Break the answer off: reset the connection, as a crash would. */
+/* Break the response off: reset the connection, as a crash would. */
 VETCH_EXPORT void vetch_http_reply_abort(vetch_http_request *r);
 
 VETCH_END_DECLS

@@ -4,6 +4,7 @@ unit_tests += \
 	t/http/test_chance \
 	t/http/test_client \
 	t/http/test_faults \
+	t/http/test_fields \
 	t/http/test_files \
 	t/http/test_inflate \
 	t/http/test_lifetime \

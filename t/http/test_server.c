@@ -540,37 +540,6 @@ VT_TEST(bad_answers_are_refused_on_the_spot)
 }
 
 static vetch_promise *
-answer_with_fields(vetch_http_request *r, void *ctx)
-{
-    (void)ctx;
-    vetch_http_reply_set_header(r, "Set-Cookie", "a=1");
-    vetch_http_reply_set_header(r, "set-cookie", "b=2");
-    vetch_http_reply_set_header(r, "Date", "Thu, 01 Jan 1970 00:00:00 GMT");
-    vetch_http_reply(r, 204, NULL, NULL, 0);
-    return NULL;
-}
-
-VT_TEST(fields_are_added_to_the_answer)
-{
-    struct talk t;
-
-    ht_start(NULL);
-    ht_route("GET", "/", answer_with_fields, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 204);
-    ck_assert_ptr_nonnull(strstr(t.head, "Set-Cookie: a=1\r\n"));
-    ck_assert_ptr_nonnull(strstr(t.head, "set-cookie: b=2\r\n"));
-    ck_assert_str_eq(ht_field(&t, "Date"), "Thu, 01 Jan 1970 00:00:00 GMT");
-    ck_assert_ptr_eq(strstr(strstr(t.head, "Date:") + 1, "Date:"), NULL);
-    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 204);
-    ht_hang_up(&t);
-    ht_end();
-}
-
-static vetch_promise *
 answer_much(vetch_http_request *r, void *ctx)
 {
     size_t len = *(size_t *)ctx;

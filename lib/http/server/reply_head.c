@@ -5,6 +5,7 @@
 #include "http/server/server-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check-private.h"
@@ -15,29 +16,140 @@
 
 /* ---- the user's fields ---- */
 
+static bool
+is_named(const char *name, size_t len, const char *other)
+{
+    return vetch__http_equal(name, len, other, strlen(other));
+}
+
+/* Take the lines of that field out of the first `end` bytes of the fields;
+ * whether there was one. */
+static bool
+remove_field(vetch_http_request *r, const char *name, size_t name_len,
+             size_t end)
+{
+    char *data = r->fields.data + r->fields.start;
+    size_t at = 0, found = 0;
+
+    while (at < end) {
+        char *line = data + at;
+        const char *colon = memchr(line, ':', end - at);
+        const char *next = (char *)memchr(line, '\n', end - at) + 1;
+        size_t len = (size_t)(next - line);
+
+        if (!vetch__http_equal(line, (size_t)(colon - line), name, name_len)) {
+            at += len;
+            continue;
+        }
+        memmove(line, next, vetch__buffer_len(&r->fields) - at - len);
+        r->fields.end -= len;
+        end -= len;
+        found++;
+    }
+    return found > 0;
+}
+
+static bool
+has_field(const vetch_http_request *r, const char *name, size_t name_len)
+{
+    const char *line = vetch_buffer_data(&r->fields);
+    const char *end = line + vetch__buffer_len(&r->fields);
+
+    while (line < end) {
+        const char *colon = memchr(line, ':', (size_t)(end - line));
+
+        if (vetch__http_equal(line, (size_t)(colon - line), name, name_len))
+            return true;
+        line = (const char *)memchr(colon, '\n', (size_t)(end - colon)) + 1;
+    }
+    return false;
+}
+
+/* The length of a body that is not sent: RFC 9110, section 8.6. */
+static int
+announce_length(vetch_http_request *r, const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+
+    if (r->head.method != VETCH__HTTP_HEAD || digits == 0 || digits > 19 ||
+        value[digits] != '\0') {
+        errno = EINVAL;
+        return -1;
+    }
+    r->announced = strtoull(value, NULL, 10);
+    r->announces = true;
+    return 0;
+}
+
+static int
+append_field(vetch_http_request *r, const char *name, const char *value)
+{
+    if (vetch_buffer_printf(&r->fields, "%s: %s\r\n", name, value) < 0)
+        return -1;
+    if (is_named(name, strlen(name), "date"))
+        r->own_date = true;
+    else if (is_named(name, strlen(name), "content-type"))
+        r->own_type = true;
+    return 0;
+}
+
+static int
+check_early(const vetch_http_request *r)
+{
+    if (r->response == VETCH__RESPONSE_NONE)
+        return 0;
+    errno = EALREADY;
+    return -1;
+}
+
 int
 vetch_http_reply_set_header(vetch_http_request *r, const char *name,
                             const char *value)
 {
-    VETCH_CHECK(r != NULL, EINVAL, -1);
-    if (r->response != VETCH__RESPONSE_NONE) {
-        errno = EALREADY;
+    size_t before;
+
+    VETCH_CHECK(r != NULL && name != NULL && value != NULL, EINVAL, -1);
+    if (check_early(r) < 0)
         return -1;
-    }
+    if (is_named(name, strlen(name), "content-length"))
+        return announce_length(r, value);
     if (vetch__http_check_field(name, value) < 0)
         return -1;
-    if (vetch_buffer_printf(&r->fields, "%s: %s\r\n", name, value) < 0)
+    before = vetch__buffer_len(&r->fields);
+    if (append_field(r, name, value) < 0)
         return -1;
-    if (vetch__http_equal(name, strlen(name), "date", 4))
-        r->own_date = true;
+    if (before > 0)
+        remove_field(r, name, strlen(name), before);
     return 0;
+}
+
+int
+vetch_http_reply_add_header(vetch_http_request *r, const char *name,
+                            const char *value)
+{
+    bool is_length, exists;
+
+    VETCH_CHECK(r != NULL && name != NULL && value != NULL, EINVAL, -1);
+    if (check_early(r) < 0)
+        return -1;
+    is_length = is_named(name, strlen(name), "content-length");
+    exists = is_length ? r->announces : has_field(r, name, strlen(name));
+    if (exists && vetch__http_is_single_field(name, strlen(name))) {
+        errno = EEXIST;
+        return -1;
+    }
+    if (is_length)
+        return announce_length(r, value);
+    if (vetch__http_check_field(name, value) < 0)
+        return -1;
+    return append_field(r, name, value);
 }
 
 void
 vetch__http_reply_forget_fields(vetch_http_request *r)
 {
     vetch_buffer_clear(&r->fields);
-    r->own_date = false;
+    r->own_date = r->own_type = r->announces = false;
 }
 
 /* ---- writing ---- */
@@ -96,9 +208,12 @@ static char *
 put_fields(char *to, vetch_http_request *r, const struct vetch__reply_head *h)
 {
     vetch_http_server *s = r->server;
-    size_t own = vetch__buffer_len(&r->fields);
+    size_t own;
     uint64_t now = vetch__clock_now(s->reactor);
 
+    if (vetch__unlikely(r->own_type) && h->type_len > 0) /* it replaces it */
+        remove_field(r, "content-type", 12, vetch__buffer_len(&r->fields));
+    own = vetch__buffer_len(&r->fields);
     if (vetch__likely(r->conn->phase == VETCH__C_IDLE))
         r->conn->since = now; /* from here the idle time counts */
     if (vetch__likely(!r->own_date))
@@ -160,6 +275,8 @@ framing_of(const vetch_http_request *r, unsigned status,
         return VETCH__BY_CLOSE;
     if (status == 204 || status == 304)
         return VETCH__BODILESS;
+    if (r->announces)
+        return VETCH__BY_LENGTH;
     if (wanted == VETCH__BY_CHUNKS && r->head.method == VETCH__HTTP_HEAD)
         return VETCH__BODILESS;
     if (wanted == VETCH__BY_CHUNKS && r->head.minor == 0)
@@ -188,5 +305,5 @@ vetch__reply_head_init(struct vetch__reply_head *h, vetch_http_request *r,
     h->framing = framing_of(r, status, wanted);
     h->type = type;
     h->type_len = type != NULL ? strlen(type) : 0;
-    h->len = len;
+    h->len = r->announces ? r->announced : len;
 }

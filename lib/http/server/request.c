@@ -32,7 +32,8 @@ init_request(vetch_http_request *r)
     r->life = VETCH__R_HEARD;
     r->response = VETCH__RESPONSE_NONE;
     r->safe = r->close = r->chunked = r->bodiless = false;
-    r->own_date = r->body_done = r->continued = r->kept = false;
+    r->own_date = r->own_type = r->announces = false;
+    r->body_done = r->continued = r->kept = false;
     r->canceled = r->path_has_slash = false;
     r->conn = NULL;
     r->transport = NULL;

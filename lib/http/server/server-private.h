@@ -139,6 +139,8 @@ struct vetch_http_request {
     bool close;          /* the connection ends with this response */
     bool chunked;        /* how the response is framed */
     bool bodiless;       /* the response has no body: HEAD, 204, 304 */
+    bool own_type;       /* Content-Type */
+    bool announces;      /* Content-Length of a body that is not sent: */
     bool own_date;       /* the user set Date */
     bool body_done;      /* the whole body was received */
     bool continued;      /* 100 Continue was sent, or is not due */
@@ -164,6 +166,7 @@ struct vetch_http_request {
     vetch_buffer held;   /* bytes of the response that wait for their turn */
     int held_fd;         /* then part of a file, or -1 */
     uint64_t held_len;
+    uint64_t announced;
     vetch_deferred *drainer;
 
     struct vetch__match match;
