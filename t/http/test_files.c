@@ -246,6 +246,47 @@ VT_TEST(files_of_any_size_arrive)
     end();
 }
 
+/* Its bytes, as a string. */
+static char *
+get_text(const char *path)
+{
+    struct talk t;
+    char *text;
+
+    ck_assert_msg(get(&t, path) == 200, "%s gave %u", path, t.status);
+    text = malloc(t.n_body + 1);
+    memcpy(text, t.body, t.n_body);
+    text[t.n_body] = '\0';
+    ht_hang_up(&t);
+    return text;
+}
+
+/* mongoose 2527, go 10699, send 311: stat says 0 of files in /proc, and a page
+ * of files in /sys. */
+VT_TEST(files_that_do_not_know_their_size_arrive)
+{
+    static const char sys[] = "/sys/devices/system/cpu";
+    char *text;
+
+    ht_start(NULL);
+    ck_assert_int_eq(vetch_http_server_files(ht_server, "/p/", "/proc/self"),
+                     0);
+    text = get_text("/p/status");
+    ck_assert(strncmp(text, "Name:", 5) == 0);
+    free(text);
+    text = get_text("/p/smaps"); /* more than is read at once */
+    ck_assert_uint_gt(strlen(text), 12288);
+    ck_assert_int_eq(text[strlen(text) - 1], '\n');
+    free(text);
+    if (access("/sys/devices/system/cpu/possible", R_OK) == 0) {
+        ck_assert_int_eq(vetch_http_server_files(ht_server, "/s/", sys), 0);
+        text = get_text("/s/possible");
+        ck_assert_uint_gt(strlen(text), 0);
+        free(text);
+    }
+    ht_end();
+}
+
 /* Many requests for large files at once must not open them all. */
 VT_TEST(pipelined_files_hold_few_descriptors)
 {

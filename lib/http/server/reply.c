@@ -142,27 +142,6 @@ vetch__http_reply_file(vetch_http_request *r, const char *type, int fd,
     return 0;
 }
 
-int
-vetch__http_reply_small_file(vetch_http_request *r, const char *type, int fd,
-                             size_t len)
-{
-    char body[VETCH__SMALL_FILE];
-    size_t done = 0;
-
-    while (done < len) {
-        ssize_t n = pread(fd, body + done, len - done, (off_t)done);
-
-        if (n <= 0) {
-            if (n < 0 && errno == EINTR)
-                continue;
-            errno = n < 0 ? errno : EIO;
-            return -1;
-        }
-        done += (size_t)n;
-    }
-    return vetch_http_reply(r, 200, type, body, len);
-}
-
 /* ---- responses in pieces ---- */
 
 int

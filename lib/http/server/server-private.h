@@ -276,10 +276,6 @@ void vetch__http_reply_error(vetch_http_request *r, unsigned status,
  * vetch_http_reply(). */
 int vetch__http_reply_file(vetch_http_request *r, const char *type, int fd,
                            uint64_t len);
-/* Answer with the first `len` bytes of a file, read now, in one piece with the
- * head: for small files. Borrows fd. */
-int vetch__http_reply_small_file(vetch_http_request *r, const char *type,
-                                 int fd, size_t len);
 /* 100 Continue. */
 void vetch__http_reply_continue(vetch_http_request *r);
 
@@ -339,7 +335,6 @@ int vetch__http_reply_flush(vetch_http_request *r);
 void vetch__http_reply_drained(vetch_http_request *r);
 
 /* ---- files.c ---- */
-#define VETCH__SMALL_FILE ((size_t)12288)
 extern atomic_bool vetch__files_walk; /* do without openat2(2) */
 /* The type of a file by the suffix of its name. Static. */
 const char *vetch__http_type_of(const char *path);
