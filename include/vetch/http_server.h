@@ -76,7 +76,8 @@ VETCH_EXPORT unsigned vetch_http_server_port(const vetch_http_server *s);
  * the rest, which may be empty; both are read with vetch_http_request_param().
  * Literal segments win over `:name`, that over `*name`. HEAD falls back to
  * GET's route, without body. No route: 404; none for the method: 405 with
- * Allow. NULL options: the defaults.
+ * Allow; OPTIONS, also for `*`, is answered with Allow unless a route has it.
+ * NULL options: the defaults.
  *
  * Ownership: copies strings and options; borrows `ctx` until the server is
  *            gone. `_owned` takes it: `free_ctx` (NULL: nothing) gets it once,

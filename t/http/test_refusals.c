@@ -1,5 +1,6 @@
 /* What the server refuses, and how it says so. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,50 @@ hello(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
+static vetch_promise *
+own_options(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    vetch_http_reply_set_header(r, "Allow", "OPTIONS");
+    vetch_http_reply(r, 204, NULL, NULL, 0);
+    return NULL;
+}
+
+/* The Allow of a response to OPTIONS. */
+static const char *
+options_of(struct talk *t, const char *target, unsigned status)
+{
+    char text[100];
+
+    snprintf(text, sizeof(text), "OPTIONS %s HTTP/1.1\r\nHost: a\r\n\r\n",
+             target);
+    ht_say(t, text);
+    ck_assert_uint_eq(ht_hear(t), status);
+    ck_assert_uint_eq(t->n_body, 0);
+    return ht_field(t, "Allow");
+}
+
 VT_CASE("refusals", vt_reactor_tcase);
+
+VT_TEST(options_are_told)
+{
+    struct talk t;
+
+    ht_start(NULL);
+    ht_connect(&t);
+    ck_assert_str_eq(options_of(&t, "*", 200), "OPTIONS");
+    ht_route("GET", "/a/:b", hello, NULL);
+    ht_route("DELETE", "/a/c", hello, NULL);
+    ht_route("OPTIONS", "/own", own_options, NULL);
+    ck_assert_str_eq(options_of(&t, "*", 200), "DELETE, GET, HEAD, OPTIONS");
+    ck_assert_str_eq(options_of(&t, "/a/b", 200), "GET, HEAD, OPTIONS");
+    ck_assert_str_eq(options_of(&t, "/a/c", 200), "DELETE, GET, HEAD, OPTIONS");
+    ck_assert_str_eq(options_of(&t, "/own", 204), "OPTIONS");
+    ht_say(&t, "OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(ht_hear(&t), 404);
+    ht_hang_up(&t);
+    ht_end();
+}
 
 VT_TEST(what_has_no_route_is_404_or_405)
 {
@@ -29,7 +73,7 @@ VT_TEST(what_has_no_route_is_404_or_405)
     ck_assert_uint_eq(ht_hear(&t), 404);
     ht_say(&t, "PUT / HTTP/1.1\r\nHost: a\r\n\r\n");
     ck_assert_uint_eq(ht_hear(&t), 405);
-    ck_assert_str_eq(ht_field(&t, "Allow"), "GET, HEAD, POST");
+    ck_assert_str_eq(ht_field(&t, "Allow"), "GET, HEAD, POST, OPTIONS");
     ht_get(&t, "/");
     ck_assert_uint_eq(ht_hear(&t), 200);
     ht_hang_up(&t);

@@ -152,9 +152,9 @@ VT_TEST(methods_are_told_apart)
     ck_assert_str_eq(find(&r, "DELETE", "/b"), "3:");
     ck_assert_str_eq(find(&r, "PUT", "/c"), "404");
     vetch__router_find(&r, VETCH__HTTP_PUT, "/a", 2, VETCH__PATH_PLAIN, &m);
-    ck_assert_uint_eq(m.allowed, 1u << VETCH__HTTP_GET |
-                                     1u << VETCH__HTTP_HEAD |
-                                     1u << VETCH__HTTP_POST);
+    ck_assert_uint_eq(m.allowed,
+                      1u << VETCH__HTTP_GET | 1u << VETCH__HTTP_HEAD |
+                          1u << VETCH__HTTP_OPTIONS | 1u << VETCH__HTTP_POST);
     ck_assert_int_eq(add(&r, "HEAD", "/a", 5), 0);
     ck_assert_str_eq(find(&r, "HEAD", "/a"), "5:");
     vetch__router_done(&r);

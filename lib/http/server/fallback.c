@@ -1,5 +1,5 @@
-/* Responses that no handler gives: refusals, and what is said where no route
- * fits. */
+/* Responses that no handler gives: refusals, what is said where no route fits,
+ * and which methods there are (RFC 9110, section 9.3.7). */
 
 #include "http/server/server-private.h"
 
@@ -49,11 +49,16 @@ set_allow(vetch_http_request *r)
 void
 vetch__http_fall_back(vetch_http_request *r, unsigned status)
 {
+    struct vetch__http_conn *c = r->conn;
+
     r->life = VETCH__R_OVER;
     r->body_done = r->head.framing == VETCH__HTTP_NO_BODY;
     if (status == 400) /* a path that means nothing: trust it no further */
         r->close = true;
-    if (status == 405)
+    if (status == 405 || status == 200)
         set_allow(r);
-    vetch__http_reply_error(r, status, NULL);
+    if (status != 200)
+        vetch__http_reply_error(r, status, NULL);
+    else if (vetch_http_reply(r, 200, NULL, NULL, 0) < 0)
+        vetch__http_conn_abort(c);
 }

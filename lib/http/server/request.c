@@ -284,8 +284,12 @@ vetch__http_request_locate(vetch_http_request *r, const char *data, size_t len)
             return status;
     }
     r->route = r->match.route;
-    if (r->route != NULL)
+    if (vetch__likely(r->route != NULL))
         return 0;
+    if (r->head.form == VETCH__HTTP_ASTERISK)
+        r->match.allowed = vetch__router_methods(&r->server->router);
+    if (r->match.allowed != 0 && r->head.method == VETCH__HTTP_OPTIONS)
+        return 200;
     return r->match.allowed != 0 ? 405 : 404;
 }
 

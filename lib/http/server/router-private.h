@@ -35,7 +35,8 @@ struct vetch__router {
 struct vetch__match {
     const struct vetch__route *route; /* NULL: none */
     uint64_t allowed;                 /* then: bits of the methods that would
-                                         do; 0: nothing has this path */
+                                         do, OPTIONS among them; 0: nothing
+                                         has this path */
     uint8_t n_params;
     struct vetch__slice params[VETCH__ROUTE_PARAMS]; /* of the path */
 };
@@ -54,6 +55,8 @@ int vetch__router_add(struct vetch__router *r, const char *method,
 void vetch__router_find(const struct vetch__router *r, uint8_t method,
                         const char *path, size_t len, char separator,
                         struct vetch__match *ret);
+/* Bits of the methods of all routes, and OPTIONS. */
+uint64_t vetch__router_methods(const struct vetch__router *r);
 /* The index of a parameter of that name, -1 if there is none. */
 int vetch__route_param(const struct vetch__route *route, const char *name);
 void vetch__router_done(struct vetch__router *r);

@@ -265,6 +265,8 @@ choose(struct search *s, const struct vetch__route *routes)
         }
         s->match->allowed |= UINT64_C(1) << route->method;
     }
+    if (routes != NULL) /* the server answers where no route does */
+        s->match->allowed |= UINT64_C(1) << VETCH__HTTP_OPTIONS;
     s->match->route = second != NULL ? second : any;
     return s->match->route != NULL;
 }
@@ -321,6 +323,43 @@ vetch__router_find(const struct vetch__router *r, uint8_t method,
     } else if (r->root->rest != NULL && choose(&s, r->root->rest)) {
         push_param(&s, 0, len);
     }
+}
+
+/* The methods of all routes. */
+static uint64_t
+methods_of(const struct vetch__route *routes)
+{
+    uint64_t methods = 0;
+
+    for (; routes != NULL; routes = routes->next) {
+        if (routes->method == VETCH__ROUTE_ANY_METHOD)
+            return (UINT64_C(1) << VETCH__HTTP_METHODS) - 1;
+        methods |= UINT64_C(1) << routes->method;
+        if (routes->method == VETCH__HTTP_GET)
+            methods |= UINT64_C(1) << VETCH__HTTP_HEAD;
+    }
+    return methods;
+}
+
+/* As deep as the longest pattern. */
+static uint64_t
+methods_below(const struct vetch__route_node *n)
+{
+    uint64_t methods = methods_of(n->routes) | methods_of(n->rest);
+    size_t i;
+
+    for (i = 0; i < n->n_children; i++)
+        methods |= methods_below(n->children[i]);
+    if (n->param != NULL)
+        methods |= methods_below(n->param);
+    return methods;
+}
+
+uint64_t
+vetch__router_methods(const struct vetch__router *r)
+{
+    return (r->root != NULL ? methods_below(r->root) : 0) |
+           UINT64_C(1) << VETCH__HTTP_OPTIONS;
 }
 
 int

@@ -247,7 +247,7 @@ vetch_http_request *vetch__http_request_take(vetch_http_server *s);
 void vetch__http_request_give(vetch_http_request *r);
 void vetch__http_request_free_spare(vetch_http_server *s);
 /* Find path and route, once the head is parsed (at `data`). 0, or the status
- * to refuse it with. */
+ * of the response that no handler gives. */
 unsigned vetch__http_request_locate(vetch_http_request *r, const char *data,
                                     size_t len);
 /* Copy what the user may ask for, before the input goes away; -1 and ENOMEM,
