@@ -8,9 +8,10 @@
 /* Answers a request: at once with vetch_http_reply(), or returns a promise by
  * whose end it has done so. Fulfilled without a reply: 500; rejected: 500 and a
  * log line. `request` is borrowed until that promise settles; if the client
- * goes (or half-closes: the two look alike), the promise is cancelled and a
- * late reply does nothing. Requests of one connection run side by side only if
- * all are GET, HEAD, OPTIONS or TRACE without a body. */
+ * goes, the promise is cancelled and a late reply does nothing. A client that
+ * half-closes has not gone: it gets its responses, unless the route's options
+ * say that it cancels. Requests of one connection run side by side only if all
+ * are GET, HEAD, OPTIONS or TRACE without a body. */
 typedef vetch_promise *(*vetch_http_handler_fn)(vetch_http_request *request,
                                                 void *ctx);
 
@@ -52,11 +53,13 @@ typedef struct vetch_http_route_options {
     size_t max_body_bytes; /* 0: no bodies */
     bool stream;           /* call the handler at the end of the head; it reads
                               the body, without limit on its size */
+    bool cancel_at_half_close; /* for long polls and streams: see above */
 } vetch_http_route_options;
 #define VETCH_HTTP_ROUTE_OPTIONS_INIT                                          \
     {                                                                          \
         .size = sizeof(vetch_http_route_options),                              \
         .max_body_bytes = VETCH_HTTP_SERVER_LIMIT, .stream = false,            \
+        .cancel_at_half_close = false,                                         \
     }
 
 VETCH_BEGIN_DECLS

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,7 +29,8 @@ struct socket_transport {
     struct event event;     /* input */
     struct event *writable; /* made when first needed */
     int fd;
-    bool waiting; /* `writable` is on */
+    bool waiting;        /* `writable` is on */
+    bool watches_hangup; /* `event` does, after the peer's end */
     union {
         struct sockaddr any;
         struct sockaddr_in in;
@@ -103,6 +105,63 @@ socket_read_on(vetch_transport *t)
     }
 }
 
+/* ---- the time after the peer's end ---- */
+
+static bool
+has_hung_up(const struct socket_transport *s)
+{
+    struct pollfd p = { .fd = s->fd };
+
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void
+on_hangup(evutil_socket_t fd, short what, void *arg)
+{
+    struct socket_transport *s = arg;
+    vetch_reactor *r = s->t.reactor;
+
+    (void)fd;
+    (void)what;
+    vetch__reactor_enter(r);
+    if (has_hung_up(s))
+        vetch__transport_over(
+            &s->t,
+            vetch_error_from_errno(ECONNRESET, "read from %s",
+                                   vetch_transport_peer(&s->t)),
+            false);
+    vetch__reactor_leave(r);
+}
+
+/* The end makes the descriptor readable for good: only changes are of interest,
+ * and libevent wants all events of a descriptor to be of one kind. */
+static void
+watch_hangup(struct socket_transport *s)
+{
+    if (s->watches_hangup || s->waiting)
+        return;
+    event_assign(&s->event, s->t.reactor->base, s->fd,
+                 EV_READ | EV_ET | EV_PERSIST, on_hangup, s);
+    s->watches_hangup = event_add(&s->event, NULL) == 0;
+}
+
+static void
+unwatch_hangup(struct socket_transport *s)
+{
+    if (s->watches_hangup)
+        event_del(&s->event);
+    s->watches_hangup = false;
+}
+
+static bool
+socket_listens(vetch_transport *t)
+{
+    if (has_hung_up(socket_of(t)))
+        return false;
+    watch_hangup(socket_of(t));
+    return true;
+}
+
 /* ---- output ---- */
 
 static void
@@ -124,6 +183,7 @@ wait_until_writable(struct socket_transport *s)
     s->t.flags |= VETCH__T_BLOCKED;
     if (s->waiting)
         return;
+    unwatch_hangup(s); /* whatever happens makes it writable, too */
     if (s->writable == NULL) {
         s->writable = vetch__malloc(sizeof(*s->writable));
         if (s->writable == NULL)
@@ -232,6 +292,8 @@ socket_send(vetch_transport *t)
     if (vetch__unlikely(s->waiting) && t->output.first == NULL) {
         s->waiting = false;
         event_del(s->writable);
+        if (t->in == VETCH__IN_ENDED && vetch__transport_is_open(t))
+            watch_hangup(s);
     }
 }
 
@@ -250,6 +312,7 @@ socket_stop(vetch_transport *t, bool reset)
     struct socket_transport *s = socket_of(t);
 
     socket_read_off(t);
+    unwatch_hangup(s);
     if (s->waiting)
         event_del(s->writable);
     s->waiting = false;
@@ -323,7 +386,8 @@ socket_free(vetch_transport *t)
         .name = name_, .read_on = socket_read_on, .read_off = socket_read_off, \
         .send = socket_send, .shut = socket_shut, .stop = socket_stop,         \
         .unsent = socket_unsent, .underway = socket_underway,                  \
-        .quiet = socket_quiet, .name_of = socket_name_of, .free = socket_free  \
+        .quiet = socket_quiet, .listens = socket_listens,                      \
+        .name_of = socket_name_of, .free = socket_free                         \
     }
 
 static const struct vetch__transport_kind tcp_kind = SOCKET_KIND("tcp:");

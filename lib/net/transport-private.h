@@ -100,6 +100,9 @@ struct vetch__transport_kind {
     uint64_t (*underway)(vetch_transport *t);
     /* Whether nothing has come that waits to be read. */
     bool (*quiet)(vetch_transport *t);
+    /* After the peer's end: false if it has hung up altogether; else watch for
+     * that. NULL: it cannot be told. */
+    bool (*listens)(vetch_transport *t);
     /* A name to be freed, or NULL; also called when OVER. */
     char *(*name_of)(vetch_transport *t, bool peer);
     /* Free the memory. */
@@ -294,6 +297,16 @@ vetch__transport_commit(vetch_transport *t, size_t len)
     vetch__flush_later(t->reactor, &t->turn);
     if (vetch__unlikely(t->output.buffered > t->limits->high_bytes))
         vetch__transport_sent_much(t);
+}
+
+/* For a protocol that is told of the peer's end: whether the peer may still
+ * want what is written. If so, it will be over when the peer hangs up or
+ * resets. (On TCP nothing but a reset tells the two apart, and that comes when
+ * something is sent.) */
+static inline bool
+vetch__transport_peer_listens(vetch_transport *t)
+{
+    return t->kind->listens == NULL || t->kind->listens(t);
 }
 
 /* Whether an idle connection is still as good as it looks: nothing came, not

@@ -304,13 +304,44 @@ connected(vetch_protocol *p, vetch_transport *t)
     vetch__http_deadline_start(c);
 }
 
-/* A client that half-closes cannot be told from one that has gone: what it
- * asked for is answered if the answer is there, else cancelled. */
+/* Handlers that work for nobody if nobody listens. */
+static void
+cancel_at_half_close(struct vetch__http_conn *c)
+{
+    struct vetch__list *link = c->requests.next;
+
+    while (link != &c->requests) {
+        vetch_http_request *r = request_of(link);
+
+        link = link->next;
+        if (r->life != VETCH__R_PENDING || r->canceled ||
+            !r->route->cancel_at_half_close)
+            continue;
+        vetch__http_request_cancel(r); /* the user may answer others */
+        link = c->requests.next;
+    }
+}
+
+/* All that the client sent before its end has begun: that is read first. A
+ * client that is merely finished gets its responses (RFC 9112 as amended by
+ * http-core 431); one that has gone cannot get them. */
 static bool
 ended(vetch_protocol *p)
 {
-    vetch__http_conn_close(conn_of(p));
-    return false;
+    struct vetch__http_conn *c = conn_of(p);
+
+    c->last = true;
+    if (vetch__http_writer(c) == NULL ||
+        !vetch__transport_peer_listens(c->transport)) {
+        vetch__http_conn_close(c);
+        return false;
+    }
+    request_of(c->requests.prev)->close = true;
+    if (c->reading != NULL)
+        vetch__http_body_cut_short(c->reading);
+    cancel_at_half_close(c);
+    vetch__http_conn_settle(c);
+    return vetch__transport_is_open(c->transport);
 }
 
 static void

@@ -62,6 +62,13 @@ refuse_body(vetch_http_request *r, unsigned status, const char *why,
 }
 
 void
+vetch__http_body_cut_short(vetch_http_request *r)
+{
+    refuse_body(r, 400, "the body is cut short",
+                vetch_error_new(VETCH_ETRUNCATED, "the body is cut short"));
+}
+
+void
 vetch__http_body_too_slow(vetch_http_request *r)
 {
     refuse_body(

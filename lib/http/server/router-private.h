@@ -18,7 +18,7 @@ struct vetch__route {
     void *ctx;
     vetch_free_fn free_ctx;
     size_t max_body_bytes; /* or VETCH_HTTP_SERVER_LIMIT */
-    bool stream;
+    bool stream, cancel_at_half_close;
     uint8_t method; /* or VETCH__ROUTE_ANY_METHOD */
     uint8_t n_params;
     char *names; /* of the parameters, each with its NUL, in order */
@@ -41,7 +41,7 @@ struct vetch__match {
     struct vetch__slice params[VETCH__ROUTE_PARAMS]; /* of the path */
 };
 
-/* Add a copy of `route` (handler, ctx, free_ctx, max_body_bytes, stream); a
+/* Add a copy of `route` (all but next, method, n_params and names); a
  * failure leaves ctx alone. -1 and errno: EINVAL, EEXIST, ENOMEM. */
 int vetch__router_add(struct vetch__router *r, const char *method,
                       const char *pattern, const struct vetch__route *route);

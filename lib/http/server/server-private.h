@@ -264,6 +264,8 @@ bool vetch__http_body_feed(vetch_http_request *r, vetch_buffer *input);
 bool vetch__http_body_wanted(const vetch_http_request *r);
 /* No more of the body comes. Consumes `error`. */
 void vetch__http_body_fail(vetch_http_request *r, vetch_error *error);
+/* The client has ended in the middle of it. */
+void vetch__http_body_cut_short(vetch_http_request *r);
 /* The client is below the minimum rate. */
 void vetch__http_body_too_slow(vetch_http_request *r);
 

@@ -198,6 +198,7 @@ vetch_http_server_route_owned(vetch_http_server *s, const char *method,
         .free_ctx = free_ctx,
         .max_body_bytes = o.max_body_bytes,
         .stream = o.stream,
+        .cancel_at_half_close = o.cancel_at_half_close,
     };
     return vetch__router_add(&s->router, method, path, &route);
 }
