@@ -152,7 +152,8 @@ VETCH_EXPORT const void *vetch_http_request_body(const vetch_http_request *r,
                                                  size_t *ret_len);
 /* On a streaming route: the next piece (vetch_bytes), NULL at the end.
  * `100 Continue` is sent when the first read finds nothing yet. One read at a
- * time (else VETCH_EMISUSE); cancelling one ends the waiting only. */
+ * time (else VETCH_EMISUSE), until its value was got: a piece that nobody got,
+ * because the read was cancelled or came too late, is given to the next one. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_request_read(vetch_http_request *r);
 

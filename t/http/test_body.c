@@ -539,6 +539,100 @@ VT_TEST(reads_may_be_cancelled_and_repeated)
     ht_end();
 }
 
+static vetch_promise *
+must_not_run(void *value, void *ctx)
+{
+    (void)value;
+    (void)ctx;
+    ck_abort_msg("a cancelled link was called");
+}
+
+/* The read has its piece, but nobody got it. */
+static vetch_promise *
+read_in_vain(struct stream *s)
+{
+    vetch_promise *p = vetch_http_request_read(s->request);
+
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    return p;
+}
+
+VT_TEST(a_piece_that_nobody_got_is_read_again)
+{
+    struct stream s;
+    struct talk t;
+    vetch_promise *p;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 6\r\n\r\nab");
+    vetch_promise_unref(read_in_vain(&s)); /* released */
+    p = vetch_then(read_in_vain(&s), must_not_run, NULL);
+    vetch_promise_cancel(p); /* late */
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
+    vetch_promise_unref(p);
+    vetch_promise_unref(vetch_timeout(read_in_vain(&s), 1));
+    vt_run_ready();
+    ht_say(&t, "cdef");
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 2);
+    read_piece(&s);
+    ck_assert_uint_eq(s.len, 6);
+    ck_assert_mem_eq(s.data, "abcdef", 6);
+    read_piece(&s);
+    ck_assert(s.over);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+}
+
+VT_TEST(a_read_is_pending_until_its_piece_was_got)
+{
+    struct stream s;
+    struct talk t;
+    vetch_promise *first, *second;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 4\r\n\r\nab");
+    first = read_in_vain(&s);
+    second = vetch_http_request_read(s.request);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(second)),
+                     VETCH_EMISUSE);
+    vetch_promise_unref(second);
+    ck_assert_uint_eq(vetch_bytes_len(vetch_promise_value(first)), 2);
+    vetch_promise_unref(first);
+    ht_say(&t, "cd");
+    read_piece(&s);
+    ck_assert_mem_eq(s.data, "cd", 2);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ht_hang_up(&t);
+    ht_end();
+}
+
+VT_TEST(a_piece_may_come_back_after_its_request)
+{
+    struct stream s;
+    struct talk t;
+    vetch_promise *p;
+
+    start_stream(&s);
+    ht_connect(&t);
+    ht_say(&t, POST "Content-Length: 2\r\n\r\nab");
+    p = read_in_vain(&s);
+    vetch_http_reply(s.request, 200, NULL, NULL, 0);
+    end_stream(&s);
+    ck_assert_uint_eq(ht_hear(&t), 200);
+    ht_hang_up(&t);
+    ht_end();
+    vetch_promise_unref(p);
+}
+
 VT_TEST(one_read_at_a_time)
 {
     struct stream s;

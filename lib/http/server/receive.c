@@ -11,6 +11,7 @@
 #include <vetch/error.h>
 
 #include "base/check-private.h"
+#include "base/mem-private.h"
 
 #define PIECE_MAX ((size_t)65536)
 
@@ -138,13 +139,96 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
 
 /* ---- streams ---- */
 
+/* A piece that was read cannot be read again: it is offered, and one that
+ * nobody got comes back here, for the next read. The request may be gone by
+ * then, so what is on its way holds this instead. */
+struct vetch__read_slot {
+    size_t refs;
+    vetch_http_request *request; /* NULL: it is gone */
+    vetch_bytes *returned;
+    bool offered; /* somebody may still get it, or return it */
+};
+
+static void
+slot_unref(struct vetch__read_slot *slot)
+{
+    if (--slot->refs > 0)
+        return;
+    vetch_bytes_unref(slot->returned);
+    vetch__free(slot);
+}
+
+void
+vetch__http_read_slot_leave(vetch_http_request *r)
+{
+    if (r->slot == NULL)
+        return;
+    r->slot->request = NULL;
+    slot_unref(r->slot);
+    r->slot = NULL;
+}
+
+static void
+take_piece_back(void *bytes, void *ctx)
+{
+    struct vetch__read_slot *slot = ctx;
+
+    if (slot->request != NULL)
+        slot->returned = bytes;
+    else
+        vetch_bytes_unref(bytes);
+}
+
+static void
+piece_is_settled(void *ctx)
+{
+    struct vetch__read_slot *slot = ctx;
+
+    slot->offered = false;
+    slot_unref(slot);
+}
+
+/* Every read needs it; -1 and ENOMEM. */
+static int
+make_slot(vetch_http_request *r)
+{
+    if (r->slot != NULL)
+        return 0;
+    r->slot = vetch__calloc(1, sizeof(*r->slot));
+    if (r->slot == NULL)
+        return -1;
+    r->slot->refs = 1;
+    r->slot->request = r;
+    return 0;
+}
+
+static void
+offer_piece(struct vetch__read_slot *slot, vetch_deferred *d,
+            vetch_bytes *bytes)
+{
+    slot->refs++;
+    slot->offered = true;
+    vetch_deferred_offer_owned(d, bytes, vetch_unref, take_piece_back, slot,
+                               piece_is_settled);
+    vetch_deferred_unref(d);
+}
+
 static void
 give_piece(vetch_http_request *r, vetch_bytes *bytes)
 {
     vetch_deferred *d = r->reader;
 
     r->reader = NULL;
-    vetch_deferred_resolve(d, bytes, vetch_unref);
+    offer_piece(r->slot, d, bytes);
+}
+
+static void
+give_end(vetch_http_request *r)
+{
+    vetch_deferred *d = r->reader;
+
+    r->reader = NULL;
+    vetch_deferred_resolve(d, NULL, NULL);
     vetch_deferred_unref(d);
 }
 
@@ -204,7 +288,7 @@ feed_stream(vetch_http_request *r, vetch_buffer *input)
     if (verdict == VETCH__HTTP_DONE) {
         body_finished(r);
         if (r->reader != NULL)
-            give_piece(r, NULL);
+            give_end(r);
     }
     return true;
 }
@@ -295,20 +379,40 @@ read_refused(int code, const char *why)
     return vetch_rejected(vetch_error_new(code, "read the body: %s", why));
 }
 
+/* What came back is the next piece. */
+static vetch_promise *
+read_returned(struct vetch__read_slot *slot)
+{
+    vetch_deferred *d = vetch_deferred_new(NULL, NULL);
+    vetch_bytes *bytes = slot->returned;
+    vetch_promise *p;
+
+    if (d == NULL)
+        return vetch__failed(errno, "read the body");
+    p = vetch_deferred_promise(d);
+    slot->returned = NULL;
+    offer_piece(slot, d, bytes);
+    return p;
+}
+
 vetch_promise *
 vetch_http_request_read(vetch_http_request *r)
 {
     vetch_promise *p;
 
-    if (r == NULL || r->route == NULL || !r->route->stream)
+    VETCH_CHECK(r != NULL, EINVAL, &vetch__misused);
+    if (r->route == NULL || !r->route->stream)
         return read_refused(VETCH_EMISUSE, "not a streaming route");
-    if (r->reader != NULL)
+    if (r->reader != NULL || (r->slot != NULL && r->slot->offered))
         return read_refused(VETCH_EMISUSE, "another read is pending");
+    if (r->slot != NULL && r->slot->returned != NULL)
+        return read_returned(r->slot);
     if (r->body_done)
         return vetch_resolved(NULL, NULL);
     if (r->conn == NULL || r->conn->reading != r)
         return read_refused(VETCH_ETRUNCATED, "the connection has ended");
-    r->reader = vetch_deferred_new(cancel_read, r);
+    if (make_slot(r) == 0)
+        r->reader = vetch_deferred_new(cancel_read, r);
     if (r->reader == NULL)
         return vetch__failed(errno, "read the body");
     p = vetch_deferred_promise(r->reader);

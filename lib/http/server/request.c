@@ -122,6 +122,7 @@ vetch__http_request_give(vetch_http_request *r)
     /* What a handler began to wait for, and then forgot. */
     if (vetch__unlikely(r->reader != NULL))
         vetch__http_body_fail(r, vetch_error_ref(&vetch__error_canceled));
+    vetch__http_read_slot_leave(r);
     if (vetch__unlikely(r->drainer != NULL))
         vetch__http_reply_drained(r);
     if (vetch__unlikely(r->held_fd >= 0))

@@ -161,6 +161,7 @@ struct vetch_http_request {
     const char *slice;    /* or the whole body in the input */
     size_t slice_len;
     vetch_deferred *reader;
+    struct vetch__read_slot *slot; /* private to receive.c */
 
     vetch_buffer fields; /* of the response, formatted */
     vetch_buffer held;   /* bytes of the response that wait for their turn */
@@ -264,6 +265,8 @@ bool vetch__http_body_feed(vetch_http_request *r, vetch_buffer *input);
 bool vetch__http_body_wanted(const vetch_http_request *r);
 /* No more of the body comes. Consumes `error`. */
 void vetch__http_body_fail(vetch_http_request *r, vetch_error *error);
+/* The request goes: pieces that come back later are nobody's. */
+void vetch__http_read_slot_leave(vetch_http_request *r);
 /* The client has ended in the middle of it. */
 void vetch__http_body_cut_short(vetch_http_request *r);
 /* The client is below the minimum rate. */
