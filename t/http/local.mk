@@ -23,6 +23,7 @@ unit_tests += \
 	t/http/test_reuse \
 	t/http/test_router \
 	t/http/test_server \
+	t/http/test_slow_readers \
 	t/http/test_stop \
 	t/http/test_stream \
 	t/http/test_timeouts \

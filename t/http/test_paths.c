@@ -116,6 +116,16 @@ VT_TEST(the_target_is_told_as_it_came)
              "name of /user/xA (http://a/user/./x%41?q): xA" });
 }
 
+/* qore 4361, cpprestsdk 625: curl and browsers send them as they are. */
+VT_TEST(bytes_that_clients_do_not_encode_are_accepted)
+{
+    EXPECT({ "/user/a?j={\"a\":[1]}", "name of /user/a "
+                                      "(/user/a?j={\"a\":[1]}): a" },
+           { "/user/<a>|^`\\?<b>|^`\\",
+             "name of /user/<a>|^`\\ "
+             "(/user/<a>|^`\\?<b>|^`\\): <a>|^`\\" });
+}
+
 VT_TEST(a_nul_never_matches)
 {
     struct talk t;
