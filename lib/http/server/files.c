@@ -1,4 +1,4 @@
-/* Files of a directory as answers.
+/* Files of a directory as responses.
  *
  * Nothing outside the directory can be reached: the path was split, decoded and
  * normalised before, no symbolic link is followed anywhere on the way, and the
@@ -170,7 +170,7 @@ vetch__http_type_of(const char *path)
     return "application/octet-stream";
 }
 
-/* ---- answering ---- */
+/* ---- responses ---- */
 
 static unsigned
 status_of(int errnum)
