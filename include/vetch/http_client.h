@@ -12,7 +12,7 @@ typedef struct vetch_http_client_options {
     size_t max_per_host;
     double idle_seconds;      /* how long an unused connection is kept */
     double connect_seconds;   /* resolving and connecting */
-    double head_seconds;      /* from the request sent to the head received */
+    double head_seconds;      /* from the last byte sent to the head received */
     double body_idle_seconds; /* between two pieces of the body */
     double total_seconds;     /* the whole request, waiting included */
     size_t max_head_bytes;
@@ -101,12 +101,14 @@ VETCH_EXPORT bool vetch_http_response_header_at(const vetch_http_response *r,
 VETCH_EXPORT const void *vetch_http_response_body(const vetch_http_response *r,
                                                   size_t *ret_len);
 /* The next piece of a streamed body: fulfils with vetch_bytes, or NULL at its
- * end. One read at a time (else VETCH_EMISUSE); cancelling one ends the waiting
- * only. What is not read is not received: back-pressure to the peer. */
+ * end. One read at a time (else VETCH_EMISUSE), and it is pending until its
+ * piece was delivered; a piece that nobody got goes to the next read. What is
+ * not read is not received: back-pressure to the peer. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_response_read(vetch_http_response *r);
 /* Releasing a response whose stream was not read to its end closes its
- * connection; otherwise the connection has gone back to the pool. */
+ * connection and rejects a pending read; otherwise the connection has gone back
+ * to the pool. */
 VETCH_EXPORT vetch_http_response *
 vetch_http_response_ref(vetch_http_response *r);
 VETCH_EXPORT vetch_http_response *

@@ -26,5 +26,6 @@ unit_tests += \
 	t/http/test_slow_readers \
 	t/http/test_stop \
 	t/http/test_stream \
+	t/http/test_stream_reads \
 	t/http/test_timeouts \
 	t/http/test_url

@@ -66,7 +66,7 @@ static const struct failure truncations[] = {
       "the connection ended in the middle of the head" },
     { { NULL, PEER_CLOSE, 0 },
       VETCH_EEOF,
-      "the connection ended without an answer" },
+      "the connection ended without a response" },
 };
 
 VT_TEST(an_early_end_is_an_error, .loops = VT_COUNT_OF(truncations))

@@ -61,7 +61,7 @@ VT_TEST(it_is_tried_again_once_only)
     BEGIN(answers);
     hc_get_ok("/");
     hc_fails(hc_start("/"), "/", VETCH_EEOF,
-             "the connection ended without an answer");
+             "the connection ended without a response");
     ck_assert_uint_eq(peer.n_requests, 3);
     hc_end();
 }
@@ -73,7 +73,7 @@ VT_TEST(a_fresh_connection_is_not_tried_again)
 
     BEGIN(answers);
     hc_fails(hc_start("/"), "/", VETCH_EEOF,
-             "the connection ended without an answer");
+             "the connection ended without a response");
     ck_assert_uint_eq(peer.n_requests, 1);
     hc_end();
 }
@@ -114,7 +114,7 @@ VT_TEST(trying_again_can_be_switched_off)
     BEGIN_WITH(ok_then_close, &o);
     hc_get_ok("/");
     hc_fails(hc_start("/"), "/", VETCH_EEOF,
-             "the connection ended without an answer");
+             "the connection ended without a response");
     ck_assert_uint_eq(peer.n_requests, 2);
     hc_end();
 }
@@ -189,6 +189,79 @@ VT_TEST(a_close_that_was_not_noticed_yet_is_noticed, .loops = 2)
     hc_get_ok("/");
     ck_assert_uint_eq(peer.n_requests, 2); /* not by trying again */
     ck_assert_uint_eq(peer.accepted, 2);
+    hc_end();
+}
+
+static const struct peer_answer close_silently[] = { { EMPTY, PEER_CLOSE, 0 },
+                                                     { EMPTY, PEER_CLOSE, 0 },
+                                                     { EMPTY, 0, 0 } };
+
+static vetch_promise *
+post(void)
+{
+    return vetch_http_post(client, peer_url(&peer, "/"), NULL, "x", 1);
+}
+
+static vetch_promise *
+post_again(void *response, void *ctx)
+{
+    (void)response;
+    (void)ctx;
+    return post();
+}
+
+/* The end came with the response before, and nobody had time to notice it. A
+ * POST is not tried again. */
+VT_TEST(a_close_that_came_with_the_response_is_noticed)
+{
+    BEGIN(close_silently);
+    vetch_http_response_unref(hc_run(
+        vetch_then(vetch_then(post(), post_again, NULL), post_again, NULL)));
+    ck_assert_uint_eq(peer.n_requests, 3);
+    ck_assert_uint_eq(peer.accepted, 3);
+    hc_end();
+}
+
+VT_TEST(who_waits_does_not_get_a_closed_connection)
+{
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_promise *p[3];
+
+    o.max_per_host = 1;
+    BEGIN_WITH(close_silently, &o);
+    for (int i = 0; i < 3; i++)
+        p[i] = post();
+    for (int i = 0; i < 3; i++)
+        vetch_http_response_unref(hc_run(p[i]));
+    ck_assert_uint_eq(peer.n_requests, 3);
+    ck_assert_uint_eq(peer.accepted, 3);
+    hc_end();
+}
+
+/* What nobody asked for answers nobody. */
+VT_TEST(a_stray_response_is_not_taken_for_an_answer, .loops = 2)
+{
+    static const struct peer_answer answers[] = {
+        { EMPTY "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", 0,
+          0 },
+        { EMPTY, 0, 0 }
+    };
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+    vetch_http_response *r;
+    vetch_promise *p;
+
+    o.max_per_host = 1;
+    BEGIN_WITH(answers, &o);
+    if (_i == 0) {
+        p = vetch_then(post(), post_again, NULL);
+    } else { /* it waits while the first is served */
+        vetch_promise_unref(post());
+        p = post();
+    }
+    r = hc_run(p);
+    ck_assert_uint_eq(vetch_http_response_status(r), 200);
+    ck_assert_uint_eq(peer.accepted, 2);
+    vetch_http_response_unref(r);
     hc_end();
 }
 

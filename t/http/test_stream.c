@@ -219,28 +219,6 @@ VT_TEST(a_read_can_be_cancelled_and_repeated)
     hc_end();
 }
 
-/* A read that waits keeps its response; both go when it is cancelled. */
-VT_TEST(a_response_may_be_released_during_a_read)
-{
-    vetch_http_response *r;
-    vetch_promise *p;
-    vetch_error *error;
-
-    BEGIN(beginning);
-    r = open_stream("/");
-    expect_piece(r, "hello");
-    p = vetch_http_response_read(r);
-    vetch_http_response_unref(r);
-    vt_run_ready();
-    ck_assert_uint_eq(hc_stats().connections, 1);
-    vetch_promise_cancel(p);
-    error = hc_fail(p);
-    ck_assert_int_eq(vetch_error_code(error), VETCH_ECANCELED);
-    vetch_error_unref(error);
-    peer_until(hc_stats().connections == 0);
-    hc_end();
-}
-
 VT_TEST(a_stream_outlives_its_client)
 {
     vetch_http_response *r;

@@ -159,6 +159,8 @@ read_head(struct vetch__client_conn *c, vetch_buffer *input)
         stop_protocol(c, "an upgrade that nobody asked for");
     else if (!vetch__http_informational(&c->informational))
         stop_protocol(c, "too many informational responses");
+    else /* the server is at it */
+        vetch__client_conn_timer_start(c, c->client->head_ns);
     vetch_buffer_consume(input, len);
     return c->state != VETCH__CLIENT_OVER;
 }

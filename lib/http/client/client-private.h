@@ -86,11 +86,10 @@ struct vetch__client_conn {
     vetch_error *why;              /* why we broke it off, or NULL */
     struct vetch_promise opening;  /* waits for the transport */
     struct vetch__timer timer;     /* of the state */
-    uint64_t stamp;   /* BODY: when something came last; IDLE: since when */
-    uint64_t entry;   /* IDLE: the dispatch in which it began */
-    uint64_t idle_ns; /* how long it may be idle; 0: no limit */
-    size_t unsent;    /* HEAD: how much was when the timer fired last */
-    uint32_t uses;    /* requests sent on it */
+    uint64_t stamp;                /* BODY: when something came last */
+    uint64_t idle_ns;              /* how long it may be idle; 0: no limit */
+    size_t unsent; /* of the request, when the timer fired last */
+    uint32_t uses; /* requests sent on it */
     unsigned informational;
     uint8_t state;
     bool heard; /* something of this answer has come */
@@ -114,10 +113,12 @@ struct vetch_http_response {
     struct vetch__inflate *inflate;
     /* Streams only. */
     struct vetch__client_conn *conn; /* while its body comes */
-    vetch_deferred *reader; /* a read that waits; it holds a reference */
-    vetch_error *error;     /* how the body ended, if badly */
-    const char *label;      /* "GET http://…", in the block */
-    vetch_buffer raw;       /* received, not yet read, still coded */
+    vetch_deferred *reader;          /* a read that waits */
+    bool offering; /* a piece was given to a promise, not yet to anybody */
+    vetch_bytes *returned; /* a piece that nobody got */
+    vetch_error *error;    /* how the body ended, if badly */
+    const char *label;     /* "GET http://…", in the block */
+    vetch_buffer raw;      /* received, not yet read, still coded */
     struct vetch__http_field fields[];
 };
 

@@ -15,6 +15,8 @@
 
 enum {
     STATUS_LINE_BYTES = 8192,
+    /* Such a request leaves at once, or the peer's window is closed. */
+    SMALL_REQUEST = 16384,
     /* What the transport may hold beside a head of the greatest size. */
     INPUT_MARGIN = 65536,
     DEFAULT_INPUT = 1048576,
@@ -56,8 +58,11 @@ set_limits(vetch_http_client *c)
     c->transport_limits = vetch__default_limits;
     if (head > DEFAULT_INPUT - INPUT_MARGIN)
         c->transport_limits.input_bytes = head + INPUT_MARGIN;
-    /* What a request holds is in memory already. */
+    /* What a request holds is in memory already; its connection is told when
+     * the kernel has taken the last byte. */
     c->transport_limits.cap_bytes = SIZE_MAX / 2;
+    c->transport_limits.low_bytes = 0;
+    c->transport_limits.high_bytes = SMALL_REQUEST;
     /* Nothing that a closed connection of ours could still bring matters, and
      * its slot is waited for. */
     c->transport_limits.linger_ns = 0;

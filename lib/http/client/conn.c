@@ -25,8 +25,6 @@
 
 #include "base/error-private.h"
 
-#define FRESH_NS UINT64_C(10000000)
-
 static void timeout(struct vetch__timer *timer);
 
 static struct vetch__client_conn *
@@ -148,12 +146,26 @@ send_request(struct vetch__client_conn *c)
     c->state = VETCH__CLIENT_HEAD;
     c->heard = false;
     c->informational = 0;
-    c->unsent = SIZE_MAX;
     c->uses++;
     c->client->requests++;
-    if (vetch__http_call_write(c->call, c->transport, o->endpoint + 4, len) < 0)
+    if (vetch__http_call_write(c->call, c->transport, o->endpoint + 4, len) <
+        0) {
         vetch__client_conn_stop(c, vetch_error_from_errno(errno, "write"));
-    else
+        return;
+    }
+    c->unsent = vetch_transport_buffered(c->transport);
+    vetch__client_conn_timer_start(c, c->client->head_ns);
+}
+
+/* The kernel has taken the last byte of a request that it could not take at
+ * once: from now on the server is waited for. */
+static void
+conn_sent(vetch_protocol *p)
+{
+    struct vetch__client_conn *c = conn_of(p);
+
+    c->stamp = vetch__clock_now(c->client->reactor);
+    if (c->state == VETCH__CLIENT_HEAD)
         vetch__client_conn_timer_start(c, c->client->head_ns);
 }
 
@@ -204,7 +216,7 @@ why_failed(struct vetch__client_conn *c, const vetch_error *reason)
         return vetch_error_ref(reason);
     return vetch_error_new(VETCH_EEOF, "the connection ended %s",
                            c->heard ? "in the middle of the head"
-                                    : "without an answer");
+                                    : "without a response");
 }
 
 /* The call of a connection that is gone: try it again, or let it fail. */
@@ -276,6 +288,7 @@ static const vetch_protocol_class conn_class = {
     .connected = conn_connected,
     .received = conn_received,
     .ended = conn_ended,
+    .write_resumed = conn_sent,
     .lost = conn_lost,
     .free = conn_free,
 };
@@ -361,36 +374,21 @@ static void
 conn_idle(struct vetch__http_slot *slot)
 {
     struct vetch__client_conn *c = conn_of_slot(slot);
-    vetch_reactor *r = c->client->reactor;
 
     c->state = VETCH__CLIENT_IDLE;
-    c->stamp = vetch__clock_fresh(r);
-    c->entry = r->n_entries;
     vetch__client_conn_timer_start(c, c->idle_ns);
 }
 
-/* Whether its last answer came a moment ago, in the dispatch that still runs:
- * that is as good as a look at the socket, which costs a system call. */
-static bool
-is_fresh(const struct vetch__client_conn *c)
-{
-    const vetch_reactor *r = c->client->reactor;
-
-    return r->depth > 0 && r->n_entries == c->entry &&
-           vetch__clock_fresh(c->client->reactor) - c->stamp < FRESH_NS;
-}
-
 /* Bytes that nobody asked for, or the end, may have come without our having
- * been told yet. */
+ * been told yet, even with the response before, in the same dispatch. So each
+ * reuse costs a look at the socket. */
 static bool
 conn_usable(struct vetch__http_slot *slot)
 {
     struct vetch__client_conn *c = conn_of_slot(slot);
 
-    if (c->state != VETCH__CLIENT_IDLE)
-        return false;
-    return is_fresh(c) ? vetch__client_conn_is_open(c)
-                       : vetch__transport_is_quiet(c->transport);
+    return c->state != VETCH__CLIENT_OVER &&
+           vetch__transport_is_quiet(c->transport);
 }
 
 static void
@@ -410,35 +408,49 @@ const struct vetch__http_pool_class vetch__http_pool_class = {
 
 /* ---- time ---- */
 
+/* Whether some of the request has left since the timer fired last: as long as
+ * it is on its way, nothing is due from the server. */
+static bool
+is_sending(struct vetch__client_conn *c)
+{
+    size_t unsent = vetch_transport_buffered(c->transport);
+    bool moved = unsent > 0 && unsent < c->unsent;
+
+    c->unsent = unsent;
+    return moved;
+}
+
+static void
+head_timeout(struct vetch__client_conn *c)
+{
+    double seconds = c->client->options.head_seconds;
+    const char *what;
+
+    if (is_sending(c)) {
+        vetch__client_conn_timer_start(c, c->client->head_ns);
+        return;
+    }
+    what =
+        c->unsent > 0 ? "nothing of the request could be sent" : "no response";
+    vetch__client_conn_stop(
+        c, vetch_error_new(VETCH_ETIMEDOUT, "%s within %g s", what, seconds));
+}
+
 static void
 body_timeout(struct vetch__client_conn *c)
 {
     vetch_http_client *client = c->client;
     uint64_t quiet = vetch__clock_fresh(client->reactor) - c->stamp;
 
-    if (quiet < client->body_ns)
+    if (is_sending(c))
+        vetch__client_conn_timer_start(c, client->body_ns);
+    else if (quiet < client->body_ns)
         vetch__client_conn_timer_start(c, client->body_ns - quiet);
     else
         vetch__client_conn_stop(
             c,
             vetch_error_new(VETCH_ETIMEDOUT, "no more of the body within %g s",
                             client->options.body_idle_seconds));
-}
-
-/* As long as the request is on its way, no answer is due. */
-static void
-head_timeout(struct vetch__client_conn *c)
-{
-    size_t unsent = vetch_transport_buffered(c->transport);
-
-    if (unsent > 0 && unsent < c->unsent) {
-        c->unsent = unsent;
-        vetch__client_conn_timer_start(c, c->client->head_ns);
-        return;
-    }
-    vetch__client_conn_stop(
-        c, vetch_error_new(VETCH_ETIMEDOUT, "no answer within %g s",
-                           c->client->options.head_seconds));
 }
 
 static vetch_error *

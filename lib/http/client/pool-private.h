@@ -68,7 +68,7 @@ struct vetch__http_pool_class {
     void (*serve)(struct vetch__http_slot *slot, struct vetch__http_waiter *w);
     /* Nobody needs it now. */
     void (*idle)(struct vetch__http_slot *slot);
-    /* Whether an idle connection can still be used. */
+    /* Whether a connection that was used can be used again, now. */
     bool (*usable)(struct vetch__http_slot *slot);
     /* Close a connection that was idle, or was about to be; when it has
      * closed, _gone() is to be called. */

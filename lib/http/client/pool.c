@@ -355,7 +355,8 @@ vetch__http_pool_release(struct vetch__http_pool *pool,
     struct vetch__http_origin *o = slot->origin;
 
     assert(slot->state == VETCH__SLOT_HELD);
-    if (pool->ended || must_give_way(pool, o)) {
+    if (pool->ended || must_give_way(pool, o) ||
+        (o->n_waiters > 0 && !pool->class_->usable(slot))) {
         vetch__http_pool_closing(pool, slot);
         pool->class_->close(slot);
     } else if (o->n_waiters > 0) {

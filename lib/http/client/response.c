@@ -7,7 +7,11 @@
  * The body of a stream goes through `raw`: what came and nobody has read yet,
  * still coded.  That is never more than the connection reads at once, because
  * it pauses while something is left there.  A read takes a piece out of it, or
- * waits for one; it then holds a reference to its response. */
+ * waits for one.  The piece is offered: until somebody got it, it may come
+ * back, to be what the next read gets, and no other read may begin.
+ *
+ * References are the user's.  With the last one the body is broken off; a piece
+ * on offer keeps the memory of its response until it was got or came back. */
 
 #include "http/client/client-private.h"
 
@@ -102,8 +106,8 @@ put_label(char *to, const vetch_http_call *call)
 }
 
 static vetch_http_response *
-make(const vetch_http_call *call, const struct vetch__http_head *h,
-     const char *data, size_t len, bool body_inside)
+make_response(const vetch_http_call *call, const struct vetch__http_head *h,
+              const char *data, size_t len, bool body_inside)
 {
     size_t fields_size = h->fields.n * sizeof(struct vetch__http_field);
     size_t size = sizeof(vetch_http_response) + fields_size + len;
@@ -154,8 +158,8 @@ vetch__http_response_new(const vetch_http_call *call,
         *ret_error = error;
         return NULL;
     }
-    r = make(call, h, data, len,
-             h->framing == VETCH__HTTP_LENGTH && codings.n == 0);
+    r = make_response(call, h, data, len,
+                      h->framing == VETCH__HTTP_LENGTH && codings.n == 0);
     if (r == NULL)
         goto fail;
     r->max_body = limit != 0 ? limit : SIZE_MAX / 2;
@@ -272,7 +276,17 @@ vetch__http_response_end(vetch_http_response *r)
 static bool
 has_leftover(const vetch_http_response *r)
 {
-    return vetch_buffer_len(&r->raw) > 0 || r->more_coded;
+    return r->returned != NULL || vetch_buffer_len(&r->raw) > 0 ||
+           r->more_coded;
+}
+
+static vetch_bytes *
+take_returned(vetch_http_response *r)
+{
+    vetch_bytes *piece = r->returned;
+
+    r->returned = NULL;
+    return piece;
 }
 
 static vetch_bytes *
@@ -333,7 +347,7 @@ label_error(const vetch_http_response *r, vetch_error *error)
 
 /* The body cannot be read on, for a reason of its own. */
 static void
-spoil(vetch_http_response *r, vetch_error *error)
+spoil_stream(vetch_http_response *r, vetch_error *error)
 {
     vetch_buffer_clear(&r->raw);
     r->more_coded = false;
@@ -351,6 +365,41 @@ release_bytes(void *bytes)
     vetch_bytes_unref(bytes);
 }
 
+static void
+free_response(vetch_http_response *r)
+{
+    vetch__inflate_free(r->inflate);
+    vetch__buffer_done(&r->raw);
+    vetch_bytes_unref(r->returned);
+    vetch_error_unref(r->error);
+    if (!r->body_inside)
+        vetch__free(r->body);
+    vetch__free(r);
+}
+
+/* Nobody got the piece: the next read will. */
+static void
+take_piece_back(void *piece, void *ctx)
+{
+    vetch_http_response *r = ctx;
+
+    if (r->object.refs > 0)
+        r->returned = piece;
+    else
+        vetch_bytes_unref(piece);
+}
+
+/* The piece was got, or taken back. */
+static void
+offer_is_over(void *ctx)
+{
+    vetch_http_response *r = ctx;
+
+    r->offering = false;
+    if (r->object.refs == 0)
+        free_response(r);
+}
+
 /* End the read that waits: with a piece, with an error (a reference of its
  * own), or with the end of the body. */
 static void
@@ -359,35 +408,40 @@ settle_reader(vetch_http_response *r, vetch_bytes *piece, vetch_error *error)
     vetch_deferred *d = r->reader;
 
     r->reader = NULL;
-    if (error != NULL)
+    if (error != NULL) {
         vetch_deferred_reject(d, error);
-    else
-        vetch_deferred_resolve(d, piece, release_bytes);
+    } else if (piece == NULL) {
+        vetch_deferred_resolve(d, NULL, NULL);
+    } else {
+        r->offering = true;
+        vetch_deferred_offer_owned(d, piece, release_bytes, take_piece_back, r,
+                                   offer_is_over);
+    }
     vetch_deferred_unref(d);
-    vetch_http_response_unref(r);
 }
 
 /* What a read gets before the end of the body, or NULL. */
 static vetch_bytes *
-take(vetch_http_response *r)
+take_piece(vetch_http_response *r)
 {
     vetch_error *error = NULL;
     vetch_bytes *piece = NULL;
 
+    piece = take_returned(r);
     while (piece == NULL && error == NULL && has_leftover(r))
         piece =
             r->inflate != NULL ? take_coded(r, &error) : take_plain(r, &error);
     if (piece == NULL && error == NULL && r->ended && r->error == NULL)
         error = check_complete(r);
     if (error != NULL)
-        spoil(r, error);
+        spoil_stream(r, error);
     return piece;
 }
 
 bool
 vetch__http_response_pump(vetch_http_response *r)
 {
-    vetch_bytes *piece = r->reader != NULL ? take(r) : NULL;
+    vetch_bytes *piece = r->reader != NULL ? take_piece(r) : NULL;
     bool empty = !has_leftover(r);
 
     if (r->reader == NULL)
@@ -419,22 +473,31 @@ cancel_read(vetch_deferred *d, void *ctx)
     settle_reader(ctx, NULL, &vetch__error_canceled);
 }
 
+/* NULL, or why no read may begin. */
+static const char *
+why_no_read(const vetch_http_response *r)
+{
+    if (r == NULL)
+        return "no response to read from";
+    if (!r->stream)
+        return "the body is no stream";
+    return r->reader != NULL || r->offering ? "a read of it is pending already"
+                                            : NULL;
+}
+
 vetch_promise *
 vetch_http_response_read(vetch_http_response *r)
 {
+    const char *why = why_no_read(r);
     vetch_promise *p;
 
-    if (r == NULL || !r->stream || r->reader != NULL)
-        return vetch_rejected(vetch_error_new(
-            VETCH_EMISUSE, r == NULL   ? "no response to read from"
-                           : r->stream ? "a read of it waits already"
-                                       : "the body is no stream"));
+    if (why != NULL)
+        return vetch_rejected(vetch_error_new(VETCH_EMISUSE, "%s", why));
     r->reader = vetch_deferred_new(cancel_read, r);
     if (r->reader == NULL)
         return vetch_rejected(errno == ENOMEM ? &vetch__error_no_memory
                                               : &vetch__error_closed);
     p = vetch_deferred_promise(r->reader);
-    vetch_http_response_ref(r);
     vetch__http_response_pump(r);
     if (r->reader != NULL && r->conn != NULL)
         vetch__client_conn_resume(r->conn);
@@ -492,19 +555,22 @@ vetch_http_response_body(const vetch_http_response *r, size_t *ret_len)
 
 /* ---- references ---- */
 
+/* The user has let go of it: break off what still goes on. */
 static void
-free_response(vetch_http_response *r)
+release_response(vetch_http_response *r)
 {
     if (r->conn != NULL) {
         r->conn->response = NULL;
         vetch__client_conn_stop(r->conn, &vetch__error_canceled);
+        r->conn = NULL;
     }
-    vetch__inflate_free(r->inflate);
-    vetch__buffer_done(&r->raw);
-    vetch_error_unref(r->error);
-    if (!r->body_inside)
-        vetch__free(r->body);
-    vetch__free(r);
+    if (r->reader != NULL)
+        settle_reader(
+            r, NULL,
+            label_error(r, vetch_error_from_errno(
+                               ECONNABORTED, "the response was released")));
+    if (!r->offering)
+        free_response(r);
 }
 
 vetch_http_response *
@@ -519,6 +585,6 @@ vetch_http_response *
 vetch_http_response_unref(vetch_http_response *r)
 {
     if (r != NULL && --r->object.refs == 0)
-        free_response(r);
+        release_response(r);
     return NULL;
 }
