@@ -26,13 +26,13 @@ open_loop(struct run *run)
     options.max_connections = run->max_req;
     options.max_per_host = run->max_req;
     options.total_seconds = run->timeout; /* and nothing shorter in between */
-    options.connect_seconds = 0;
-    options.head_seconds = 0;
-    options.body_idle_seconds = 0;
+    options.connect_seconds = INFINITY;
+    options.head_seconds = INFINITY;
+    options.body_idle_seconds = INFINITY;
 
     run->reactor = vetch_reactor_new();
     if (run->reactor != NULL)
-        run->client = vetch_http_client_new_with(&options);
+        run->client = vetch_http_client_new(&options);
     if (run->client != NULL)
         run->slots = vetch_semaphore_new(run->max_req);
     if (run->slots != NULL) {

@@ -3,36 +3,47 @@
 #ifndef VETCH_HTTP_CLIENT_H
 #define VETCH_HTTP_CLIENT_H
 
+#include <math.h>
+
 #include <vetch/promise.h>
 
-/* Sizes in bytes, times in seconds (0: no limit). */
+/* Sizes in bytes, times in seconds. No limit: VETCH_NO_LIMIT, INFINITY. */
 typedef struct vetch_http_client_options {
     size_t size; /* set by VETCH_HTTP_CLIENT_OPTIONS_INIT */
     size_t max_connections;
     size_t max_per_host;
-    double idle_seconds;      /* how long an unused connection is kept */
-    double connect_seconds;   /* resolving and connecting */
-    double head_seconds;      /* from the last byte sent to the head received */
+    double idle_seconds;    /* how long an unused connection is kept; 0: not */
+    double connect_seconds; /* resolving and connecting */
+    double head_seconds;    /* from the last byte sent to the head received */
     double body_idle_seconds; /* between two pieces of the body */
     double total_seconds;     /* the whole request, waiting included */
     size_t max_head_bytes;
-    size_t max_body_bytes; /* whole bodies, after decoding; not streams */
+    size_t max_body_bytes; /* whole bodies, after decoding; not streams;
+                              0: only empty ones */
     bool decompress;       /* ask for gzip and deflate, and decode them */
     bool retry;            /* once, idempotent, on a dead reused connection */
 } vetch_http_client_options;
 #define VETCH_HTTP_CLIENT_OPTIONS_INIT                                         \
     {                                                                          \
-        sizeof(vetch_http_client_options), 100, 8, 10.0, 10.0, 30.0, 30.0,     \
-            0.0, 16384, 16777216, true, true                                   \
+        .size = sizeof(vetch_http_client_options), .max_connections = 100,     \
+        .max_per_host = 8, .idle_seconds = 10.0, .connect_seconds = 10.0,      \
+        .head_seconds = 30.0, .body_idle_seconds = 30.0,                       \
+        .total_seconds = INFINITY, .max_head_bytes = 16384,                    \
+        .max_body_bytes = 16777216, .decompress = true, .retry = true,         \
     }
 
 typedef struct vetch_http_client_stats {
+    size_t size;        /* set by VETCH_HTTP_CLIENT_STATS_INIT */
     size_t connections; /* open or being opened */
     size_t idle;        /* of them, unused */
     size_t waiting;     /* requests that wait for a connection */
     uint64_t opened;    /* connections opened so far */
     uint64_t requests;  /* requests sent so far */
 } vetch_http_client_stats;
+#define VETCH_HTTP_CLIENT_STATS_INIT                                           \
+    {                                                                          \
+        .size = sizeof(vetch_http_client_stats),                               \
+    }
 
 VETCH_BEGIN_DECLS
 
@@ -41,11 +52,11 @@ VETCH_BEGIN_DECLS
  * Ownership: returns a new reference; requests in flight keep it alive; idle
  *            connections close with the last reference.
  * Errors:    NULL and errno: ENOMEM; EINVAL; EPERM, no reactor; ECANCELED. */
-VETCH_EXPORT VETCH_NODISCARD vetch_http_client *vetch_http_client_new(void);
 VETCH_EXPORT VETCH_NODISCARD vetch_http_client *
-vetch_http_client_new_with(const vetch_http_client_options *options);
+vetch_http_client_new(const vetch_http_client_options *options);
 VETCH_EXPORT vetch_http_client *vetch_http_client_ref(vetch_http_client *c);
 VETCH_EXPORT vetch_http_client *vetch_http_client_unref(vetch_http_client *c);
+/* How things are; `ret` was set up with VETCH_HTTP_CLIENT_STATS_INIT. */
 VETCH_EXPORT void vetch_http_client_get_stats(const vetch_http_client *c,
                                               vetch_http_client_stats *ret);
 
@@ -63,17 +74,24 @@ vetch_http_post(vetch_http_client *c, const char *url, const char *type,
                 const void *body, size_t len);
 
 /* Any exchange: make a call, set it up, send it once.
- * Ownership: single owner; _send and _stream consume it, else _free. Setters
- * return -1 and errno ENOMEM, or EINVAL for a name that is no token, a value
- * with control characters (RFC 9110, section 5.5), or a field that belongs to
- * the library (Host, Expect and the framing fields). A field that is set again
- * replaces the former. An invalid method (EINVAL) or URL (VETCH_EURL) is
- * reported by _send. NULL and ENOMEM if it cannot be made. */
+ * Ownership: single owner; _send and _stream consume it, else _free.
+ * Errors:    NULL and ENOMEM if it cannot be made. An invalid method (EINVAL)
+ *            or URL (VETCH_EURL) is reported by _send. */
 VETCH_EXPORT VETCH_NODISCARD vetch_http_call *
 vetch_http_call_new(vetch_http_client *c, const char *method, const char *url);
+/* Set a field, in place of all of that name; or add one.
+ * Errors: -1 and errno: EINVAL, an invalid name, a value with control
+ *         characters (RFC 9110, section 5.5), or a field that belongs to the
+ *         library (Host, Expect and the framing fields); EEXIST, _add: the
+ *         field is there and may be there only once; ENOMEM. */
 VETCH_EXPORT int vetch_http_call_set_header(vetch_http_call *call,
                                             const char *name,
                                             const char *value);
+VETCH_EXPORT int vetch_http_call_add_header(vetch_http_call *call,
+                                            const char *name,
+                                            const char *value);
+/* The body, which is copied; a `type` that is not NULL sets Content-Type.
+ * Errors: -1 and errno: EINVAL, an invalid type; ENOMEM. */
 VETCH_EXPORT int vetch_http_call_set_body(vetch_http_call *call,
                                           const char *type, const void *body,
                                           size_t len);

@@ -186,7 +186,7 @@ main(int argc, char **argv)
     raise_descriptor_limit();
     options.max_connections = options.max_per_host = at_once;
     run.reactor = vetch_reactor_new();
-    run.client = vetch_http_client_new_with(&options);
+    run.client = vetch_http_client_new(&options);
     if (run.reactor == NULL || run.client == NULL) {
         perror("flags");
         return 1;

@@ -27,7 +27,7 @@ VT_TEST(a_refused_connection_names_everything)
     hc_begin(NULL, 0, NULL);
     strcpy(url, peer_url(&peer, "/br.gif"));
     hc_end();
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     error = hc_fail(vetch_http_get(client, url));
     want = vetch_error_from_errno(ECONNREFUSED, "GET %s: connect %.*s", url,
                                   (int)(strlen(url) - 14), url + 7);

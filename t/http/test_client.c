@@ -80,7 +80,7 @@ VT_TEST(a_second_request_uses_the_same_connection)
         { OK("Content-Length: 1\r\n", "a"), 0, 0 },
         { OK("Content-Length: 1\r\n", "b"), 0, 0 }
     };
-    vetch_http_client_stats stats;
+    vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
     vetch_http_response *r;
 
     BEGIN(answers);
@@ -335,6 +335,52 @@ VT_TEST(fields_of_a_call_are_sent)
     hc_end();
 }
 
+VT_TEST(setting_replaces_and_adding_appends)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    vetch_http_call *call;
+
+    BEGIN(answers);
+    call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
+    ck_assert_int_eq(vetch_http_call_add_header(call, "X-Two", "1"), 0);
+    ck_assert_int_eq(vetch_http_call_add_header(call, "x-two", "2"), 0);
+    ck_assert_int_eq(vetch_http_call_add_header(call, "X-Both", "1"), 0);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "X-One", "1"), 0);
+    ck_assert_int_eq(vetch_http_call_add_header(call, "x-both", "2"), 0);
+    ck_assert_int_eq(vetch_http_call_set_header(call, "X-Two", "3"), 0);
+    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    ck_assert_ptr_nonnull(strstr(peer.requests, "\r\nX-Both: 1\r\nX-One: 1\r\n"
+                                                "x-both: 2\r\nX-Two: 3\r\n"));
+    ck_assert_ptr_null(strstr(peer.requests, "wo: 1"));
+    ck_assert_ptr_null(strstr(peer.requests, "wo: 2"));
+    hc_end();
+}
+
+VT_TEST(a_single_field_is_not_there_twice)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    vetch_http_call *call;
+    const char *type;
+
+    BEGIN(answers);
+    call = vetch_http_call_new(client, "POST", peer_url(&peer, "/"));
+    ck_assert_int_eq(vetch_http_call_add_header(call, "content-type", "a/a"),
+                     0);
+    ck_assert_int_eq(vetch_http_call_add_header(call, "Content-Type", "a/b"),
+                     -1);
+    ck_assert_int_eq(errno, EEXIST);
+    ck_assert_int_eq(vetch_http_call_set_body(call, "a/c", "x", 1), 0);
+    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    type = strcasestr(peer.requests, "content-type:");
+    ck_assert_int_eq(strncmp(type, "Content-Type: a/c\r\n", 19), 0);
+    ck_assert_ptr_null(strcasestr(type + 1, "content-type:"));
+    hc_end();
+}
+
 VT_TEST(credentials_of_the_url_become_a_field)
 {
     static const struct peer_answer answers[] = {
@@ -369,7 +415,7 @@ VT_TEST(a_call_that_is_not_sent_can_be_freed)
 {
     vetch_http_call *call;
 
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     call = vetch_http_call_new(client, "GET", "http://h/");
     ck_assert_int_eq(vetch_http_call_set_header(call, "A", "b"), 0);
     ck_assert_int_eq(vetch_http_call_set_body(call, "a/b", "x", 1), 0);
@@ -463,7 +509,7 @@ VT_TEST(setters_refuse_what_breaks_the_head)
                                           { "Proxy-Connection", "x" } };
     vetch_http_call *call;
 
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     call = vetch_http_call_new(client, "GET", "http://h/");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         errno = 0;
@@ -482,7 +528,7 @@ VT_TEST(an_invalid_method_is_a_rejection)
     static const char *const bad[] = { "", "GE T", "GET\r\n", "CONNECT",
                                        "AMETHODTHATISLONGERTHANANYMETHODIS" };
 
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         vetch_error *error = hc_fail(vetch_http_call_send(
             vetch_http_call_new(client, bad[i], "http://127.0.0.1:1/")));
@@ -497,7 +543,7 @@ VT_TEST(an_invalid_url_is_a_rejection)
 {
     vetch_error *error;
 
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     error = hc_fail(vetch_http_get(client, "https://h/"));
     ck_assert_int_eq(vetch_error_code(error), VETCH_EURL);
     ck_assert_str_eq(vetch_error_text(error),
@@ -539,13 +585,76 @@ VT_TEST(options_that_make_no_sense_are_refused, .misuse = true)
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
     o.size = 1;
-    ck_assert_ptr_null(vetch_http_client_new_with(&o));
+    ck_assert_ptr_null(vetch_http_client_new(&o));
     ck_assert_int_eq(errno, EINVAL);
+    vt_log_take(); /* each is named there */
+    for (int i = 0; i < 8; i++) {
+        o = (vetch_http_client_options)VETCH_HTTP_CLIENT_OPTIONS_INIT;
+        *(i == 0   ? &o.head_seconds
+          : i == 1 ? &o.connect_seconds
+          : i == 2 ? &o.body_idle_seconds
+          : i == 3 ? &o.total_seconds
+                   : &o.idle_seconds) = i < 4    ? 0
+                                        : i == 4 ? -1
+                                                 : 5;
+        o.max_connections = i == 5 ? 0 : 1;
+        o.max_per_host = i == 6 ? 0 : 1;
+        o.max_head_bytes = i == 7 ? 0 : 1;
+        errno = 0;
+        ck_assert_ptr_null(vetch_http_client_new(&o));
+        ck_assert_int_eq(errno, EINVAL);
+    }
     o = (vetch_http_client_options)VETCH_HTTP_CLIENT_OPTIONS_INIT;
-    o.head_seconds = -1;
-    ck_assert_ptr_null(vetch_http_client_new_with(&o));
-    ck_assert_int_eq(errno, EINVAL);
-    vt_log_take(); /* each was named there */
+    o.total_seconds = NAN;
+    ck_assert_ptr_null(vetch_http_client_new(&o));
+    vt_log_take();
+}
+
+VT_TEST(no_idle_time_keeps_no_connection)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    o.idle_seconds = 0;
+    BEGIN_WITH(answers, &o);
+    hc_get_ok("/");
+    ck_assert_uint_eq(hc_stats().idle, 0);
+    hc_get_ok("/");
+    ck_assert_uint_eq(peer.accepted, 2);
+    hc_end();
+}
+
+VT_TEST(no_room_for_a_body_takes_only_empty_ones)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 },
+        { OK("Content-Length: 1\r\n", "x"), 0, 0 }
+    };
+    vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
+
+    o.max_body_bytes = 0;
+    BEGIN_WITH(answers, &o);
+    hc_get_ok("/");
+    hc_fails(hc_start("/"), "/", VETCH_ETOOLARGE,
+             "the body is larger than 0 bytes");
+    hc_end();
+}
+
+/* A program built with an earlier library knows fewer of them. */
+VT_TEST(statistics_may_be_shorter)
+{
+    vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
+
+    hc_begin(NULL, 0, NULL);
+    stats.size = offsetof(vetch_http_client_stats, requests);
+    stats.requests = 42;
+    vetch_http_client_get_stats(client, &stats);
+    ck_assert_uint_eq(stats.connections, 0);
+    ck_assert_uint_eq(stats.requests, 42);
+    hc_end();
 }
 
 /* A program built with an earlier or a later library. */
@@ -559,12 +668,12 @@ VT_TEST(options_may_be_shorter_or_longer)
     vetch_http_client *c;
 
     later.ours.size = sizeof(later);
-    c = vetch_http_client_new_with(&later.ours);
+    c = vetch_http_client_new(&later.ours);
     ck_assert_ptr_nonnull(c);
     vetch_http_client_unref(c);
     earlier.size = offsetof(vetch_http_client_options, total_seconds);
     earlier.total_seconds = -1;
-    c = vetch_http_client_new_with(&earlier);
+    c = vetch_http_client_new(&earlier);
     ck_assert_ptr_nonnull(c);
     vetch_http_client_unref(c);
 }

@@ -104,7 +104,7 @@ check_body(const vetch_http_response *r)
 static void
 get_twice(bool unharmed)
 {
-    vetch_http_client *c = vetch_http_client_new();
+    vetch_http_client *c = vetch_http_client_new(NULL);
 
     if (c == NULL) {
         ck_assert(!unharmed);
@@ -146,7 +146,7 @@ VT_TEST(no_allocation_of_a_get_is_vital, .loops = 4)
 static void
 read_stream(bool unharmed)
 {
-    vetch_http_client *c = vetch_http_client_new();
+    vetch_http_client *c = vetch_http_client_new(NULL);
     vetch_http_response *r = NULL;
     vetch_error *error = NULL;
     vetch_bytes *piece;
@@ -180,7 +180,7 @@ VT_TEST(no_allocation_of_a_stream_is_vital, .loops = 4)
 static void
 post_with_fields(bool unharmed)
 {
-    vetch_http_client *c = vetch_http_client_new();
+    vetch_http_client *c = vetch_http_client_new(NULL);
     vetch_http_response *r = NULL;
     vetch_http_call *call;
     vetch_error *error = NULL;
@@ -245,7 +245,7 @@ end_after(int turns, bool client_goes_first)
     bool all;
 
     o.max_per_host = 2;
-    c = vetch_http_client_new_with(&o);
+    c = vetch_http_client_new(&o);
     outcomes = 0;
     for (int i = 0; i < 4; i++)
         vetch_callback(vetch_http_get(c, url_of("/plain")), note_outcome, NULL);
@@ -287,7 +287,7 @@ static bool
 end_stream_after(int turns)
 {
     vetch_reactor *r = vetch_reactor_new();
-    vetch_http_client *c = vetch_http_client_new();
+    vetch_http_client *c = vetch_http_client_new(NULL);
     bool all;
 
     outcomes = 0;
@@ -318,7 +318,7 @@ VT_TEST(the_reactor_may_end_at_every_step_of_a_stream)
 VT_TEST(a_client_without_reactor_refuses)
 {
     vetch_reactor *r = vetch_reactor_new();
-    vetch_http_client *c = vetch_http_client_new();
+    vetch_http_client *c = vetch_http_client_new(NULL);
     vetch_promise *p;
 
     vetch_reactor_unref(r);
@@ -332,6 +332,6 @@ VT_TEST(a_client_without_reactor_refuses)
 VT_TEST(a_client_needs_a_reactor)
 {
     errno = 0;
-    ck_assert_ptr_null(vetch_http_client_new());
+    ck_assert_ptr_null(vetch_http_client_new(NULL));
     ck_assert_int_eq(errno, EPERM);
 }

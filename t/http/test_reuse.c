@@ -296,7 +296,7 @@ VT_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
     static struct peer hosts[HOSTS];
     vetch_promise *p[HOSTS][EACH];
 
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     for (int i = 0; i < HOSTS; i++) {
         PEER_START(&hosts[i], silence);
         for (int k = 0; k < EACH; k++)
@@ -395,7 +395,7 @@ VT_TEST(a_dead_host_fails_all_who_wait)
     strcpy(url, peer_url(&peer, "/"));
     hc_end();
     o.max_per_host = 2;
-    client = vetch_http_client_new_with(&o);
+    client = vetch_http_client_new(&o);
     for (int i = 0; i < 30; i++)
         p[i] = vetch_http_get(client, url);
     for (int i = 0; i < 30; i++) {
@@ -449,7 +449,7 @@ VT_TEST(a_cancel_while_connecting_stops_the_connecting)
     char url[64];
     vetch_promise *p;
 
-    client = vetch_http_client_new();
+    client = vetch_http_client_new(NULL);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
     p = vetch_http_get(client, url);
     vt_run_ready();

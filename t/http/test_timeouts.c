@@ -162,14 +162,14 @@ VT_TEST(waiting_for_a_connection_is_part_of_the_whole)
     hc_end();
 }
 
-VT_TEST(zero_means_no_limit)
+VT_TEST(infinity_means_no_limit)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
     vetch_promise *p;
 
-    o.connect_seconds = o.head_seconds = o.body_idle_seconds = 0;
-    o.idle_seconds = o.total_seconds = 0;
+    o.connect_seconds = o.head_seconds = o.body_idle_seconds = INFINITY;
+    o.idle_seconds = o.total_seconds = INFINITY;
     BEGIN_WITH(silence, &o);
     p = hc_start("/");
     peer_until(peer.n_requests == 1);
@@ -313,7 +313,7 @@ VT_TEST(no_connection_within_the_time_to_connect, .loops = 2)
 
     if (_i > 0)
         o.connect_seconds = seconds;
-    client = vetch_http_client_new_with(&o);
+    client = vetch_http_client_new(&o);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
     p = vetch_http_get(client, url);
     vt_run_ready();

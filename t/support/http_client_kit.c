@@ -17,7 +17,7 @@ hc_begin(const struct peer_answer *answers, size_t n,
          const vetch_http_client_options *options)
 {
     peer_start(&peer, answers, n);
-    client = vetch_http_client_new_with(options);
+    client = vetch_http_client_new(options);
     ck_assert_ptr_nonnull(client);
 }
 
@@ -98,7 +98,7 @@ hc_body(const vetch_http_response *r, const char *want)
 vetch_http_client_stats
 hc_stats(void)
 {
-    vetch_http_client_stats stats;
+    vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
 
     vetch_http_client_get_stats(client, &stats);
     return stats;

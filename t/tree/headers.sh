@@ -43,7 +43,7 @@ for header in vetch.h vetch/*.h; do
     done
 
     strange=$(sed -n 's/^# *include *//p' "$header" | grep -vE \
-        '^<(vetch/[a-z0-9_]+\.h|std[a-z]+\.h|errno\.h|sys/socket\.h|sys/uio\.h)>$' ||
+        '^<(vetch/[a-z0-9_]+\.h|std[a-z]+\.h|errno\.h|math\.h|sys/socket\.h|sys/uio\.h)>$' ||
         true)
     [ -z "$strange" ] || fault "$header includes $strange"
     grep -qF "include/$header" local.mk ||

@@ -82,8 +82,9 @@ decide_keeping(struct vetch__client_conn *c, const struct vetch__http_head *h,
     int i = vetch__http_field_find(&h->fields, data, "keep-alive", 0), seconds;
     uint64_t ns;
 
-    c->keep = h->keep_alive && h->framing != VETCH__HTTP_TO_CLOSE;
     c->idle_ns = c->client->idle_ns;
+    c->keep =
+        h->keep_alive && h->framing != VETCH__HTTP_TO_CLOSE && c->idle_ns > 0;
     if (i < 0)
         return;
     seconds = announced_timeout(data + h->fields.v[i].value.at,
@@ -95,7 +96,7 @@ decide_keeping(struct vetch__client_conn *c, const struct vetch__http_head *h,
         return;
     }
     ns = (uint64_t)(seconds - KEEP_ALIVE_MARGIN_SECONDS) * NS_PER_SECOND;
-    if (c->idle_ns == 0 || ns < c->idle_ns)
+    if (ns < c->idle_ns)
         c->idle_ns = ns;
 }
 

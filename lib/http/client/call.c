@@ -89,22 +89,36 @@ find_line(const vetch_http_call *call, const char *name, size_t *ret_len)
 }
 
 static int
+add_line(vetch_http_call *call, const char *name, const char *value)
+{
+    return vetch_buffer_printf(&call->fields, "%s: %s\r\n", name, value);
+}
+
+/* Drop all lines of that name among the first `n` bytes. */
+static void
+drop_lines(vetch_http_call *call, const char *name, size_t n)
+{
+    size_t len;
+    char *line;
+
+    while ((line = find_line(call, name, &len)) != NULL &&
+           line < vetch_buffer_data(&call->fields) + n) {
+        char *end = call->fields.data + call->fields.end;
+
+        memmove(line, line + len, (size_t)(end - line) - len);
+        call->fields.end -= len;
+        n -= len;
+    }
+}
+
+static int
 set_line(vetch_http_call *call, const char *name, const char *value)
 {
-    size_t room = strlen(name) + strlen(value) + 5, old_len;
-    char *line = vetch_buffer_reserve(&call->fields, room), *old;
+    size_t before = vetch_buffer_len(&call->fields);
 
-    if (line == NULL)
+    if (add_line(call, name, value) < 0)
         return -1;
-    snprintf(line, room, "%s: %s\r\n", name, value);
-    old = find_line(call, name, &old_len);
-    vetch_buffer_commit(&call->fields, room - 1);
-    if (old != NULL) {
-        char *end = line + room - 1;
-
-        memmove(old, old + old_len, (size_t)(end - old) - old_len);
-        call->fields.end -= old_len;
-    }
+    drop_lines(call, name, before);
     return 0;
 }
 
@@ -114,23 +128,54 @@ is_name(const char *name, const char *lower)
     return vetch__http_equal(name, strlen(name), lower, strlen(lower));
 }
 
-int
-vetch_http_call_set_header(vetch_http_call *call, const char *name,
-                           const char *value)
+static int
+check_call_field(const char *name, const char *value)
 {
-    VETCH_CHECK(call != NULL && name != NULL && value != NULL, EINVAL, -1);
-    if (vetch__http_check_field(name, value) < 0)
-        return -1;
     /* Expecting 100 means to wait for it, which this client does not. */
     if (is_name(name, "expect") || is_name(name, "proxy-connection")) {
         errno = EINVAL;
         return -1;
     }
-    if (set_line(call, name, value) < 0)
-        return -1;
+    return vetch__http_check_field(name, value);
+}
+
+/* What the user sets the client does not. */
+static void
+note_own_field(vetch_http_call *call, const char *name)
+{
     call->own_coding = call->own_coding || is_name(name, "accept-encoding");
     call->own_authorization =
         call->own_authorization || is_name(name, "authorization");
+}
+
+int
+vetch_http_call_set_header(vetch_http_call *call, const char *name,
+                           const char *value)
+{
+    VETCH_CHECK(call != NULL && name != NULL && value != NULL, EINVAL, -1);
+    if (check_call_field(name, value) < 0 || set_line(call, name, value) < 0)
+        return -1;
+    note_own_field(call, name);
+    return 0;
+}
+
+int
+vetch_http_call_add_header(vetch_http_call *call, const char *name,
+                           const char *value)
+{
+    size_t len;
+
+    VETCH_CHECK(call != NULL && name != NULL && value != NULL, EINVAL, -1);
+    if (check_call_field(name, value) < 0)
+        return -1;
+    if (vetch__http_is_single_field(name, strlen(name)) &&
+        find_line(call, name, &len) != NULL) {
+        errno = EEXIST;
+        return -1;
+    }
+    if (add_line(call, name, value) < 0)
+        return -1;
+    note_own_field(call, name);
     return 0;
 }
 
@@ -240,7 +285,7 @@ stop_call(vetch_http_call *call, vetch_error *error)
 }
 
 static void
-cancel(vetch_deferred *d, void *ctx)
+cancel_call(vetch_deferred *d, void *ctx)
 {
     (void)d;
     stop_call(ctx, &vetch__error_canceled);
@@ -296,7 +341,7 @@ examine(vetch_http_call *call, struct vetch__url *ret)
 }
 
 static vetch_promise *
-refuse(vetch_http_call *call, vetch_error *error)
+refuse_call(vetch_http_call *call, vetch_error *error)
 {
     vetch_promise *p = vetch_rejected(vetch__http_call_wrap(call, error));
 
@@ -313,16 +358,16 @@ send_call(vetch_http_call *call)
     vetch_promise *p;
 
     if (error != NULL)
-        return refuse(call, error);
+        return refuse_call(call, error);
     if (c->ended || c->reactor != vetch__reactor)
-        return refuse(call, &vetch__error_closed);
-    call->deferred = vetch_deferred_new(cancel, call);
+        return refuse_call(call, &vetch__error_closed);
+    call->deferred = vetch_deferred_new(cancel_call, call);
     if (call->deferred == NULL)
-        return refuse(call, errno == ENOMEM ? &vetch__error_no_memory
-                                            : &vetch__error_closed);
+        return refuse_call(call, errno == ENOMEM ? &vetch__error_no_memory
+                                                 : &vetch__error_closed);
     p = vetch_deferred_promise(call->deferred);
     vetch_http_client_ref(c);
-    if ((c->total_ns > 0 &&
+    if ((c->total_ns != VETCH__FOREVER &&
          vetch__timer_start(c->reactor, &call->total, c->total_ns,
                             took_too_long) < 0) ||
         vetch__http_pool_acquire(&c->pool, url.endpoint, url.endpoint_len,
@@ -368,9 +413,9 @@ vetch_http_post(vetch_http_client *c, const char *url, const char *type,
     if (call != NULL && vetch_http_call_set_body(call, type, body, len) < 0) {
         int saved = errno;
 
-        return refuse(call, saved == ENOMEM
-                                ? &vetch__error_no_memory
-                                : vetch_error_from_errno(saved, "its type"));
+        return refuse_call(
+            call, saved == ENOMEM ? &vetch__error_no_memory
+                                  : vetch_error_from_errno(saved, "its type"));
     }
     return vetch_http_call_send(call);
 }
@@ -378,13 +423,13 @@ vetch_http_post(vetch_http_client *c, const char *url, const char *type,
 /* ---- writing ---- */
 
 static char *
-put(char *at, const void *data, size_t len)
+put_bytes(char *at, const void *data, size_t len)
 {
     memcpy(at, data, len);
     return at + len;
 }
 
-#define PUT_TEXT(at, text) put(at, text, sizeof(text) - 1)
+#define PUT_TEXT(at, text) put_bytes(at, text, sizeof(text) - 1)
 
 static char *
 put_base64(char *at, const unsigned char *in, size_t len)
@@ -450,15 +495,15 @@ static size_t
 write_head(const vetch_http_call *call, char *to, const char *host,
            size_t host_len)
 {
-    char *at = put(to, call->text, call->method_len);
+    char *at = put_bytes(to, call->text, call->method_len);
     size_t unused;
 
     *at++ = ' ';
     if (call->needs_slash)
         *at++ = '/';
-    at = put(at, call->target, call->target_len);
+    at = put_bytes(at, call->target, call->target_len);
     at = PUT_TEXT(at, " HTTP/1.1\r\nHost: ");
-    at = put(at, host, host_len);
+    at = put_bytes(at, host, host_len);
     at = PUT_TEXT(at, "\r\n");
     /* A part of a coded body could not be decoded. */
     if (call->client->options.decompress && !call->own_coding &&
@@ -468,8 +513,8 @@ write_head(const vetch_http_call *call, char *to, const char *host,
         at = put_authorization(at, call);
     if (find_line(call, "user-agent", &unused) == NULL)
         at = PUT_TEXT(at, "User-Agent: vetch/" VETCH_VERSION "\r\n");
-    at = put(at, vetch_buffer_data(&call->fields),
-             vetch_buffer_len(&call->fields));
+    at = put_bytes(at, vetch_buffer_data(&call->fields),
+                   vetch_buffer_len(&call->fields));
     at = put_length(at, call);
     at = PUT_TEXT(at, "\r\n");
     return (size_t)(at - to);

@@ -37,7 +37,8 @@ struct vetch_http_client {
     struct vetch__member member;
     bool ended; /* with its reactor */
     vetch_http_client_options options;
-    uint64_t connect_ns, head_ns, body_ns, idle_ns, total_ns; /* 0: none */
+    /* No limit is VETCH__FOREVER. */
+    uint64_t connect_ns, head_ns, body_ns, idle_ns, total_ns;
     struct vetch__http_limits head_limits;
     struct vetch__limits transport_limits;
     struct vetch__http_pool pool;
@@ -87,7 +88,7 @@ struct vetch__client_conn {
     struct vetch_promise opening;  /* waits for the transport */
     struct vetch__timer timer;     /* of the state */
     uint64_t stamp;                /* BODY: when something came last */
-    uint64_t idle_ns;              /* how long it may be idle; 0: no limit */
+    uint64_t idle_ns;              /* how long it may be idle */
     size_t unsent; /* of the request, when the timer fired last */
     uint32_t uses; /* requests sent on it */
     unsigned informational;
@@ -109,7 +110,7 @@ struct vetch_http_response {
     const char *head; /* in the block */
     char *body;
     size_t body_len, body_room;
-    size_t max_body; /* a whole body's limit; SIZE_MAX: none */
+    size_t max_body; /* a whole body's limit */
     struct vetch__inflate *inflate;
     /* Streams only. */
     struct vetch__client_conn *conn; /* while its body comes */
@@ -159,7 +160,7 @@ void vetch__client_conn_resume(struct vetch__client_conn *c);
 bool vetch__client_conn_is_open(const struct vetch__client_conn *c);
 /* Close it, when it has no call (any more). */
 void vetch__client_conn_close(struct vetch__client_conn *c);
-/* Limit the time of the state it is in now; 0: no limit. */
+/* Limit the time of the state it is in now. */
 void vetch__client_conn_timer_start(struct vetch__client_conn *c, uint64_t ns);
 void vetch__client_conn_timer_stop(struct vetch__client_conn *c);
 

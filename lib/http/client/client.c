@@ -7,7 +7,6 @@
 #include "http/client/client-private.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/check-private.h"
@@ -24,25 +23,14 @@ enum {
     MAX_HEAD = 1 << 30
 };
 
-static bool
-is_duration(double seconds)
-{
-    return !isnan(seconds) && seconds >= 0;
-}
-
+/* NaN is neither more nor less than anything. */
 static bool
 are_valid(const vetch_http_client_options *o)
 {
-    return is_duration(o->idle_seconds) && is_duration(o->connect_seconds) &&
-           is_duration(o->head_seconds) && is_duration(o->body_idle_seconds) &&
-           is_duration(o->total_seconds);
-}
-
-/* An option that is 0 sets no limit. */
-static size_t
-limit_of(size_t option)
-{
-    return option != 0 ? option : SIZE_MAX;
+    return o->idle_seconds >= 0 && o->connect_seconds > 0 &&
+           o->head_seconds > 0 && o->body_idle_seconds > 0 &&
+           o->total_seconds > 0 && o->max_connections > 0 &&
+           o->max_per_host > 0 && o->max_head_bytes > 0;
 }
 
 static void
@@ -51,8 +39,6 @@ set_limits(vetch_http_client *c)
     const vetch_http_client_options *o = &c->options;
     size_t head = o->max_head_bytes < MAX_HEAD ? o->max_head_bytes : MAX_HEAD;
 
-    if (head == 0)
-        head = MAX_HEAD;
     c->head_limits.line_bytes = STATUS_LINE_BYTES;
     c->head_limits.head_bytes = head;
     c->transport_limits = vetch__default_limits;
@@ -74,7 +60,7 @@ set_limits(vetch_http_client *c)
 }
 
 static void
-end_with_reactor(struct vetch__member *m)
+client_end_with_reactor(struct vetch__member *m)
 {
     vetch_http_client *c = vetch__container(m, vetch_http_client, member);
 
@@ -86,7 +72,7 @@ end_with_reactor(struct vetch__member *m)
 }
 
 vetch_http_client *
-vetch_http_client_new_with(const vetch_http_client_options *options)
+vetch_http_client_new(const vetch_http_client_options *options)
 {
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_reactor *reactor = vetch__reactor;
@@ -106,16 +92,10 @@ vetch_http_client_new_with(const vetch_http_client_options *options)
     c->options = o;
     set_limits(c);
     vetch__http_pool_init(&c->pool, &vetch__http_pool_class,
-                          limit_of(c->options.max_connections),
-                          limit_of(c->options.max_per_host));
-    vetch__member_add(reactor, &c->member, "HTTP client", end_with_reactor);
+                          c->options.max_connections, c->options.max_per_host);
+    vetch__member_add(reactor, &c->member, "HTTP client",
+                      client_end_with_reactor);
     return c;
-}
-
-vetch_http_client *
-vetch_http_client_new(void)
-{
-    return vetch_http_client_new_with(NULL);
 }
 
 vetch_http_client *
@@ -151,10 +131,16 @@ void
 vetch_http_client_get_stats(const vetch_http_client *c,
                             vetch_http_client_stats *ret)
 {
-    VETCH_CHECK(c != NULL && ret != NULL, EINVAL, );
-    ret->connections = c->pool.n_slots;
-    ret->idle = c->pool.n_idle;
-    ret->waiting = c->pool.n_waiters;
-    ret->opened = c->opened;
-    ret->requests = c->requests;
+    vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
+
+    VETCH_CHECK(c != NULL && ret != NULL && ret->size >= sizeof(size_t),
+                EINVAL, );
+    if (ret->size < stats.size)
+        stats.size = ret->size; /* an older program knows fewer of them */
+    stats.connections = c->pool.n_slots;
+    stats.idle = c->pool.n_idle;
+    stats.waiting = c->pool.n_waiters;
+    stats.opened = c->opened;
+    stats.requests = c->requests;
+    memcpy(ret, &stats, stats.size);
 }

@@ -25,7 +25,7 @@
 
 #include "base/error-private.h"
 
-static void timeout(struct vetch__timer *timer);
+static void conn_timeout(struct vetch__timer *timer);
 
 static struct vetch__client_conn *
 conn_of(vetch_protocol *p)
@@ -54,13 +54,13 @@ vetch__client_conn_timer_stop(struct vetch__client_conn *c)
         vetch__timer_stop(c->client->reactor, &c->timer);
 }
 
-/* Limit the state the connection is in now; 0: no limit. */
 void
 vetch__client_conn_timer_start(struct vetch__client_conn *c, uint64_t ns)
 {
-    if (ns == 0)
+    if (ns == VETCH__FOREVER)
         vetch__client_conn_timer_stop(c);
-    else if (vetch__timer_start(c->client->reactor, &c->timer, ns, timeout) < 0)
+    else if (vetch__timer_start(c->client->reactor, &c->timer, ns,
+                                conn_timeout) < 0)
         vetch__client_conn_stop(c, &vetch__error_no_memory);
 }
 
@@ -185,7 +185,7 @@ may_retry(const struct vetch__client_conn *c)
 }
 
 static vetch_error *
-truncated(const struct vetch__client_conn *c, const vetch_error *reason)
+truncated_body(const struct vetch__client_conn *c, const vetch_error *reason)
 {
     char what[96] = "the connection ended in the middle of the body";
 
@@ -211,7 +211,7 @@ why_failed(struct vetch__client_conn *c, const vetch_error *reason)
     if (c->state == VETCH__CLIENT_OPENING)
         return vetch_error_ref(reason);
     if (c->state == VETCH__CLIENT_BODY)
-        return truncated(c, reason);
+        return truncated_body(c, reason);
     if (reason != NULL)
         return vetch_error_ref(reason);
     return vetch_error_new(VETCH_EEOF, "the connection ended %s",
@@ -295,7 +295,7 @@ static const vetch_protocol_class conn_class = {
 
 /* NULL, or why the connection cannot be used. */
 static vetch_error *
-attach(struct vetch__client_conn *c, vetch_transport *t)
+attach_conn(struct vetch__client_conn *c, vetch_transport *t)
 {
     if (c->state != VETCH__CLIENT_OPENING)
         return vetch_error_ref(&vetch__error_canceled); /* it came too late */
@@ -309,7 +309,7 @@ attach(struct vetch__client_conn *c, vetch_transport *t)
 
 /* The attempt to connect has ended. */
 static void
-opened(void *ctx, size_t index, vetch_promise *source)
+conn_opened(void *ctx, size_t index, vetch_promise *source)
 {
     struct vetch__client_conn *c = ctx;
     vetch_error *error;
@@ -319,7 +319,7 @@ opened(void *ctx, size_t index, vetch_promise *source)
     if (!vetch__promise_take(source, &transport, &error))
         error = vetch_error_new(VETCH_EMISUSE, "the connection is shared");
     if (transport != NULL)
-        error = attach(c, transport);
+        error = attach_conn(c, transport);
     vetch_transport_unref(transport); /* unless it took c: aborted */
     if (error != NULL) {
         conn_gone(c, error);
@@ -344,7 +344,7 @@ conn_open(struct vetch__http_pool *pool, struct vetch__http_origin *origin,
     client->n_conns++;
     client->opened++;
     vetch__watch_embedded(client->reactor, &c->opening,
-                          vetch_connect(origin->endpoint), opened, c);
+                          vetch_connect(origin->endpoint), conn_opened, c);
     vetch__client_conn_timer_start(c, client->connect_ns);
     return &c->slot;
 }
@@ -467,7 +467,7 @@ connect_timed_out(const struct vetch__client_conn *c)
 }
 
 static void
-timeout(struct vetch__timer *timer)
+conn_timeout(struct vetch__timer *timer)
 {
     struct vetch__client_conn *c =
         vetch__container(timer, struct vetch__client_conn, timer);

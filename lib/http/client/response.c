@@ -58,6 +58,15 @@ find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
     return NULL;
 }
 
+/* No limit still lets sizes be added to it. */
+static size_t
+body_limit(const vetch_http_call *call)
+{
+    size_t limit = call->client->options.max_body_bytes;
+
+    return limit < SIZE_MAX / 2 ? limit : SIZE_MAX / 2;
+}
+
 static vetch_error *
 too_large(size_t limit)
 {
@@ -69,14 +78,14 @@ static vetch_error *
 check_head(const vetch_http_call *call, const struct vetch__http_head *h,
            const char *data, struct vetch__codings *ret)
 {
-    size_t limit = call->client->options.max_body_bytes;
+    size_t limit = body_limit(call);
     const char *why = find_codings(call, h, data, ret);
 
     if (why != NULL)
         return vetch_error_new(VETCH_ECODING, "%s", why);
     /* Refused before any of it is read. */
     if (!call->stream && h->framing == VETCH__HTTP_LENGTH &&
-        h->content_length > (limit != 0 ? limit : SIZE_MAX / 2))
+        h->content_length > limit)
         return too_large(limit);
     return NULL;
 }
@@ -150,7 +159,7 @@ vetch__http_response_new(const vetch_http_call *call,
                          size_t len, vetch_error **ret_error)
 {
     struct vetch__codings codings = { 0 };
-    size_t limit = call->client->options.max_body_bytes;
+    size_t limit = body_limit(call);
     vetch_error *error = check_head(call, h, data, &codings);
     vetch_http_response *r;
 
@@ -162,7 +171,7 @@ vetch__http_response_new(const vetch_http_call *call,
                       h->framing == VETCH__HTTP_LENGTH && codings.n == 0);
     if (r == NULL)
         goto fail;
-    r->max_body = limit != 0 ? limit : SIZE_MAX / 2;
+    r->max_body = limit;
     if (codings.n > 0) {
         r->inflate = vetch__inflate_new(&codings);
         if (r->inflate == NULL)
