@@ -25,34 +25,44 @@ check(const struct vetch__url *url, char *again, size_t room)
 {
     struct vetch__url second;
 
-    for (size_t i = 0; i < url->target_len; i++)
-        require(url->target[i] > 32 && url->target[i] < 127,
-                "targets are printable");
-    require(vetch__http_is_host(url->host, url->host_len), "hosts are hosts");
+    char host[sizeof(url->endpoint)];
+    char *end_of_host = vetch__url_put_host(host, url->host, url->host_len);
+    char *end;
+
+    /* Its port is the scheme's, or there. */
+    require(vetch__http_is_host(host, (size_t)(end_of_host - host)),
+            "hosts are hosts");
+    end = vetch__url_put_target(again, url->target, url->target_len);
+    require((size_t)(end - again) == url->target_len + 2 * url->n_raw,
+            "raw bytes are counted");
+    for (char *at = again; at < end; at++)
+        require(*at > 32 && *at < 127 && strchr("\"<>[]{}|^`\\", *at) == NULL,
+                "targets may stand in a request line");
     require(strlen(url->endpoint) == url->endpoint_len &&
                 url->endpoint_len < sizeof(url->endpoint),
             "endpoints are strings");
-    snprintf(again, room, "http://%s%s%.*s", url->endpoint + 4,
+    snprintf(again, room, "http://%.*s%s%.*s", (int)(end_of_host - host), host,
              url->needs_slash ? "/" : "", (int)url->target_len, url->target);
     require(strlen(again) > VETCH__URL_MAX ||
                 vetch__url_parse(&second, again) == NULL,
             "what was accepted is accepted again");
     if (strlen(again) <= VETCH__URL_MAX)
-        require(strcmp(url->endpoint, second.endpoint) == 0,
+        require(strchr(url->endpoint, '%') != NULL ||
+                    strcmp(url->endpoint, second.endpoint) == 0,
                 "it means the same origin");
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = malloc(size + 1), *again = malloc(size + 512);
+    char *text = malloc(size + 1), *again = malloc(3 * size + 512);
     struct vetch__url url;
 
     if (text != NULL && again != NULL) {
         memcpy(text, data, size);
         text[size] = '\0';
         if (vetch__url_parse(&url, text) == NULL) {
-            check(&url, again, size + 512);
+            check(&url, again, 3 * size + 512);
             if (url.userinfo != NULL) {
                 memcpy(again, url.userinfo, url.userinfo_len);
                 require(vetch__url_decode(again, url.userinfo_len) <=

@@ -74,4 +74,6 @@ EXTRA_DIST += \
 	t/fuzz/url/bare \
 	t/fuzz/url/credentials \
 	t/fuzz/url/plain \
-	t/fuzz/url/port
+	t/fuzz/url/port \
+	t/fuzz/url/raw \
+	t/fuzz/url/zone

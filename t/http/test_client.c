@@ -381,6 +381,19 @@ VT_TEST(a_single_field_is_not_there_twice)
     hc_end();
 }
 
+VT_TEST(targets_are_encoded_on_their_way)
+{
+    static const struct peer_answer answers[] = {
+        { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    };
+
+    BEGIN(answers);
+    hc_get_ok("/a|b?ids[]=1#x");
+    ck_assert_int_eq(
+        strncmp(peer.requests, "GET /a%7Cb?ids%5B%5D=1 HTTP/1.1\r\n", 33), 0);
+    hc_end();
+}
+
 VT_TEST(credentials_of_the_url_become_a_field)
 {
     static const struct peer_answer answers[] = {

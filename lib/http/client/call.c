@@ -334,6 +334,7 @@ examine(vetch_http_call *call, struct vetch__url *ret)
     call->userinfo_len = (uint16_t)ret->userinfo_len;
     call->target = ret->target;
     call->target_len = (uint16_t)ret->target_len;
+    call->n_raw = (uint16_t)ret->n_raw;
     call->needs_slash = ret->needs_slash;
     call->shown = ret->shown;
     call->shown_len = (uint16_t)ret->shown_len;
@@ -487,8 +488,9 @@ put_length(char *at, const vetch_http_call *call)
 static size_t
 head_room(const vetch_http_call *call, size_t host_len)
 {
-    return HEAD_MARGIN + call->method_len + call->target_len + host_len +
-           4 * (size_t)call->userinfo_len + vetch_buffer_len(&call->fields);
+    return HEAD_MARGIN + call->method_len + call->target_len +
+           2 * (size_t)call->n_raw + host_len + 4 * (size_t)call->userinfo_len +
+           vetch_buffer_len(&call->fields);
 }
 
 static size_t
@@ -501,9 +503,12 @@ write_head(const vetch_http_call *call, char *to, const char *host,
     *at++ = ' ';
     if (call->needs_slash)
         *at++ = '/';
-    at = put_bytes(at, call->target, call->target_len);
+    if (call->n_raw == 0)
+        at = put_bytes(at, call->target, call->target_len);
+    else
+        at = vetch__url_put_target(at, call->target, call->target_len);
     at = PUT_TEXT(at, " HTTP/1.1\r\nHost: ");
-    at = put_bytes(at, host, host_len);
+    at = vetch__url_put_host(at, host, host_len);
     at = PUT_TEXT(at, "\r\n");
     /* A part of a coded body could not be decoded. */
     if (call->client->options.decompress && !call->own_coding &&

@@ -59,6 +59,7 @@ struct vetch_http_call {
     /* Parts of the URL, see url-private.h. */
     const char *userinfo, *target, *shown;
     uint16_t userinfo_len, target_len, shown_len;
+    uint16_t n_raw;
     uint16_t method_len;
     bool needs_slash;
     bool idempotent;

@@ -1,11 +1,14 @@
 /* Parsing of http URLs.
  *
- * Strict on purpose: what RFC 3986 does not allow to stand bare in a URL is
- * refused, not repaired, because two programs that repair differently see two
- * different URLs.  That keeps control bytes, spaces and CRLF out of request
- * lines (a URL often comes from somebody else), backslashes and second `@`s
- * out of the question which host is meant, and a NUL or percent sign out of
- * host names.  A host that is too long for DNS is refused here, never cut. */
+ * Strict on purpose: what two programs could read in two ways is refused, not
+ * repaired.  What RFC 3986 forbids, but browsers and curl take in paths and
+ * queries (quotes, angle and other brackets, `|`, `^`), can be read in one way
+ * only: it is percent-encoded before it is sent.  A backslash is such a
+ * character in a query; in a path some take it for a slash.  This keeps control
+ * bytes, spaces and CRLF out of request lines (a URL often comes from somebody
+ * else), backslashes and second `@`s out of the question which host is meant,
+ * and a NUL or percent sign out of host names.  A host that is too long for DNS
+ * is refused here, never cut. */
 
 #include "http/message/url-private.h"
 
@@ -14,25 +17,31 @@
 #include <string.h>
 #include <strings.h>
 
+/* `%25` and the name of an interface. */
+enum { ZONE_MAX = 3 + 64 };
+
 /* What a byte may be, as bits. */
 enum {
     HOST = 1,     /* a letter, digit, `-`, `.` or `_` of a host name */
     USERINFO = 2, /* unreserved, sub-delims or `:` */
     TARGET = 4,   /* pchar, `/` or `?` */
     FRAGMENT = 8, /* as TARGET */
-    HEX = 16
+    HEX = 16,
+    RAW = 32,       /* not allowed in a target, but sent all the same */
+    RAW_QUERY = 64, /* the same, in queries */
+    ZONE = 128      /* unreserved */
 };
 
 static const uint8_t classes[256] = {
-    ['0' ... '9'] = HOST | USERINFO | TARGET | FRAGMENT | HEX,
-    ['a' ... 'f'] = HOST | USERINFO | TARGET | FRAGMENT | HEX,
-    ['A' ... 'F'] = HOST | USERINFO | TARGET | FRAGMENT | HEX,
-    ['g' ... 'z'] = HOST | USERINFO | TARGET | FRAGMENT,
-    ['G' ... 'Z'] = HOST | USERINFO | TARGET | FRAGMENT,
-    ['-'] = HOST | USERINFO | TARGET | FRAGMENT,
-    ['.'] = HOST | USERINFO | TARGET | FRAGMENT,
-    ['_'] = HOST | USERINFO | TARGET | FRAGMENT,
-    ['~'] = USERINFO | TARGET | FRAGMENT,
+    ['0' ... '9'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT | HEX,
+    ['a' ... 'f'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT | HEX,
+    ['A' ... 'F'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT | HEX,
+    ['g' ... 'z'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
+    ['G' ... 'Z'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
+    ['-'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
+    ['.'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
+    ['_'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
+    ['~'] = ZONE | USERINFO | TARGET | FRAGMENT,
     ['!'] = USERINFO | TARGET | FRAGMENT,
     ['$'] = USERINFO | TARGET | FRAGMENT,
     ['&'] = USERINFO | TARGET | FRAGMENT,
@@ -48,6 +57,17 @@ static const uint8_t classes[256] = {
     ['@'] = TARGET | FRAGMENT,
     ['/'] = TARGET | FRAGMENT,
     ['?'] = TARGET | FRAGMENT,
+    ['"'] = RAW,
+    ['<'] = RAW,
+    ['>'] = RAW,
+    ['['] = RAW,
+    [']'] = RAW,
+    ['^'] = RAW,
+    ['`'] = RAW,
+    ['{'] = RAW,
+    ['|'] = RAW,
+    ['}'] = RAW,
+    ['\\'] = RAW_QUERY,
 };
 
 static bool
@@ -96,13 +116,32 @@ parse_port(const char *text, size_t len)
     return port <= 65535 ? port : 0;
 }
 
-/* Writes "[ADDRESS]", in the one text form of RFC 5952, behind "tcp:". */
+/* Where the zone of an address begins (`%25`, RFC 6874), or its end; what is no
+ * zone stays a part of the address, and that is refused. */
+static size_t
+find_zone(const char *text, size_t len)
+{
+    const char *percent = memchr(text, '%', len);
+    size_t at = percent != NULL ? (size_t)(percent - text) : len;
+
+    if (len - at <= 3 || len - at > ZONE_MAX || memcmp(percent, "%25", 3) != 0)
+        return len;
+    for (size_t i = at + 3; i < len; i++)
+        if (!is_class(text[i], ZONE))
+            return len;
+    return at;
+}
+
+/* Writes "[ADDRESS]" or "[ADDRESS%ZONE]", the address in the one text form of
+ * RFC 5952, behind "tcp:". */
 static const char *
-put_ipv6(struct vetch__url *url, const char *text, size_t len)
+put_ipv6(struct vetch__url *url, const char *text, size_t whole)
 {
     char address[INET6_ADDRSTRLEN];
     struct in6_addr binary;
-    char *out = url->endpoint + 4;
+    char *out = url->endpoint + 4, *start = out;
+    size_t len = find_zone(text, whole);
+    const char *zone = text + len;
 
     if (len >= sizeof(address))
         return "malformed IPv6 address";
@@ -114,8 +153,15 @@ put_ipv6(struct vetch__url *url, const char *text, size_t len)
     len = strlen(address);
     *out++ = '[';
     memcpy(out, address, len);
-    out[len] = ']';
-    url->host_len = len + 2;
+    out += len;
+    if (zone < text + whole) {
+        *out++ = '%';
+        len = (size_t)(text + whole - zone) - 3;
+        memcpy(out, zone + 3, len);
+        out += len;
+    }
+    *out++ = ']';
+    url->host_len = (size_t)(out - start);
     return NULL;
 }
 
@@ -218,11 +264,53 @@ parse_authority(struct vetch__url *url, const char *text, size_t len)
     return parse_host_and_port(url, text, len);
 }
 
+static size_t
+count_raw(const char *s, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += is_class(s[i], RAW | RAW_QUERY);
+    return n;
+}
+
+char *
+vetch__url_put_target(char *to, const char *target, size_t len)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)target[i];
+
+        if (!is_class(target[i], RAW | RAW_QUERY)) {
+            *to++ = target[i];
+            continue;
+        }
+        *to++ = '%';
+        *to++ = digits[c >> 4];
+        *to++ = digits[c & 15];
+    }
+    return to;
+}
+
+char *
+vetch__url_put_host(char *to, const char *host, size_t len)
+{
+    const char *zone = memchr(host, '%', len), *rest = host + len;
+
+    if (zone == NULL)
+        zone = rest;
+    else
+        rest = memchr(zone, ']', (size_t)(rest - zone));
+    to = mempcpy(to, host, (size_t)(zone - host));
+    return mempcpy(to, rest, (size_t)(host + len - rest));
+}
+
 const char *
 vetch__url_parse(struct vetch__url *ret, const char *text)
 {
     size_t len = strnlen(text, VETCH__URL_MAX + 1);
-    const char *end = text + len, *path, *fragment, *why;
+    const char *end = text + len, *path, *query, *fragment, *why;
 
     if (len > VETCH__URL_MAX)
         return "longer than 8192 bytes";
@@ -237,13 +325,19 @@ vetch__url_parse(struct vetch__url *ret, const char *text)
     fragment = memchr(path, '#', (size_t)(end - path));
     if (fragment == NULL)
         fragment = end;
-    else if (!all_of(fragment + 1, (size_t)(end - fragment) - 1, FRAGMENT))
+    else if (!all_of(fragment + 1, (size_t)(end - fragment) - 1,
+                     FRAGMENT | RAW | RAW_QUERY))
         return "fragment with a forbidden character";
     ret->target = path;
     ret->target_len = (size_t)(fragment - path);
     ret->needs_slash = ret->target_len == 0 || *path != '/';
-    if (!all_of(path, ret->target_len, TARGET))
+    query = memchr(path, '?', ret->target_len);
+    if (query == NULL)
+        query = fragment;
+    if (!all_of(path, (size_t)(query - path), TARGET | RAW) ||
+        !all_of(query, (size_t)(fragment - query), TARGET | RAW | RAW_QUERY))
         return "path or query with a character that must be percent-encoded";
+    ret->n_raw = count_raw(path, ret->target_len);
     ret->shown_len = (size_t)(fragment - ret->shown);
     finish_names(ret);
     return NULL;
