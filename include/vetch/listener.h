@@ -10,22 +10,42 @@ typedef vetch_protocol *(*vetch_protocol_fn)(void *ctx);
 typedef void (*vetch_listener_error_fn)(vetch_listener *l,
                                         const vetch_error *error, void *ctx);
 
+/* Called with one connection; see vetch_listener_each(). Both are borrowed. */
+typedef void (*vetch_connection_fn)(vetch_transport *t, vetch_protocol *p,
+                                    void *ctx);
+
+typedef struct vetch_listener_options {
+    size_t size;            /* set by VETCH_LISTENER_OPTIONS_INIT */
+    size_t max_connections; /* at once; VETCH_NO_LIMIT: any number */
+    unsigned unix_mode;     /* permissions of a Unix socket's file, whatever the
+                               umask is; 0: by the umask */
+} vetch_listener_options;
+#define VETCH_LISTENER_OPTIONS_INIT                                            \
+    {                                                                          \
+        .size = sizeof(vetch_listener_options), .max_connections = 10000,      \
+        .unix_mode = 0,                                                        \
+    }
+
 VETCH_BEGIN_DECLS
 
 /* Listen on `tcp:HOST:PORT` (port 0: the kernel's choice), `tcp:[::]:PORT`,
  * either with `:reuseport`, `unix:PATH` (a stale socket file is replaced; the
  * file is removed at the end) or `fd:N` (takes a listening descriptor). HOST is
- * a numeric address, `localhost` or `*`.
+ * a numeric address, `localhost` or `*`. A relative PATH is resolved now. NULL
+ * options: the defaults.
  *
  * Ownership: returns a new reference; the reactor keeps one until it is
- *            stopped. Borrows `ctx` until stopped; `_owned` hands it over.
+ *            stopped. Borrows `ctx` until stopped; `_owned` takes it, and gives
+ *            it to `free_ctx` after that.
  * Errors:    NULL and errno: EINVAL, malformed endpoint; EADDRINUSE, EACCES, …;
  *            ENOMEM; EPERM, no reactor; ECANCELED, the reactor is ending. */
 VETCH_EXPORT VETCH_NODISCARD vetch_listener *
-vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx);
+vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx,
+                   const vetch_listener_options *options);
 VETCH_EXPORT VETCH_NODISCARD vetch_listener *
 vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
-                         void *ctx, vetch_free_fn free_ctx);
+                         void *ctx, vetch_free_fn free_ctx,
+                         const vetch_listener_options *options);
 
 /* Where it listens, with the port that the kernel gave: usable for
  * vetch_connect(). Borrowed. */
@@ -33,10 +53,15 @@ VETCH_EXPORT const char *vetch_listener_endpoint(const vetch_listener *l);
 /* The TCP port, 0 for other kinds. */
 VETCH_EXPORT unsigned vetch_listener_port(const vetch_listener *l);
 
-/* At most `limit` connections at once (default 10,000; 0: no limit); above it
- * accepting waits until one ends. */
+/* At most `limit` connections at once; above it accepting waits until one ends
+ * (0: until the limit is changed). VETCH_NO_LIMIT: any number. */
 VETCH_EXPORT void vetch_listener_set_limit(vetch_listener *l, size_t limit);
 VETCH_EXPORT size_t vetch_listener_connections(const vetch_listener *l);
+/* Call `fn` with each connection that is open: not with those that were closed
+ * or aborted, or are over. Whatever `fn` does to connections is safe; those
+ * that come meanwhile may or may not be among them. Borrows `ctx`. */
+VETCH_EXPORT void vetch_listener_each(vetch_listener *l, vetch_connection_fn fn,
+                                      void *ctx);
 
 /* Who hears of errors while accepting (default: one log line at most each
  * second). Accepting resumes by itself. Borrows `ctx`. */

@@ -3,6 +3,7 @@
 #ifndef VETCH_TRANSPORT_H
 #define VETCH_TRANSPORT_H
 
+#include <stdarg.h>
 #include <sys/uio.h>
 
 #include <vetch/promise.h>
@@ -53,7 +54,10 @@ VETCH_BEGIN_DECLS
  * is a suppressed one. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_connect(const char *endpoint);
 
-/* Give a transport its protocol; `connected` is called from the ready queue.
+/* Give a transport its protocol; `connected` is called soon, when nothing of
+ * the caller's runs. A transport can be written to, ended, closed and aborted
+ * before that, and before it has a protocol: what was queued leaves first, and
+ * `connected` is called in every case.
  * Takes `p`: its class's `free` is called after `lost`, and the transport then
  * lives until it is lost.
  * Errors: -1 and errno: EBUSY, it has one; ENOTCONN, it is over. */
@@ -84,6 +88,13 @@ VETCH_EXPORT int vetch_transport_writev(vetch_transport *t,
                                         const struct iovec *iov, size_t n);
 VETCH_EXPORT int vetch_transport_sendfile(vetch_transport *t, int fd,
                                           uint64_t offset, uint64_t len);
+
+/* Queue text, as printf(3) makes it. Errors: as above, and those of
+ * vsnprintf(3). */
+VETCH_EXPORT int vetch_transport_printf(vetch_transport *t, const char *fmt,
+                                        ...) VETCH_PRINTF(2, 3);
+VETCH_EXPORT int vetch_transport_vprintf(vetch_transport *t, const char *fmt,
+                                         va_list args) VETCH_PRINTF(2, 0);
 
 /* Stop and resume reading: back-pressure towards the peer. After a resume from
  * outside of `received`, what the protocol left there comes again. */

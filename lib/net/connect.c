@@ -16,6 +16,7 @@
 
 #include <vetch/error.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "net/endpoint-private.h"
 #include "net/resolver-private.h"
@@ -409,8 +410,7 @@ start_unix(struct connecting *c, const struct vetch__endpoint *e)
 static const char *
 why_not(struct vetch__endpoint *e, const char *endpoint)
 {
-    const char *why =
-        endpoint != NULL ? vetch__endpoint_parse(e, endpoint) : "no endpoint";
+    const char *why = vetch__endpoint_parse(e, endpoint);
 
     if (why != NULL)
         return why;
@@ -449,13 +449,13 @@ vetch_connect(const char *endpoint)
     vetch_promise *p;
     const char *why;
 
+    VETCH_CHECK(endpoint != NULL, EINVAL, vetch__failed(EINVAL, "connect"));
     if (r == NULL || r->ending)
         return vetch__failed(r == NULL ? EPERM : ECANCELED, "connect");
     why = why_not(&e, endpoint);
     if (why != NULL)
-        return vetch_rejected(
-            connect_error(endpoint != NULL ? endpoint : "NULL",
-                          vetch_error_new(VETCH_EENDPOINT, "%s", why)));
+        return vetch_rejected(connect_error(
+            endpoint, vetch_error_new(VETCH_EENDPOINT, "%s", why)));
     if (vetch__net_get(r) == NULL)
         return &vetch__no_memory;
     c = new_connecting(r, strchr(endpoint, ':') + 1);

@@ -10,14 +10,17 @@ struct vetch__listen_socket {
     bool lent;      /* and it still belongs to whoever opened it */
     char *endpoint; /* where it listens; NULL: not opened */
     unsigned port;  /* TCP */
-    char *path;     /* of a Unix socket's file, which is ours to remove */
+    char *path;     /* of a Unix socket's file, which is ours to remove:
+                       absolute, for the working directory may change */
     dev_t dev;
     ino_t ino;
 };
 
-/* Open what `endpoint` says; -1 and errno. A descriptor that somebody else
+/* Open what `endpoint` says, a Unix socket with these permissions (0: as the
+ * umask has it); -1 and errno. A descriptor that somebody else
  * opened is `lent` until that is cleared, when nothing can fail any more. */
-int vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint);
+int vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint,
+                       mode_t unix_mode);
 /* Close it, and remove the file if it is still the same. The text stays. */
 void vetch__listen_close(struct vetch__listen_socket *s);
 void vetch__listen_done(struct vetch__listen_socket *s);

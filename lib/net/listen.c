@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -123,20 +125,48 @@ bind_unix(int fd, const char *path)
     return -1;
 }
 
+/* The path as it stays valid when the working directory changes; NULL and
+ * errno. */
+static char *
+absolute_path(const char *path)
+{
+    char here[PATH_MAX], *text;
+    size_t len;
+
+    if (path[0] == '/')
+        return vetch__strdup(path);
+    if (getcwd(here, sizeof(here)) == NULL)
+        return NULL;
+    len = strlen(here) + 1 + strlen(path) + 1;
+    text = vetch__malloc(len);
+    if (text != NULL)
+        snprintf(text, len, "%s/%s", here, path);
+    return text;
+}
+
+/* Nobody can connect before it listens, so nobody sees other permissions. */
 static int
-open_unix(struct vetch__listen_socket *s, const char *path)
+listen_unix(int fd, const char *path, mode_t mode)
+{
+    if (mode != 0 && chmod(path, mode) < 0)
+        return -1;
+    return listen(fd, SOMAXCONN);
+}
+
+static int
+open_unix(struct vetch__listen_socket *s, const char *path, mode_t mode)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct stat st;
 
     if (fd < 0)
         return -1;
-    s->path = vetch__strdup(path);
+    s->path = absolute_path(path);
     if (s->path == NULL || bind_unix(fd, path) < 0) {
         close_quietly(fd);
         goto fail;
     }
-    if (listen(fd, SOMAXCONN) < 0 || stat(path, &st) < 0) {
+    if (listen_unix(fd, path, mode) < 0 || stat(path, &st) < 0) {
         close_quietly(fd);
         unlink(path);
         goto fail;
@@ -175,6 +205,17 @@ take_fd(int fd)
 
 /* ---- all of them ---- */
 
+static char *
+unix_name(const char *path)
+{
+    size_t len = sizeof("unix:") + strlen(path);
+    char *text = vetch__malloc(len);
+
+    if (text != NULL)
+        snprintf(text, len, "unix:%s", path);
+    return text;
+}
+
 static int
 name_it(struct vetch__listen_socket *s)
 {
@@ -182,6 +223,11 @@ name_it(struct vetch__listen_socket *s)
     socklen_t len = sizeof(address);
     char text[sizeof("unix:") + VETCH__ADDRESS_TEXT];
     bool is_unix;
+
+    if (s->path != NULL) {
+        s->endpoint = unix_name(s->path);
+        return s->endpoint != NULL ? 0 : -1;
+    }
 
     if (getsockname(s->fd, &address.any, &len) < 0)
         return -1;
@@ -194,7 +240,8 @@ name_it(struct vetch__listen_socket *s)
 }
 
 int
-vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint)
+vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint,
+                   mode_t unix_mode)
 {
     struct vetch__endpoint e;
 
@@ -209,7 +256,7 @@ vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint)
         s->fd = open_tcp(&e);
         break;
     case VETCH__ENDPOINT_UNIX:
-        s->fd = open_unix(s, e.path);
+        s->fd = open_unix(s, e.path, unix_mode);
         break;
     case VETCH__ENDPOINT_FD:
         s->fd = take_fd(e.fd);

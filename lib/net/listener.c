@@ -22,6 +22,7 @@
 
 #include "base/check-private.h"
 #include "base/error-private.h"
+#include "base/options-private.h"
 #include "net/endpoint-private.h"
 #include "net/listen-private.h"
 #include "net/own_scope-private.h"
@@ -29,7 +30,6 @@
 #include "net/transport-private.h"
 #include "promise/promise-private.h"
 
-#define DEFAULT_LIMIT ((size_t)10000)
 #define BACKOFF_FIRST UINT64_C(100000000) /* ns */
 #define BACKOFF_LAST  UINT64_C(1000000000)
 #define LOG_INTERVAL  UINT64_C(1000000000)
@@ -93,7 +93,7 @@ static void
 watch(vetch_listener *l)
 {
     if (l->watching || l->stopping || !vetch__list_empty(&l->starved) ||
-        (l->limit != 0 && l->n_connections >= l->limit))
+        l->n_connections >= l->limit)
         return;
     if (event_add(&l->event, NULL) < 0)
         look_away(l);
@@ -241,7 +241,7 @@ serve(vetch_listener *l, vetch_transport *t)
     vetch__transport_attach_now(t, p);
     if (l->stop.hurried)
         vetch__transport_cut(t);
-    else if (l->limit != 0 && l->n_connections >= l->limit)
+    else if (l->n_connections >= l->limit)
         unwatch(l);
 }
 
@@ -385,6 +385,25 @@ first_place(vetch_listener *l, struct vetch__member *place)
     vetch__list_append(l->connections.next, &place->link);
 }
 
+void
+vetch_listener_each(vetch_listener *l, vetch_connection_fn fn, void *ctx)
+{
+    struct vetch__member place;
+    vetch_transport *t;
+
+    VETCH_CHECK(l != NULL && fn != NULL, EINVAL, );
+    if (l->reactor == NULL ||
+        !vetch__check_thread(&l->reactor->owner, "a listener"))
+        return;
+    vetch_listener_ref(l);
+    first_place(l, &place);
+    while ((t = next_connection(l, &place)) != NULL) {
+        if (vetch__transport_is_open(t))
+            fn(t, t->protocol, ctx);
+    }
+    vetch_listener_unref(l);
+}
+
 bool
 vetch__listener_is_stopping(const vetch_listener *l)
 {
@@ -492,7 +511,8 @@ vetch_listener_stop(vetch_listener *l, double seconds)
 {
     vetch_promise *p;
 
-    if (l == NULL || !vetch__stop_is_time(seconds))
+    VETCH_CHECK(l != NULL, EINVAL, vetch__failed(EINVAL, "stop"));
+    if (!vetch__stop_is_time(seconds))
         return vetch__failed(EINVAL, "stop");
     if (l->reactor == NULL)
         return vetch__stop_again(&l->stop);
@@ -509,9 +529,10 @@ vetch_listener_stop(vetch_listener *l, double seconds)
 /* ---- making one ---- */
 
 vetch_listener *
-vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx)
+vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx,
+                   const vetch_listener_options *options)
 {
-    return vetch_listener_new_owned(endpoint, make, ctx, NULL);
+    return vetch_listener_new_owned(endpoint, make, ctx, NULL, options);
 }
 
 /* What all listeners of a reactor share. */
@@ -529,12 +550,17 @@ prepare(vetch_reactor *r)
 
 vetch_listener *
 vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
-                         void *ctx, vetch_free_fn free_ctx)
+                         void *ctx, vetch_free_fn free_ctx,
+                         const vetch_listener_options *options)
 {
+    vetch_listener_options o = VETCH_LISTENER_OPTIONS_INIT;
     vetch_reactor *r = vetch__reactor;
     vetch_listener *l;
 
     VETCH_CHECK(endpoint != NULL && make != NULL, EINVAL, NULL);
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
+                    o.unix_mode <= 0777,
+                EINVAL, NULL);
     if (r == NULL || r->ending) {
         errno = r == NULL ? EPERM : ECANCELED;
         return NULL;
@@ -544,7 +570,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l = vetch__calloc(1, sizeof(*l));
     if (l == NULL)
         return NULL;
-    if (vetch__listen_open(&l->socket, endpoint) < 0 ||
+    if (vetch__listen_open(&l->socket, endpoint, (mode_t)o.unix_mode) < 0 ||
         vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0)
         goto fail;
     event_assign(&l->event, r->base, l->socket.fd, EV_READ | EV_PERSIST,
@@ -558,9 +584,11 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l->make = make;
     l->ctx = ctx;
     l->free_ctx = free_ctx;
-    l->limit = DEFAULT_LIMIT;
+    l->limit = o.max_connections;
     vetch__list_init(&l->starved);
     vetch__list_init(&l->connections);
+    if (l->limit == 0)
+        unwatch(l);
     vetch__member_add(r, &l->member, "listener", end_with_reactor);
     return l;
 fail:
@@ -596,7 +624,7 @@ vetch_listener_set_limit(vetch_listener *l, size_t limit)
     l->limit = limit;
     if (l->reactor == NULL)
         return;
-    if (limit != 0 && l->n_connections >= limit)
+    if (l->n_connections >= limit)
         unwatch(l);
     else
         watch(l);

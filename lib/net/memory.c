@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check-private.h"
+
 struct memory_transport {
     vetch_transport t;
     struct memory_transport *peer; /* NULL once it is over */
@@ -247,6 +249,7 @@ vetch_transport_pair(vetch_transport *ret_pair[2])
     vetch_reactor *r = vetch__reactor;
     struct memory_transport *a, *b;
 
+    VETCH_CHECK(ret_pair != NULL, EINVAL, -1);
     if (r == NULL || r->ending) {
         errno = r == NULL ? EPERM : ECANCELED;
         return -1;

@@ -15,6 +15,7 @@
 #include <vetch/error.h>
 #include <vetch/executor.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "net/endpoint-private.h"
 #include "net/net-private.h"
@@ -250,9 +251,10 @@ vetch_resolve(const char *host, unsigned port)
     char name[VETCH__HOST_MAX + 2];
     vetch_addresses *known;
 
+    VETCH_CHECK(host != NULL, EINVAL, vetch__failed(EINVAL, "resolve"));
     if (r == NULL || r->ending)
         return vetch__failed(r == NULL ? EPERM : ECANCELED, "resolve");
-    if (host == NULL || port > 65535 || !copy_host(name, host))
+    if (port > 65535 || !copy_host(name, host))
         return vetch_rejected(
             vetch_error_new(EINVAL, "resolve: not a host and a port"));
     known = vetch__addresses_known(name, port);

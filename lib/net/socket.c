@@ -311,6 +311,11 @@ socket_stop(vetch_transport *t, bool reset)
     static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
     struct socket_transport *s = socket_of(t);
 
+    if (vetch__is_inherited(&t->reactor->owner)) {
+        close(s->fd); /* the connection is the parent's */
+        s->fd = -1;
+        return;
+    }
     socket_read_off(t);
     unwatch_hangup(s);
     if (s->waiting)

@@ -2,9 +2,12 @@
 #include "net/transport-private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/check-private.h"
+
+enum { PRINTF_ROOM = 1024 };
 
 static int
 check_write(const vetch_transport *t, size_t len)
@@ -82,6 +85,58 @@ vetch_transport_writev(vetch_transport *t, const struct iovec *iov, size_t n)
         return -1;
     queued(t);
     return 0;
+}
+
+int
+vetch_transport_printf(vetch_transport *t, const char *fmt, ...)
+{
+    va_list args;
+    int result;
+
+    va_start(args, fmt);
+    result = vetch_transport_vprintf(t, fmt, args);
+    va_end(args);
+    return result;
+}
+
+static int write_long(vetch_transport *t, size_t len, const char *fmt,
+                      va_list args) VETCH_PRINTF(3, 0);
+
+/* What does not fit into the caller's buffer. */
+static int
+write_long(vetch_transport *t, size_t len, const char *fmt, va_list args)
+{
+    char *text = vetch__malloc(len + 1);
+    int result;
+
+    if (text == NULL)
+        return -1;
+    vsnprintf(text, len + 1, fmt, args);
+    result = vetch_transport_write(t, text, len);
+    vetch__free(text);
+    return result;
+}
+
+int
+vetch_transport_vprintf(vetch_transport *t, const char *fmt, va_list args)
+{
+    char text[PRINTF_ROOM];
+    va_list again;
+    int len, result;
+
+    VETCH_CHECK(t != NULL && fmt != NULL, EINVAL, -1);
+    if (check_write(t, 0) < 0)
+        return -1;
+    va_copy(again, args);
+    len = vsnprintf(text, sizeof(text), fmt, args);
+    if (len < 0)
+        result = -1;
+    else if ((size_t)len < sizeof(text))
+        result = vetch_transport_write(t, text, (size_t)len);
+    else
+        result = write_long(t, (size_t)len, fmt, again);
+    va_end(again);
+    return result;
 }
 
 int

@@ -2,6 +2,7 @@ unit_tests += \
 	t/net/test_connect \
 	t/net/test_endpoint \
 	t/net/test_listener \
+	t/net/test_listener_process \
 	t/net/test_listener_scope \
 	t/net/test_listener_shortage \
 	t/net/test_listener_stop \

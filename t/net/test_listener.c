@@ -48,7 +48,7 @@ VT_TEST(says_where_it_listens)
         vetch_error *error;
 
         memset(&s, 0, sizeof(s));
-        s.l = vetch_listener_new(where[i], lp_make, &s);
+        s.l = vetch_listener_new(where[i], lp_make, &s, NULL);
         if (s.l == NULL) { /* a machine without IPv6 */
             ck_assert(errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
             continue;
@@ -96,16 +96,17 @@ VT_TEST(what_cannot_be_listened_at_is_refused)
     char same[64];
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ck_assert_ptr_null(vetch_listener_new(bad[i], lp_make, NULL));
+        ck_assert_ptr_null(vetch_listener_new(bad[i], lp_make, NULL, NULL));
         ck_assert_int_eq(errno, EINVAL);
     }
-    ck_assert_ptr_null(vetch_listener_new("fd:1000000", lp_make, NULL));
+    ck_assert_ptr_null(vetch_listener_new("fd:1000000", lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EBADF);
-    ck_assert_ptr_null(vetch_listener_new("tcp:192.0.2.1:0", lp_make, NULL));
+    ck_assert_ptr_null(
+        vetch_listener_new("tcp:192.0.2.1:0", lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRNOTAVAIL);
     lp_serve(&s, "tcp:127.0.0.1:0");
     strcpy(same, vetch_listener_endpoint(s.l));
-    ck_assert_ptr_null(vetch_listener_new(same, lp_make, NULL));
+    ck_assert_ptr_null(vetch_listener_new(same, lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE);
     lp_stop(&s);
 }
@@ -156,7 +157,7 @@ VT_TEST(a_stale_socket_file_is_replaced)
     strcpy(un.sun_path, path);
     ck_assert_int_eq(bind(crashed, (struct sockaddr *)&un, sizeof(un)), 0);
     ck_assert_int_eq(listen(crashed, 1), 0);
-    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL));
+    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE); /* it lives */
     close(crashed);
     lp_serve(&s, endpoint);
@@ -173,7 +174,7 @@ VT_TEST(what_is_no_socket_is_not_replaced)
     fd = open(path, O_CREAT | O_WRONLY, 0600);
     ck_assert_int_ge(fd, 0);
     close(fd);
-    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL));
+    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE);
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert(S_ISREG(st.st_mode));
@@ -206,7 +207,7 @@ VT_TEST(a_listening_descriptor_is_taken)
     int fd = socket(AF_INET, SOCK_STREAM, 0), c;
 
     snprintf(text, sizeof(text), "fd:%d", fd);
-    ck_assert_ptr_null(vetch_listener_new(text, lp_make, NULL));
+    ck_assert_ptr_null(vetch_listener_new(text, lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EINVAL); /* it does not listen, and stays ours */
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
     ck_assert_int_eq(listen(fd, 5), 0);
@@ -274,11 +275,138 @@ VT_TEST(above_the_limit_accepting_waits)
     np_until(lp_count(&s, NP_CONNECTED) == 3);
     vt_run_ready();
     ck_assert_uint_eq(s.n_made, 3);
-    vetch_listener_set_limit(s.l, 0);
+    vetch_listener_set_limit(s.l, VETCH_NO_LIMIT);
     np_until(lp_count(&s, NP_CONNECTED) == 4);
     for (int i = 1; i < 4; i++)
         close(c[i]);
     lp_stop(&s);
+}
+
+VT_TEST(the_limit_can_be_set_from_the_start_and_zero_means_zero)
+{
+    vetch_listener_options o = VETCH_LISTENER_OPTIONS_INIT;
+    struct server s;
+    int c;
+
+    memset(&s, 0, sizeof(s));
+    o.max_connections = 0;
+    s.l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, &s, &o);
+    c = lp_client(&s);
+    vt_run_ready();
+    vt_run_ready();
+    ck_assert_uint_eq(s.n_made, 0);
+    vetch_listener_set_limit(s.l, 1);
+    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    close(c);
+    lp_stop(&s);
+}
+
+VT_TEST(options_must_be_initialised_and_valid, .misuse = true)
+{
+    vetch_listener_options none = { 0 }, o = VETCH_LISTENER_OPTIONS_INIT;
+
+    ck_assert_ptr_null(
+        vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, &none));
+    ck_assert_int_eq(errno, EINVAL);
+    o.unix_mode = 01777;
+    ck_assert_ptr_null(
+        vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, &o));
+    vt_log_take();
+}
+
+/* ---- all connections ---- */
+
+static size_t n_seen;
+
+static void
+say_goodbye(vetch_transport *t, vetch_protocol *p, void *ctx)
+{
+    struct server *s = ctx;
+
+    ck_assert_ptr_eq(((struct probe *)p)->t, t);
+    ck_assert_ptr_eq(((struct probe *)p)->arg, s);
+    np_write_all(t, "bye");
+    vetch_transport_close(t);
+    n_seen++;
+}
+
+VT_TEST(each_open_connection_can_be_told_goodbye)
+{
+    struct server s;
+    char text[8];
+    int c[3];
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    for (int i = 0; i < 3; i++)
+        c[i] = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 3);
+    n_seen = 0;
+    vetch_listener_each(s.l, say_goodbye, &s);
+    ck_assert_uint_eq(n_seen, 3);
+    vetch_listener_each(s.l, say_goodbye, &s); /* they are closed */
+    ck_assert_uint_eq(n_seen, 3);
+    vt_run_ready();
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(recv(c[i], text, sizeof(text), 0), 3);
+        close(c[i]);
+    }
+    np_until(lp_count(&s, NP_FREED) == 3);
+    vetch_listener_each(s.l, say_goodbye, &s);
+    ck_assert_uint_eq(n_seen, 3);
+    lp_stop(&s);
+}
+
+/* Ends all connections from inside the walk, by running the loop. */
+static void
+end_all(vetch_transport *t, vetch_protocol *p, void *ctx)
+{
+    struct server *s = ctx;
+
+    (void)t;
+    (void)p;
+    n_seen++;
+    for (size_t i = 0; i < s->n_made; i++)
+        vetch_transport_abort(s->probes[i].t);
+    vt_run_ready();
+    ck_assert_uint_eq(lp_count(s, NP_FREED), s->n_made);
+    vetch_listener_each(s->l, end_all, s);
+}
+
+VT_TEST(connections_may_end_while_they_are_walked_over)
+{
+    struct server s;
+    int c[3];
+
+    lp_serve(&s, "tcp:127.0.0.1:0");
+    for (int i = 0; i < 3; i++)
+        c[i] = lp_client(&s);
+    np_until(lp_count(&s, NP_CONNECTED) == 3);
+    n_seen = 0;
+    vetch_listener_each(s.l, end_all, &s);
+    ck_assert_uint_eq(n_seen, 1);
+    for (int i = 0; i < 3; i++)
+        close(c[i]);
+    lp_stop(&s);
+}
+
+VT_TEST(null_is_misuse_that_is_named, .misuse = true)
+{
+    vetch_promise *p = vetch_listener_stop(NULL, 1);
+
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), EINVAL);
+    vetch_promise_unref(p);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_stop"));
+    vetch_listener_each(NULL, say_goodbye, NULL);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_each"));
+    vetch_listener_set_limit(NULL, 1);
+    vetch_listener_set_error_fn(NULL, NULL, NULL);
+    ck_assert_str_eq(vetch_listener_endpoint(NULL), "");
+    ck_assert_uint_eq(vetch_listener_port(NULL), 0);
+    ck_assert_uint_eq(vetch_listener_connections(NULL), 0);
+    ck_assert_ptr_null(vetch_listener_scope(NULL));
+    ck_assert_ptr_null(vetch_listener_new(NULL, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new("tcp:*:0", NULL, NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_scope"));
 }
 
 /* ---- out of memory ---- */
@@ -301,7 +429,7 @@ serve_once(bool unharmed)
     int c;
 
     memset(&s, 0, sizeof(s));
-    s.l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, &s);
+    s.l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, &s, NULL);
     if (s.l == NULL) {
         ck_assert_int_eq(errno, ENOMEM);
         ck_assert(!unharmed);
@@ -348,7 +476,7 @@ take_descriptor(bool unharmed)
     char text[32];
 
     snprintf(text, sizeof(text), "fd:%d", fd);
-    l = vetch_listener_new(text, lp_make, NULL);
+    l = vetch_listener_new(text, lp_make, NULL, NULL);
     ck_assert(!unharmed || l != NULL);
     if (l == NULL) {
         ck_assert_int_eq(close(fd), 0);

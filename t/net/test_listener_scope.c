@@ -19,7 +19,7 @@ make(void *ctx)
 static vetch_listener *
 serve(void)
 {
-    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", make, NULL);
+    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", make, NULL, NULL);
 
     ck_assert_ptr_nonnull(l);
     return l;
@@ -289,7 +289,7 @@ VT_TEST(what_does_not_end_is_named_every_ten_seconds)
 static void
 scope_and_stop(bool unharmed)
 {
-    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", make, NULL);
+    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", make, NULL, NULL);
     vetch_scope *scope = l == NULL ? NULL : vetch_listener_scope(l);
 
     if (unharmed)

@@ -174,7 +174,8 @@ VT_TEST(when_every_call_was_cancelled_the_rest_is_cut)
 
 VT_TEST(a_report_outlives_its_listener)
 {
-    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL);
+    vetch_listener *l =
+        vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, NULL);
     vetch_stop_report *report = vetch_run(vetch_listener_stop(l, 1), NULL);
 
     vetch_listener_unref(l);
@@ -271,9 +272,11 @@ VT_TEST(an_owned_ctx_is_freed_once_when_it_has_ended)
     vetch_promise *p;
 
     memset(&s, 0, sizeof(s));
-    ck_assert_ptr_null(vetch_listener_new_owned("x", lp_make, &s, count_free));
+    ck_assert_ptr_null(
+        vetch_listener_new_owned("x", lp_make, &s, count_free, NULL));
     ck_assert_int_eq(s.freed, 0); /* it stays the caller's */
-    s.l = vetch_listener_new_owned("tcp:127.0.0.1:0", lp_make, &s, count_free);
+    s.l = vetch_listener_new_owned("tcp:127.0.0.1:0", lp_make, &s, count_free,
+                                   NULL);
     c = lp_client(&s);
     np_until(lp_count(&s, NP_CONNECTED) == 1);
     p = vetch_listener_stop(s.l, 1);
@@ -319,6 +322,7 @@ VT_TEST(the_end_of_the_reactor_ends_it)
 VT_TEST(without_a_reactor_there_is_none)
 {
     vt_reactor = vetch_reactor_unref(vt_reactor);
-    ck_assert_ptr_null(vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL));
+    ck_assert_ptr_null(
+        vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EPERM);
 }

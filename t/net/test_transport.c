@@ -382,3 +382,133 @@ VT_TEST(no_failing_allocation_leaks_or_crashes, .loops = NP_KINDS)
     swept = KIND;
     vt_sweep_allocations(live_and_die);
 }
+
+VT_CASE("calls", vt_reactor_tcase);
+
+/* ---- before `connected` ---- */
+
+static void
+write_three(struct probe *p, char event)
+{
+    if (event == NP_CONNECTED)
+        np_write_all(p->t, "three");
+}
+
+VT_TEST(what_is_written_before_connected_leaves_first, .loops = NP_KINDS)
+{
+    vetch_transport *pair[2];
+    struct probe ends[2];
+
+    np_pair(KIND, pair);
+    np_init(&ends[0]);
+    np_init(&ends[1]);
+    ends[0].act = write_three;
+    np_write_all(pair[0], "one ");
+    ck_assert_int_eq(vetch_transport_attach(pair[0], &ends[0].protocol), 0);
+    np_write_all(pair[0], "two ");
+    ck_assert_uint_eq(ends[0].n_trace, 0);
+    ck_assert_int_eq(vetch_transport_attach(pair[1], &ends[1].protocol), 0);
+    np_until(ends[1].n_data == strlen("one two three"));
+    np_assert_data(&ends[1], "one two three");
+    vetch_transport_unref(pair[0]);
+    vetch_transport_unref(pair[1]);
+    np_finish(ends);
+}
+
+VT_TEST(connected_is_called_even_if_it_was_closed_or_aborted_before,
+        .loops = NP_KINDS)
+{
+    vetch_transport *pair[2];
+    struct probe ends[2];
+
+    np_pair(KIND, pair);
+    for (int i = 0; i < 2; i++) {
+        np_init(&ends[i]);
+        ck_assert_int_eq(vetch_transport_attach(pair[i], &ends[i].protocol), 0);
+    }
+    np_write_all(pair[0], "last words");
+    vetch_transport_close(pair[0]);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert_str_eq(ends[0].trace, "clf");
+    np_assert_data(&ends[1], "last words");
+    np_done(&ends[1]);
+    vetch_transport_unref(pair[0]);
+    vetch_transport_unref(pair[1]);
+
+    np_pair(KIND, pair);
+    np_init(&ends[0]);
+    ck_assert_int_eq(vetch_transport_attach(pair[0], &ends[0].protocol), 0);
+    vetch_transport_abort(pair[0]);
+    vetch_transport_unref(pair[0]);
+    vetch_transport_unref(pair[1]);
+    np_until(np_has(&ends[0], NP_FREED));
+    ck_assert_str_eq(ends[0].trace, "clf");
+}
+
+/* ---- printf ---- */
+
+VT_TEST(text_is_formatted_into_the_queue, .loops = NP_KINDS)
+{
+    struct probe ends[2];
+    char *longer = malloc(5001);
+
+    memset(longer, 'x', 5000);
+    longer[5000] = '\0';
+    np_connect(KIND, ends);
+    ck_assert_int_eq(vetch_transport_printf(ends[0].t, "%d %s\n", 42, "is"), 0);
+    ck_assert_int_eq(vetch_transport_printf(ends[0].t, "%s", ""), 0);
+    ck_assert_int_eq(vetch_transport_printf(ends[0].t, "%s%d", longer, 7), 0);
+    np_until(ends[1].n_data == 6 + 5001);
+    ck_assert_int_eq(memcmp(ends[1].data, "42 is\n", 6), 0);
+    ck_assert_int_eq(memcmp(ends[1].data + 6, longer, 5000), 0);
+    ck_assert_int_eq(ends[1].data[6 + 5000], '7');
+    vetch_transport_end(ends[0].t);
+    ck_assert_int_eq(vetch_transport_printf(ends[0].t, "late"), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    free(longer);
+    np_finish(ends);
+}
+
+VT_TEST(text_that_crosses_the_cap_is_not_queued)
+{
+    struct probe ends[2];
+
+    np_connect(NP_MEMORY, ends);
+    vetch_transport_set_write_marks(ends[0].t, 1, 2, 9);
+    ck_assert_int_eq(vetch_transport_printf(ends[0].t, "%s", "0123456789"), -1);
+    ck_assert_int_eq(errno, ENOBUFS);
+    ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 0);
+    np_finish(ends);
+}
+
+VT_TEST(null_is_misuse_that_is_named, .misuse = true)
+{
+    struct iovec iov = { NULL, 1 };
+    socklen_t len;
+
+    ck_assert_int_eq(vetch_transport_attach(NULL, NULL), -1);
+    ck_assert_int_eq(vetch_transport_pair(NULL), -1);
+    ck_assert_int_eq(vetch_transport_write(NULL, "x", 1), -1);
+    ck_assert_int_eq(vetch_transport_writev(NULL, &iov, 1), -1);
+    ck_assert_int_eq(vetch_transport_write_owned(NULL, "x", 1, NULL, NULL), -1);
+    ck_assert_int_eq(vetch_transport_sendfile(NULL, 0, 0, 0), -1);
+    ck_assert_int_eq(vetch_transport_printf(NULL, "x"), -1);
+    vetch_transport_pause(NULL);
+    vetch_transport_resume(NULL);
+    vetch_transport_close(NULL);
+    vetch_transport_abort(NULL);
+    ck_assert_int_eq(vetch_transport_end(NULL), -1);
+    ck_assert_ptr_null(vetch_transport_scope(NULL));
+    ck_assert_str_eq(vetch_transport_peer(NULL), "");
+    ck_assert_str_eq(vetch_transport_local(NULL), "");
+    ck_assert_uint_eq(vetch_transport_buffered(NULL), 0);
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_transport_pair"));
+    ck_assert_uint_eq(vetch_addresses_count(NULL), 0);
+    ck_assert_ptr_null(vetch_addresses_get(NULL, 0, &len));
+    vetch_promise_unref(vetch_catch(vetch_connect(NULL), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_connect"));
+    vetch_promise_unref(vetch_catch(vetch_resolve(NULL, 1), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_resolve"));
+    vt_run_ready();
+    vt_log_take(); /* that nobody looked at those */
+}

@@ -153,7 +153,7 @@ stop(vetch_listener *l)
 VT_TEST(hiredis_shares_the_loop)
 {
     vetch_listener *l =
-        vetch_listener_new("tcp:127.0.0.1:0", make_session, NULL);
+        vetch_listener_new("tcp:127.0.0.1:0", make_session, NULL, NULL);
     redisAsyncContext *redis = connect_redis(l);
     vetch_promise *replies[] = { redis_command(redis, "PING"),
                                  redis_command(redis, "GET plant") };
@@ -174,7 +174,7 @@ VT_TEST(hiredis_shares_the_loop)
 VT_TEST(hiredis_freed_with_commands_waiting_rejects_them)
 {
     vetch_listener *l =
-        vetch_listener_new("tcp:127.0.0.1:0", make_session, NULL);
+        vetch_listener_new("tcp:127.0.0.1:0", make_session, NULL, NULL);
     redisAsyncContext *redis = connect_redis(l);
     vetch_promise *reply = redis_command(redis, "GET plant");
 

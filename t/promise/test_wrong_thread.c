@@ -275,7 +275,8 @@ stop_elsewhere(void *listener)
 
 VT_TEST(a_listener_is_not_stopped_from_elsewhere, .misuse = true)
 {
-    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", refuse, NULL);
+    vetch_listener *l =
+        vetch_listener_new("tcp:127.0.0.1:0", refuse, NULL, NULL);
 
     on_another_thread(stop_elsewhere, l);
     assert_named("a listener was used on a thread that is not its own");

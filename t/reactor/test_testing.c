@@ -131,7 +131,8 @@ accept_one(void *ctx)
 static vetch_listener *
 listen_somewhere(void)
 {
-    vetch_listener *l = vetch_listener_new("tcp:127.0.0.1:0", accept_one, NULL);
+    vetch_listener *l =
+        vetch_listener_new("tcp:127.0.0.1:0", accept_one, NULL, NULL);
 
     ck_assert_ptr_nonnull(l);
     return l;

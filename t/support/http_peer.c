@@ -153,7 +153,8 @@ peer_start(struct peer *peer, const struct peer_answer *answers,
     memset(peer, 0, sizeof(*peer));
     peer->answers = answers;
     peer->n_answers = n_answers;
-    peer->listener = vetch_listener_new("tcp:127.0.0.1:0", accept_one, peer);
+    peer->listener =
+        vetch_listener_new("tcp:127.0.0.1:0", accept_one, peer, NULL);
     ck_assert_ptr_nonnull(peer->listener);
     snprintf(peer->base, sizeof(peer->base), "http://127.0.0.1:%u",
              vetch_listener_port(peer->listener));

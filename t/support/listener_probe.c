@@ -41,7 +41,7 @@ void
 lp_serve(struct server *s, const char *endpoint)
 {
     memset(s, 0, sizeof(*s));
-    s->l = vetch_listener_new(endpoint, lp_make, s);
+    s->l = vetch_listener_new(endpoint, lp_make, s, NULL);
     ck_assert_msg(s->l != NULL, "%s: %s", endpoint, strerror(errno));
 }
 

@@ -141,6 +141,7 @@ vetch_http_server_new(const char *endpoint,
                       const vetch_http_server_options *options)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
+    vetch_listener_options listening = VETCH_LISTENER_OPTIONS_INIT;
     vetch_http_server *s;
 
     VETCH_CHECK(endpoint != NULL, EINVAL, NULL);
@@ -150,7 +151,9 @@ vetch_http_server_new(const char *endpoint,
     s = server_new(&o);
     if (s == NULL)
         return NULL;
-    s->listener = vetch_listener_new(endpoint, vetch__http_conn_new, s);
+    listening.max_connections = s->max_connections;
+    s->listener =
+        vetch_listener_new(endpoint, vetch__http_conn_new, s, &listening);
     if (s->listener == NULL) {
         int saved = errno;
 
@@ -159,7 +162,6 @@ vetch_http_server_new(const char *endpoint,
         return NULL;
     }
     s->stop.where = vetch_listener_endpoint(s->listener);
-    vetch_listener_set_limit(s->listener, s->max_connections);
     vetch__member_add(s->reactor, &s->member, "HTTP server", end_with_reactor);
     return vetch_http_server_ref(s); /* the other reference is the reactor's */
 }
