@@ -22,7 +22,7 @@ new_addresses(size_t n)
 }
 
 static void
-add(vetch_addresses *a, const void *address, size_t len)
+add_address(vetch_addresses *a, const void *address, size_t len)
 {
     memcpy(&a->address[a->n++], address, len);
 }
@@ -45,10 +45,10 @@ vetch__addresses_known(const char *host, unsigned port)
         return NULL;
     for (size_t i = 0; local && i < 2; i++) {
         vetch__address_parse(&address, &len, loopback[i], port);
-        add(a, &address, len);
+        add_address(a, &address, len);
     }
     if (!local)
-        add(a, &address, len);
+        add_address(a, &address, len);
     return a;
 }
 
@@ -66,7 +66,7 @@ is_usable(const struct addrinfo *info)
 /* The first entry from `info` on that is of this family, or (`same` is false)
  * that is of another one. */
 static const struct addrinfo *
-find(const struct addrinfo *info, int family, bool same)
+find_family(const struct addrinfo *info, int family, bool same)
 {
     while (info != NULL &&
            !(is_usable(info) && (info->ai_family == family) == same))
@@ -79,7 +79,7 @@ add_with_port(vetch_addresses *a, const struct addrinfo *info, unsigned port)
 {
     union vetch__inet_address *to = &a->address[a->n];
 
-    add(a, info->ai_addr, info->ai_addrlen);
+    add_address(a, info->ai_addr, info->ai_addrlen);
     if (to->any.sa_family == AF_INET)
         to->in.sin_port = htons((uint16_t)port);
     else
@@ -102,14 +102,14 @@ vetch__addresses_found(const struct addrinfo *list, unsigned port)
     /* The system's order decides which family is first. */
     family = list->ai_family;
     next[0] = list;
-    next[1] = find(list, family, false);
+    next[1] = find_family(list, family, false);
     for (int turn = 0; next[0] != NULL || next[1] != NULL; turn = !turn) {
         if (next[turn] == NULL)
             continue;
         if (a->n == VETCH__ADDRESSES_MAX)
             break;
         add_with_port(a, next[turn], port);
-        next[turn] = find(next[turn]->ai_next, family, turn == 0);
+        next[turn] = find_family(next[turn]->ai_next, family, turn == 0);
     }
     return a;
 }

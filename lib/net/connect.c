@@ -64,7 +64,7 @@ drop_attempt(struct attempt *a)
 
 /* Stop everything and give up the memory; what is left is to settle. */
 static vetch_deferred *
-stop(struct connecting *c)
+stop_connecting(struct connecting *c)
 {
     vetch_deferred *d = c->deferred;
 
@@ -79,9 +79,9 @@ stop(struct connecting *c)
 }
 
 static void
-reject(struct connecting *c, vetch_error *error)
+reject_connect(struct connecting *c, vetch_error *error)
 {
-    vetch_deferred *d = stop(c);
+    vetch_deferred *d = stop_connecting(c);
 
     vetch_deferred_reject(d, error);
     vetch_deferred_unref(d);
@@ -94,7 +94,7 @@ release_transport(void *t)
 }
 
 static void
-succeed(struct attempt *a)
+attempt_succeeded(struct attempt *a)
 {
     struct connecting *c = a->c;
     vetch_transport *t =
@@ -102,11 +102,11 @@ succeed(struct attempt *a)
     vetch_deferred *d;
 
     if (t == NULL) {
-        reject(c, NULL);
+        reject_connect(c, NULL);
         return;
     }
     a->fd = -1; /* the transport's */
-    d = stop(c);
+    d = stop_connecting(c);
     vetch_deferred_resolve(d, t, release_transport);
     vetch_deferred_unref(d);
 }
@@ -194,7 +194,7 @@ all_failures(struct connecting *c)
 
 /* ---- attempts ---- */
 
-static void go_on(struct connecting *c);
+static void try_next_address(struct connecting *c);
 
 /* A connection to an ephemeral port of this machine may meet itself when nobody
  * listens there (RFC 9293, section 3.5: simultaneous open). */
@@ -210,7 +210,7 @@ met_itself(const struct attempt *a)
 }
 
 static void
-on_settled(evutil_socket_t fd, short what, void *arg)
+attempt_settled(evutil_socket_t fd, short what, void *arg)
 {
     struct attempt *a = arg;
     struct connecting *c = a->c;
@@ -225,11 +225,11 @@ on_settled(evutil_socket_t fd, short what, void *arg)
     if (errnum == 0 && met_itself(a))
         errnum = ECONNREFUSED;
     if (errnum == 0) {
-        succeed(a);
+        attempt_succeeded(a);
     } else {
         note_failure(c, &a->address, a->len, errnum);
         drop_attempt(a);
-        go_on(c);
+        try_next_address(c);
     }
     vetch__reactor_leave(r);
 }
@@ -257,7 +257,7 @@ ordered_failure(vetch_reactor *r)
 
 /* Begin an attempt; 0, or why it failed at once. It is in the list, or gone. */
 static int
-begin(struct attempt *a)
+begin_attempt(struct attempt *a)
 {
     int errnum = ordered_failure(a->c->reactor);
 
@@ -266,8 +266,8 @@ begin(struct attempt *a)
     a->fd = open_socket(a->address.any.sa_family);
     if (a->fd < 0)
         return errno;
-    event_assign(&a->event, a->c->reactor->base, a->fd, EV_WRITE, on_settled,
-                 a);
+    event_assign(&a->event, a->c->reactor->base, a->fd, EV_WRITE,
+                 attempt_settled, a);
     /* Also one that is connected at once is told by the loop. */
     if (connect(a->fd, &a->address.any, a->len) < 0 && errno != EINPROGRESS)
         errnum = errno;
@@ -291,8 +291,8 @@ new_attempt(struct connecting *c)
 
 /* Start an attempt; false if it has failed already. */
 static bool
-try_one(struct connecting *c, const union vetch__address *address,
-        socklen_t len)
+start_attempt(struct connecting *c, const union vetch__address *address,
+              socklen_t len)
 {
     struct attempt *a = new_attempt(c);
     int errnum;
@@ -303,8 +303,8 @@ try_one(struct connecting *c, const union vetch__address *address,
     }
     memcpy(&a->address, address, len);
     a->len = len;
-    event_assign(&a->event, c->reactor->base, -1, 0, on_settled, a);
-    errnum = begin(a);
+    event_assign(&a->event, c->reactor->base, -1, 0, attempt_settled, a);
+    errnum = begin_attempt(a);
     if (errnum == 0)
         return true;
     note_failure(c, address, len, errnum);
@@ -313,15 +313,15 @@ try_one(struct connecting *c, const union vetch__address *address,
 }
 
 static void
-on_delay(struct vetch__timer *timer)
+attempt_delay_is_over(struct vetch__timer *timer)
 {
-    go_on(vetch__container(timer, struct connecting, timer));
+    try_next_address(vetch__container(timer, struct connecting, timer));
 }
 
 /* Start the next attempt, if there is one; the end, if there is none and none
  * is under way. */
 static void
-go_on(struct connecting *c)
+try_next_address(struct connecting *c)
 {
     size_t n = c->addresses != NULL ? c->addresses->n : 0;
 
@@ -331,21 +331,22 @@ go_on(struct connecting *c)
         union vetch__address address;
 
         memcpy(&address, next, sizeof(*next));
-        if (!try_one(c, &address, vetch__address_length(next)))
+        if (!start_attempt(c, &address, vetch__address_length(next)))
             continue;
         /* Without a timer the next one starts when this one has failed. */
         if (c->next < n)
-            vetch__timer_start(c->reactor, &c->timer, ATTEMPT_DELAY, on_delay);
+            vetch__timer_start(c->reactor, &c->timer, ATTEMPT_DELAY,
+                               attempt_delay_is_over);
         return;
     }
     if (vetch__list_empty(&c->attempts))
-        reject(c, all_failures(c));
+        reject_connect(c, all_failures(c));
 }
 
 /* ---- starting ---- */
 
 static void
-on_resolved(void *ctx, size_t index, vetch_promise *p)
+connect_resolved(void *ctx, size_t index, vetch_promise *p)
 {
     struct connecting *c = ctx;
 
@@ -354,20 +355,20 @@ on_resolved(void *ctx, size_t index, vetch_promise *p)
     if (vetch_promise_state(p) == VETCH_REJECTED) {
         const vetch_error *e = vetch_promise_error(p);
 
-        reject(c, vetch_error_code(e) == VETCH_ECANCELED
-                      ? vetch_error_ref(e)
-                      : connect_error(c->target, vetch_error_ref(e)));
+        reject_connect(c, vetch_error_code(e) == VETCH_ECANCELED
+                              ? vetch_error_ref(e)
+                              : connect_error(c->target, vetch_error_ref(e)));
     } else if (vetch_deferred_is_canceled(c->deferred)) {
-        reject(c, vetch_error_ref(&vetch__error_canceled));
+        reject_connect(c, vetch_error_ref(&vetch__error_canceled));
     } else {
         c->addresses = vetch_addresses_ref(vetch_promise_value(p));
-        go_on(c);
+        try_next_address(c);
     }
     vetch_promise_unref(p);
 }
 
 static void
-cancel(vetch_deferred *d, void *ctx)
+cancel_connect(vetch_deferred *d, void *ctx)
 {
     struct connecting *c = ctx;
 
@@ -375,7 +376,7 @@ cancel(vetch_deferred *d, void *ctx)
     if (c->resolving != NULL)
         vetch__promise_cancel_node(c->reactor, c->resolving);
     else
-        reject(c, vetch_error_ref(&vetch__error_canceled));
+        reject_connect(c, vetch_error_ref(&vetch__error_canceled));
 }
 
 static void
@@ -385,15 +386,15 @@ start_tcp(struct connecting *c, const struct vetch__endpoint *e)
 
     c->addresses = vetch__addresses_known(e->host, e->port);
     if (c->addresses != NULL) {
-        go_on(c);
+        try_next_address(c);
         return;
     }
     p = vetch_resolve(e->host, e->port);
-    c->resolving = vetch__watch(c->reactor, p, on_resolved, c, 0);
+    c->resolving = vetch__watch(c->reactor, p, connect_resolved, c, 0);
     if (c->resolving == NULL) {
         vetch_promise_cancel(p);
         vetch_promise_unref(p);
-        reject(c, NULL);
+        reject_connect(c, NULL);
     }
 }
 
@@ -403,8 +404,8 @@ start_unix(struct connecting *c, const struct vetch__endpoint *e)
     union vetch__address address;
     socklen_t len = vetch__address_unix(&address, e->path);
 
-    if (!try_one(c, &address, len))
-        reject(c, all_failures(c));
+    if (!start_attempt(c, &address, len))
+        reject_connect(c, all_failures(c));
 }
 
 static const char *
@@ -432,7 +433,7 @@ new_connecting(vetch_reactor *r, const char *target)
     c->reactor = r;
     vetch__list_init(&c->attempts);
     snprintf(c->target, sizeof(c->target), "%s", target);
-    c->deferred = vetch_deferred_new(cancel, c);
+    c->deferred = vetch_deferred_new(cancel_connect, c);
     if (c->deferred == NULL) {
         vetch__free(c);
         return NULL;

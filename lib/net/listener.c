@@ -65,7 +65,7 @@ struct vetch_listener {
 /* ---- watching, and looking away ---- */
 
 static void
-unwatch(vetch_listener *l)
+unwatch_listener(vetch_listener *l)
 {
     if (l->watching)
         event_del(&l->event);
@@ -75,9 +75,9 @@ unwatch(vetch_listener *l)
 static void end_of_backoff(struct vetch__timer *timer);
 
 static void
-look_away(vetch_listener *l)
+look_away_from_listener(vetch_listener *l)
 {
-    unwatch(l);
+    unwatch_listener(l);
     l->backoff = l->backoff == 0 ? BACKOFF_FIRST : 2 * l->backoff;
     if (l->backoff > BACKOFF_LAST)
         l->backoff = BACKOFF_LAST;
@@ -90,13 +90,13 @@ look_away(vetch_listener *l)
 
 /* Accept, if nothing speaks against it. */
 static void
-watch(vetch_listener *l)
+watch_listener(vetch_listener *l)
 {
     if (l->watching || l->stopping || !vetch__list_empty(&l->starved) ||
         l->n_connections >= l->limit)
         return;
     if (event_add(&l->event, NULL) < 0)
-        look_away(l);
+        look_away_from_listener(l);
     else
         l->watching = true;
 }
@@ -107,7 +107,7 @@ end_of_backoff(struct vetch__timer *timer)
     vetch_listener *l = vetch__container(timer, vetch_listener, backoff_timer);
 
     vetch__list_remove(&l->starved);
-    watch(l);
+    watch_listener(l);
 }
 
 /* Each of them once: one that cannot go on joins the list again. */
@@ -125,14 +125,14 @@ wake_starved(struct vetch__net *net)
 
         vetch__list_remove(&l->starved);
         vetch__timer_stop(l->reactor, &l->backoff_timer);
-        watch(l);
+        watch_listener(l);
     }
 }
 
 /* ---- accepting ---- */
 
 static void
-report(vetch_listener *l, int errnum)
+report_accept_error(vetch_listener *l, int errnum)
 {
     vetch_error *e =
         vetch_error_from_errno(errnum, "accept on %s", l->socket.endpoint);
@@ -175,12 +175,12 @@ refuse_those_who_wait(vetch_listener *l)
 
 /* Something is missing that may come back. */
 static void
-starve(vetch_listener *l, int errnum)
+starve_listener(vetch_listener *l, int errnum)
 {
     if (l->backoff == BACKOFF_LAST && (errnum == EMFILE || errnum == ENFILE))
         refuse_those_who_wait(l);
-    look_away(l);
-    report(l, errnum);
+    look_away_from_listener(l);
+    report_accept_error(l, errnum);
 }
 
 /* accept(2) wants a descriptor before it looks whether somebody waits. */
@@ -204,14 +204,14 @@ accept_failed(vetch_listener *l, int errnum)
     case ENOBUFS:
     case ENOMEM:
         if (somebody_waits(l))
-            starve(l, errnum);
+            starve_listener(l, errnum);
         return false;
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
     case EOPNOTSUPP: /* somebody took the socket from under us */
-        unwatch(l);
-        report(l, errnum);
+        unwatch_listener(l);
+        report_accept_error(l, errnum);
         return false;
     default: /* that connection's own trouble: the next one may be well */
         return true;
@@ -221,7 +221,7 @@ accept_failed(vetch_listener *l, int errnum)
 static void one_less(vetch_listener *l);
 
 static void
-serve(vetch_listener *l, vetch_transport *t)
+serve_connection(vetch_listener *l, vetch_transport *t)
 {
     uint64_t started = vetch__slow_start(l->reactor);
     vetch_reactor *r = l->reactor;
@@ -242,7 +242,7 @@ serve(vetch_listener *l, vetch_transport *t)
     if (l->stop.hurried)
         vetch__transport_cut(t);
     else if (l->n_connections >= l->limit)
-        unwatch(l);
+        unwatch_listener(l);
 }
 
 /* Whether to go on. */
@@ -263,10 +263,10 @@ accept_one(vetch_listener *l)
     t = vetch__socket_transport_new(l->reactor, fd, &address.any, len);
     if (t == NULL) {
         close(fd);
-        starve(l, ENOMEM);
+        starve_listener(l, ENOMEM);
         return false;
     }
-    serve(l, t);
+    serve_connection(l, t);
     vetch_transport_unref(t);
     return true;
 }
@@ -306,7 +306,7 @@ listener_over(vetch_listener *l)
 }
 
 static void
-scope_ended(void *listener)
+listener_scope_ended(void *listener)
 {
     listener_over(listener);
 }
@@ -318,7 +318,7 @@ end_if_idle(vetch_listener *l)
     if (!l->stopping || l->n_connections > 0 || l->reactor == NULL)
         return;
     vetch__stop_hurried(&l->stop);
-    if (vetch__own_scope_end(l->scope, l->reactor, scope_ended))
+    if (vetch__own_scope_end(l->scope, l->reactor, listener_scope_ended))
         listener_over(l);
 }
 
@@ -326,14 +326,14 @@ static void
 one_less(vetch_listener *l)
 {
     l->n_connections--;
-    watch(l);
+    watch_listener(l);
     end_if_idle(l);
 }
 
 /* ---- the scope ---- */
 
 static void
-child_failed(const vetch_error *error, void *ctx)
+listener_child_failed(const vetch_error *error, void *ctx)
 {
     vetch_listener *l = ctx;
 
@@ -352,7 +352,7 @@ vetch_listener_scope(vetch_listener *l)
         errno = ECANCELED;
         return NULL;
     }
-    return vetch__own_scope_get(&l->scope, child_failed, l);
+    return vetch__own_scope_get(&l->scope, listener_child_failed, l);
 }
 
 /* ---- its connections ---- */
@@ -436,14 +436,14 @@ stop_accepting(vetch_listener *l)
     if (l->stopping)
         return;
     l->stopping = true;
-    unwatch(l);
+    unwatch_listener(l);
     vetch__timer_stop(l->reactor, &l->backoff_timer);
     vetch__list_remove(&l->starved);
     vetch__listen_close(&l->socket);
 }
 
 static void
-end_with_reactor(struct vetch__member *self)
+listener_end_with_reactor(struct vetch__member *self)
 {
     vetch_listener *l = vetch__container(self, vetch_listener, member);
     struct vetch__member place;
@@ -588,8 +588,8 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     vetch__list_init(&l->starved);
     vetch__list_init(&l->connections);
     if (l->limit == 0)
-        unwatch(l);
-    vetch__member_add(r, &l->member, "listener", end_with_reactor);
+        unwatch_listener(l);
+    vetch__member_add(r, &l->member, "listener", listener_end_with_reactor);
     return l;
 fail:
     vetch__listen_done(&l->socket);
@@ -625,9 +625,9 @@ vetch_listener_set_limit(vetch_listener *l, size_t limit)
     if (l->reactor == NULL)
         return;
     if (l->n_connections >= limit)
-        unwatch(l);
+        unwatch_listener(l);
     else
-        watch(l);
+        watch_listener(l);
 }
 
 size_t

@@ -61,7 +61,7 @@ read_file(struct memory_transport *from, char *to, size_t max)
 
 /* Take at most `max` bytes out of the queue of `from`. */
 static size_t
-take(struct memory_transport *from, char *to, size_t max)
+take_output(struct memory_transport *from, char *to, size_t max)
 {
     struct vetch__output *q = &from->t.output;
     size_t taken = 0;
@@ -94,7 +94,7 @@ pull_bytes(struct memory_transport *m)
     if (max == 0 || max > VETCH__INPUT_SIZE)
         max = VETCH__INPUT_SIZE;
     vetch_transport_ref(&peer->t);
-    input->end = take(peer, input->data, max);
+    input->end = take_output(peer, input->data, max);
     if (input->end > 0)
         vetch__transport_received(&m->t);
     if (m->peer == peer)
@@ -104,7 +104,7 @@ pull_bytes(struct memory_transport *m)
 }
 
 static void
-pull(struct vetch__flush *f)
+memory_pull(struct vetch__flush *f)
 {
     struct memory_transport *m =
         vetch__container(f, struct memory_transport, pull);
@@ -238,7 +238,7 @@ new_end(vetch_reactor *r)
 
     if (m == NULL)
         return NULL;
-    m->pull.fn = pull;
+    m->pull.fn = memory_pull;
     vetch__transport_init(&m->t, r, &memory_kind);
     return m;
 }

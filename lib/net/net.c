@@ -28,7 +28,7 @@ free_net(struct vetch__net *net)
 }
 
 static void
-done(vetch_reactor *r)
+net_done(vetch_reactor *r)
 {
     vetch__resolver_done(r->net);
     free_net(r->net);
@@ -52,7 +52,7 @@ vetch__net_get(vetch_reactor *r)
         return NULL;
     }
     r->net = net;
-    r->net_done = done;
+    r->net_done = net_done;
     return net;
 }
 

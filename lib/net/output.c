@@ -136,7 +136,7 @@ copy_in(struct vetch__output *q, struct vetch__chunk **fresh, const char *data,
 
         if (c == NULL || c->room == 0) {
             c = *fresh;
-            assert(c != NULL); /* who calls has reserved enough */
+            assert(c != NULL); /* the caller reserved enough */
             *fresh = c->next;
             c->next = NULL;
             append_chunk(q, c);

@@ -97,7 +97,7 @@ look_up(void *arg, vetch_error **ret_error)
 
 /* The promise settles now; the job may go on. */
 static void
-settle(struct lookup *l, vetch_addresses *found, vetch_error *error)
+settle_lookup(struct lookup *l, vetch_addresses *found, vetch_error *error)
 {
     vetch_deferred *d = l->deferred;
 
@@ -111,30 +111,31 @@ settle(struct lookup *l, vetch_addresses *found, vetch_error *error)
 }
 
 static void
-give_up(struct lookup *l, vetch_error *error)
+give_up_lookup(struct lookup *l, vetch_error *error)
 {
-    settle(l, NULL, error);
+    settle_lookup(l, NULL, error);
     vetch__promise_cancel_node(l->reactor, l->job);
 }
 
 static void
-on_deadline(struct vetch__timer *timer)
+lookup_is_late(struct vetch__timer *timer)
 {
     struct lookup *l = vetch__container(timer, struct lookup, deadline);
 
-    give_up(l, vetch_error_new(VETCH_ETIMEDOUT, "resolve %s: no answer in time",
-                               l->host));
+    give_up_lookup(l,
+                   vetch_error_new(VETCH_ETIMEDOUT,
+                                   "resolve %s: no answer in time", l->host));
 }
 
 static void
-cancel(vetch_deferred *d, void *ctx)
+cancel_lookup(vetch_deferred *d, void *ctx)
 {
     (void)d;
-    give_up(ctx, vetch_error_ref(&vetch__error_canceled));
+    give_up_lookup(ctx, vetch_error_ref(&vetch__error_canceled));
 }
 
 static void
-on_settled(void *ctx, size_t index, vetch_promise *job)
+lookup_settled(void *ctx, size_t index, vetch_promise *job)
 {
     struct lookup *l = ctx;
     const vetch_error *error = NULL;
@@ -143,9 +144,9 @@ on_settled(void *ctx, size_t index, vetch_promise *job)
     if (vetch_promise_state(job) == VETCH_REJECTED)
         error = vetch_promise_error(job);
     if (l->deferred != NULL && error == NULL)
-        settle(l, vetch_addresses_ref(vetch_promise_value(job)), NULL);
+        settle_lookup(l, vetch_addresses_ref(vetch_promise_value(job)), NULL);
     else if (l->deferred != NULL)
-        settle(l, NULL, vetch_error_ref(error));
+        settle_lookup(l, NULL, vetch_error_ref(error));
     vetch_promise_unref(job);
     vetch__free(l);
 }
@@ -179,7 +180,7 @@ new_lookup(vetch_reactor *r, const char *host, unsigned port)
     l->reactor = r;
     l->port = port;
     memcpy(l->host, host, strlen(host) + 1); /* its length was looked at */
-    l->deferred = vetch_deferred_new(cancel, l);
+    l->deferred = vetch_deferred_new(cancel_lookup, l);
     if (l->deferred == NULL) {
         vetch__free(l);
         return NULL;
@@ -189,12 +190,12 @@ new_lookup(vetch_reactor *r, const char *host, unsigned port)
 
 /* Submit the job; -1 and errno, if it cannot be watched. */
 static int
-submit(struct lookup *l, vetch_executor *executor)
+submit_lookup(struct lookup *l, vetch_executor *executor)
 {
     vetch_promise *p =
         vetch_executor_submit(executor, look_up, l, release_addresses);
 
-    l->job = vetch__watch(l->reactor, p, on_settled, l, 0);
+    l->job = vetch__watch(l->reactor, p, lookup_settled, l, 0);
     if (l->job != NULL)
         return 0;
     vetch_promise_cancel(p); /* it cannot have begun */
@@ -203,7 +204,7 @@ submit(struct lookup *l, vetch_executor *executor)
 }
 
 static vetch_promise *
-start(vetch_reactor *r, const char *host, unsigned port)
+start_lookup(vetch_reactor *r, const char *host, unsigned port)
 {
     struct vetch__net *net = vetch__net_get(r);
     vetch_executor *executor = net != NULL ? resolver_of(net) : NULL;
@@ -216,13 +217,13 @@ start(vetch_reactor *r, const char *host, unsigned port)
     if (l == NULL)
         return &vetch__no_memory;
     p = vetch_deferred_promise(l->deferred);
-    if (submit(l, executor) < 0) {
-        settle(l, NULL, NULL);
+    if (submit_lookup(l, executor) < 0) {
+        settle_lookup(l, NULL, NULL);
         vetch__free(l);
         return p;
     }
-    if (vetch__timer_start(r, &l->deadline, DEADLINE, on_deadline) < 0)
-        give_up(l, NULL); /* without a deadline it might take for ever */
+    if (vetch__timer_start(r, &l->deadline, DEADLINE, lookup_is_late) < 0)
+        give_up_lookup(l, NULL); /* without a deadline it might take for ever */
     return p;
 }
 
@@ -265,5 +266,5 @@ vetch_resolve(const char *host, unsigned port)
     if (!vetch__host_is_name(name))
         return vetch_rejected(
             vetch_error_new(EINVAL, "resolve %s: not a host name", name));
-    return start(r, name, port);
+    return start_lookup(r, name, port);
 }

@@ -76,7 +76,7 @@ socket_read_off(vetch_transport *t)
 }
 
 static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+socket_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct socket_transport *s = arg;
     vetch_reactor *r = s->t.reactor;
@@ -165,7 +165,7 @@ socket_listens(vetch_transport *t)
 /* ---- output ---- */
 
 static void
-on_writable(evutil_socket_t fd, short what, void *arg)
+socket_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct socket_transport *s = arg;
     vetch_reactor *r = s->t.reactor;
@@ -189,7 +189,7 @@ wait_until_writable(struct socket_transport *s)
         if (s->writable == NULL)
             goto fail;
         event_assign(s->writable, s->t.reactor->base, s->fd,
-                     EV_WRITE | EV_PERSIST, on_writable, s);
+                     EV_WRITE | EV_PERSIST, socket_writable, s);
     }
     if (event_add(s->writable, NULL) < 0)
         goto fail;
@@ -410,7 +410,8 @@ vetch__socket_transport_new(vetch_reactor *r, int fd,
     s = vetch__calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
-    event_assign(&s->event, r->base, fd, EV_READ | EV_PERSIST, on_readable, s);
+    event_assign(&s->event, r->base, fd, EV_READ | EV_PERSIST, socket_readable,
+                 s);
     s->fd = fd;
     if (inet)
         memcpy(&s->peer, peer,

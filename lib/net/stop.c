@@ -38,7 +38,7 @@ vetch__stop_hurried(struct vetch__stop *s)
 }
 
 static void
-stop_is_late(struct vetch__timer *timer)
+stop_deadline_passed(struct vetch__timer *timer)
 {
     struct vetch__stop *s =
         vetch__container(timer, struct vetch__stop, deadline);
@@ -75,8 +75,8 @@ bring_forward(struct vetch__stop *s, double seconds)
     if (s->hurried || (vetch__timer_active(&s->deadline) &&
                        s->deadline.deadline <= now + delay))
         return;
-    if (delay == 0 ||
-        vetch__timer_start(s->reactor, &s->deadline, delay, stop_is_late) < 0)
+    if (delay == 0 || vetch__timer_start(s->reactor, &s->deadline, delay,
+                                         stop_deadline_passed) < 0)
         hurry(s, false); /* better at once than never */
 }
 

@@ -15,10 +15,10 @@
 #include "base/check-private.h"
 #include "promise/promise-private.h"
 
-static void turn(struct vetch__flush *f);
+static void transport_turn(struct vetch__flush *f);
 
 static void
-end_with_reactor(struct vetch__member *self)
+transport_end_with_reactor(struct vetch__member *self)
 {
     vetch_transport *t = vetch__container(self, vetch_transport, member);
 
@@ -33,11 +33,11 @@ vetch__transport_init(vetch_transport *t, vetch_reactor *r,
     t->object = (struct vetch__object){ .type = VETCH__TRANSPORT,
                                         .state = VETCH__T_NEW,
                                         .refs = 1 };
-    t->turn.fn = turn;
+    t->turn.fn = transport_turn;
     t->reactor = r;
     t->kind = kind;
     t->limits = &vetch__default_limits;
-    vetch__member_add(r, &t->member, "connection", end_with_reactor);
+    vetch__member_add(r, &t->member, "connection", transport_end_with_reactor);
 }
 
 /* ---- input ---- */
@@ -88,7 +88,7 @@ keep_input(vetch_transport *t, vetch_buffer *shared)
 }
 
 static void
-deliver(vetch_transport *t, vetch_buffer *b)
+deliver_input(vetch_transport *t, vetch_buffer *b)
 {
     call_received(t, b);
     if (t->object.state != VETCH__T_OPEN) {
@@ -119,7 +119,7 @@ deliver_again(vetch_transport *t)
     t->flags &= (uint16_t)~VETCH__T_AGAIN;
     if (t->input != NULL && vetch__transport_wants_input(t) &&
         vetch__transport_state(t) == VETCH__T_OPEN)
-        deliver(t, t->input);
+        deliver_input(t, t->input);
 }
 
 void
@@ -132,7 +132,7 @@ vetch__transport_received(vetch_transport *t)
         return;
     }
     if (vetch__likely(t->input == NULL)) {
-        deliver(t, shared);
+        deliver_input(t, shared);
         return;
     }
     if (vetch_buffer_append(t->input, vetch_buffer_data(shared),
@@ -142,7 +142,7 @@ vetch__transport_received(vetch_transport *t)
         return;
     }
     vetch_buffer_clear(shared);
-    deliver(t, t->input);
+    deliver_input(t, t->input);
 }
 
 /* What the protocol says to the peer's end: whether it goes on. */
@@ -276,7 +276,7 @@ tell_connected(vetch_transport *t)
 }
 
 static void
-advance(vetch_transport *t)
+advance_transport(vetch_transport *t)
 {
     if (t->out == VETCH__OUT_ENDING && t->output.first == NULL) {
         t->out = VETCH__OUT_ENDED;
@@ -295,7 +295,7 @@ advance(vetch_transport *t)
 /* ---- the scope ---- */
 
 static void
-child_failed(const vetch_error *error, void *ctx)
+transport_child_failed(const vetch_error *error, void *ctx)
 {
     vetch_transport *t = ctx;
 
@@ -304,7 +304,7 @@ child_failed(const vetch_error *error, void *ctx)
 }
 
 static void
-scope_ended(void *transport)
+transport_scope_ended(void *transport)
 {
     vetch_transport *t = transport;
 
@@ -315,7 +315,7 @@ scope_ended(void *transport)
 /* What runs for the connection may use its protocol: `lost` has to wait until
  * all of that has stopped. */
 static bool
-scope_is_over(vetch_transport *t)
+transport_scope_is_over(vetch_transport *t)
 {
     if (t->scope != NULL && !t->scope->ending) {
         if (t->listener != NULL)
@@ -323,7 +323,7 @@ scope_is_over(vetch_transport *t)
                                      vetch__own_scope_count(t->scope));
         vetch_transport_ref(t); /* until scope_ended() */
     }
-    return vetch__own_scope_end(t->scope, t->reactor, scope_ended);
+    return vetch__own_scope_end(t->scope, t->reactor, transport_scope_ended);
 }
 
 vetch_scope *
@@ -336,12 +336,12 @@ vetch_transport_scope(vetch_transport *t)
         errno = ENOTCONN;
         return NULL;
     }
-    return vetch__own_scope_get(&t->scope, child_failed, t);
+    return vetch__own_scope_get(&t->scope, transport_child_failed, t);
 }
 
 /* What is due besides sending. Each step may change the state for the next. */
 static void
-attend(vetch_transport *t)
+attend_transport(vetch_transport *t)
 {
     t->flags &= (uint16_t)~VETCH__T_DUE;
     if (t->protocol != NULL && (t->flags & VETCH__T_CONNECTED) == 0)
@@ -350,13 +350,14 @@ attend(vetch_transport *t)
         deliver_again(t);
     if ((t->flags & VETCH__T_READING) == 0 && vetch__transport_wants_input(t))
         t->kind->read_on(t);
-    advance(t);
-    if (vetch__transport_state(t) == VETCH__T_OVER && scope_is_over(t))
+    advance_transport(t);
+    if (vetch__transport_state(t) == VETCH__T_OVER &&
+        transport_scope_is_over(t))
         tell_lost(t);
 }
 
 static void
-turn(struct vetch__flush *f)
+transport_turn(struct vetch__flush *f)
 {
     vetch_transport *t = vetch__container(f, vetch_transport, turn);
 
@@ -367,9 +368,10 @@ turn(struct vetch__flush *f)
                             0 ||
                         vetch__transport_pending(t) > t->limits->high_bytes)) {
         if (vetch__transport_state(t) == VETCH__T_NEW)
-            advance(t); /* its user may have written and ended already */
+            advance_transport(
+                t); /* its user may have written and ended already */
         else
-            attend(t);
+            attend_transport(t);
     }
     vetch_transport_unref(t);
 }
@@ -382,7 +384,7 @@ vetch__transport_writable(vetch_transport *t)
 }
 
 static int
-attach(vetch_transport *t, vetch_protocol *p)
+attach_protocol(vetch_transport *t, vetch_protocol *p)
 {
     VETCH_CHECK(t != NULL && p != NULL && p->class_ != NULL, EINVAL, -1);
     if (!vetch__transport_check_thread(t))
@@ -401,7 +403,7 @@ attach(vetch_transport *t, vetch_protocol *p)
 int
 vetch_transport_attach(vetch_transport *t, vetch_protocol *p)
 {
-    if (attach(t, p) < 0)
+    if (attach_protocol(t, p) < 0)
         return -1;
     vetch__transport_attend_later(t);
     return 0;
@@ -410,9 +412,9 @@ vetch_transport_attach(vetch_transport *t, vetch_protocol *p)
 int
 vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p)
 {
-    if (attach(t, p) < 0)
+    if (attach_protocol(t, p) < 0)
         return -1;
-    attend(t);
+    attend_transport(t);
     return 0;
 }
 

@@ -83,13 +83,13 @@ vetch__transport_write_failed(vetch_transport *t, int errnum)
 
 /* ---- looking at the peer ---- */
 
-static void look(struct vetch__timer *timer);
+static void look_at_peer(struct vetch__timer *timer);
 
 /* Look again after `ns`. Without a timer nobody would. */
 static void
 look_after(vetch_transport *t, uint64_t ns)
 {
-    if (vetch__timer_start(t->reactor, &t->timer, ns, look) < 0)
+    if (vetch__timer_start(t->reactor, &t->timer, ns, look_at_peer) < 0)
         vetch__transport_over(t, vetch_error_new(VETCH_ENOMEM, "close"), true);
 }
 
@@ -106,7 +106,7 @@ keeps_up(vetch_transport *t, uint64_t underway)
 
 /* A timeout has passed since the last look. */
 static void
-judge(vetch_transport *t)
+judge_peer(vetch_transport *t)
 {
     uint64_t underway = vetch__transport_underway(t);
 
@@ -139,7 +139,7 @@ look_at_lingering(vetch_transport *t)
     if (t->kind->unsent(t)) {
         t->flags |= VETCH__T_WATCHED;
         if (watched) {
-            judge(t);
+            judge_peer(t);
         } else {
             t->mark = vetch__transport_underway(t);
             look_after(t, t->limits->close_ns);
@@ -154,14 +154,14 @@ look_at_lingering(vetch_transport *t)
 }
 
 static void
-look(struct vetch__timer *timer)
+look_at_peer(struct vetch__timer *timer)
 {
     vetch_transport *t = vetch__container(timer, vetch_transport, timer);
 
     if (vetch__transport_state(t) == VETCH__T_LINGERING)
         look_at_lingering(t);
     else
-        judge(t);
+        judge_peer(t);
 }
 
 /* ---- closing ---- */
@@ -170,7 +170,7 @@ look(struct vetch__timer *timer)
  * to end, the kernel does the rest; but not as long as input, which would
  * reset the connection, could overtake what it has accepted. */
 static void
-linger(vetch_transport *t)
+linger_for_peer(vetch_transport *t)
 {
     bool wait = (t->flags & VETCH__T_PAUSED) == 0 && linger_time(t) > 0;
 
@@ -188,7 +188,7 @@ void
 vetch__transport_close_goes_on(vetch_transport *t)
 {
     if (t->out >= VETCH__OUT_ENDED)
-        linger(t);
+        linger_for_peer(t);
     else if (t->mark == NOT_LOOKED)
         t->mark = vetch__transport_underway(t);
 }
