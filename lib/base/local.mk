@@ -4,6 +4,7 @@ libvetch_private_la_SOURCES += \
 	lib/base/log.c \
 	lib/base/mem.c \
 	lib/base/pool.c \
+	lib/base/symbols.c \
 	lib/base/text.c \
 	lib/base/version.c \
 	lib/base/buffer-private.h \
@@ -14,4 +15,5 @@ libvetch_private_la_SOURCES += \
 	lib/base/object-private.h \
 	lib/base/options-private.h \
 	lib/base/pool-private.h \
+	lib/base/symbols-private.h \
 	lib/base/text-private.h

@@ -7,10 +7,6 @@
 
 #include "reactor/reactor-private.h"
 
-#include <dlfcn.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include <vetch/log.h>
@@ -59,23 +55,6 @@ vetch_reactor_set_slow_limit(vetch_reactor *r, double seconds)
 {
     VETCH_CHECK(r != NULL && seconds >= 0, EINVAL, );
     r->slow_limit = vetch__seconds(seconds);
-}
-
-/* Functions that are not exported have no name at run time; where they are in
- * which file is what addr2line(1) wants to know. */
-const char *
-vetch__function_name(const void *fn, char *to)
-{
-    Dl_info info;
-
-    if (dladdr(fn, &info) == 0 || info.dli_fname == NULL)
-        snprintf(to, VETCH__FUNCTION_NAME, "%p", fn);
-    else if (info.dli_sname != NULL && info.dli_saddr == fn)
-        snprintf(to, VETCH__FUNCTION_NAME, "%s", info.dli_sname);
-    else
-        snprintf(to, VETCH__FUNCTION_NAME, "%.120s+0x%" PRIxPTR, info.dli_fname,
-                 (uintptr_t)fn - (uintptr_t)info.dli_fbase);
-    return to;
 }
 
 void

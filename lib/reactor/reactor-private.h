@@ -17,6 +17,7 @@
 #include "base/mem-private.h"
 #include "base/object-private.h"
 #include "base/pool-private.h"
+#include "base/symbols-private.h"
 #include "reactor/owner-private.h"
 
 /* Something on the ready queue: the head of a promise's node or of a call. */
@@ -205,9 +206,6 @@ vetch__slow_end(vetch_reactor *r, const void *fn, uint64_t started)
 }
 #define VETCH__SLOW_END(r, fn, started)                                        \
     vetch__slow_end(r, (const void *)(uintptr_t)(fn), started)
-/* The name of a function for a log line, or where it is in which file. */
-#define VETCH__FUNCTION_NAME 160
-const char *vetch__function_name(const void *fn, char *to);
 
 /* ---- timer_queue.c ---- */
 int vetch__timers_init(vetch_reactor *r);

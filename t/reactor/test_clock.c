@@ -112,7 +112,7 @@ VT_TEST(slow_callback_is_named)
     vetch_reactor_run(vt_reactor);
     logged = vt_log_take();
     ck_assert_ptr_nonnull(strstr(logged, "slow callback: "));
-    ck_assert_ptr_nonnull(strstr(logged, "test_clock"));
+    ck_assert_ptr_nonnull(strstr(logged, "slow callback: hold_20_ms held"));
     ck_assert_ptr_eq(strchr(logged, '\n'), strrchr(logged, '\n'));
 }
 
@@ -160,14 +160,4 @@ VT_TEST(slow_limit_is_a_tenth_of_a_second)
     vetch_call_soon(stop, NULL);
     vetch_reactor_run(vt_reactor);
     ck_assert_str_eq(vt_log_take(), "");
-}
-
-VT_TEST(function_names_are_those_of_the_dynamic_linker)
-{
-    char name[VETCH__FUNCTION_NAME];
-
-    vetch__function_name((const void *)(uintptr_t)strtol, name);
-    ck_assert_ptr_nonnull(strstr(name, "strtol"));
-    vetch__function_name((const void *)(uintptr_t)hold_20_ms, name);
-    ck_assert_ptr_nonnull(strstr(name, "test_clock+0x"));
 }
