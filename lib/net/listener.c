@@ -657,7 +657,8 @@ vetch_listener_ref(vetch_listener *l)
 vetch_listener *
 vetch_listener_unref(vetch_listener *l)
 {
-    if (l != NULL && --l->object.refs == 0) {
+    if (l != NULL && --l->object.refs == 0 &&
+        !vetch__reactor_is_inherited(l->reactor)) {
         vetch__listen_done(&l->socket);
         vetch__stop_done(&l->stop);
         vetch__free(l);

@@ -491,7 +491,8 @@ free_transport(vetch_transport *t)
 vetch_transport *
 vetch_transport_unref(vetch_transport *t)
 {
-    if (t != NULL && --t->object.refs == 0)
+    if (t != NULL && --t->object.refs == 0 &&
+        !vetch__reactor_is_inherited(t->reactor))
         free_transport(t);
     return NULL;
 }

@@ -550,7 +550,8 @@ vetch_executor_ref(vetch_executor *e)
 vetch_executor *
 vetch_executor_unref(vetch_executor *e)
 {
-    if (e == NULL || --e->object.refs > 0)
+    if (e == NULL || --e->object.refs > 0 ||
+        vetch__reactor_is_inherited(e->reactor)) /* without its threads */
         return NULL;
     e->closing = true;
     if (e->reactor != NULL)

@@ -214,7 +214,8 @@ vetch_descriptor_ref(vetch_descriptor *d)
 vetch_descriptor *
 vetch_descriptor_unref(vetch_descriptor *d)
 {
-    if (d == NULL || --d->object.refs > 0)
+    if (d == NULL || --d->object.refs > 0 ||
+        vetch__reactor_is_inherited(d->reactor))
         return NULL;
     vetch_descriptor_cancel(
         d); /* only leaves the reactor: nothing is watched */

@@ -174,6 +174,14 @@ void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
                        void (*end)(struct vetch__member *self));
 void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
 
+/* Whether an object of r, if it has one still, came into this process by a
+ * fork. Releasing it does nothing then: what it shares is the parent's. */
+static inline bool
+vetch__reactor_is_inherited(const vetch_reactor *r)
+{
+    return r != NULL && vetch__is_inherited(&r->owner);
+}
+
 /* ---- post.c ---- */
 int vetch__mailbox_init(vetch_reactor *r);
 /* Refuse what is posted from now on, and drop what waits. */

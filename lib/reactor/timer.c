@@ -204,7 +204,8 @@ vetch_timer_ref(vetch_timer *t)
 vetch_timer *
 vetch_timer_unref(vetch_timer *t)
 {
-    if (t == NULL || --t->object.refs > 0)
+    if (t == NULL || --t->object.refs > 0 ||
+        vetch__reactor_is_inherited(t->timers->reactor))
         return NULL;
     vetch__timers_unref(t->timers);
     if (t->free_ctx != NULL)

@@ -6,6 +6,7 @@ unit_tests += \
 	t/http/test_faults \
 	t/http/test_fields \
 	t/http/test_files \
+	t/http/test_fork \
 	t/http/test_half_close \
 	t/http/test_inflate \
 	t/http/test_lifetime \

@@ -283,6 +283,24 @@ on_usr1(int signum)
     (void)signum;
 }
 
+/* As nohup(1) leaves SIGHUP: a program that asks for it wants it. */
+VT_TEST(signal_that_was_ignored_is_caught_until_the_reactor_ends)
+{
+    struct outcome o = { 0 };
+    struct sigaction after;
+
+    signal(SIGUSR1, SIG_IGN);
+    vetch_callback(vetch_signal(SIGUSR1), done, &o);
+    raise(SIGUSR1);
+    vt_run_ready();
+    ck_assert_int_eq((int)o.signum, SIGUSR1);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    sigaction(SIGUSR1, NULL, &after);
+    ck_assert(after.sa_handler == SIG_IGN);
+    raise(SIGUSR1);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 VT_TEST(signal_acts_as_before_when_the_reactor_has_ended)
 {
     struct sigaction before;

@@ -593,7 +593,10 @@ vetch_http_response_ref(vetch_http_response *r)
 vetch_http_response *
 vetch_http_response_unref(vetch_http_response *r)
 {
-    if (r != NULL && --r->object.refs == 0)
-        release_response(r);
+    if (r == NULL || --r->object.refs > 0 ||
+        (r->conn != NULL &&
+         vetch__reactor_is_inherited(r->conn->client->reactor)))
+        return NULL;
+    release_response(r);
     return NULL;
 }

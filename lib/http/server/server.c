@@ -236,7 +236,8 @@ vetch_http_server_ref(vetch_http_server *s)
 vetch_http_server *
 vetch_http_server_unref(vetch_http_server *s)
 {
-    if (s == NULL || --s->object.refs > 0)
+    if (s == NULL || --s->object.refs > 0 ||
+        vetch__reactor_is_inherited(s->reactor))
         return NULL;
     vetch_listener_unref(s->listener);
     vetch__http_request_free_spare(s);
