@@ -100,7 +100,7 @@ begin_http(void)
     all.server = vetch_http_server_new("tcp:127.0.0.1:0", NULL);
     vetch_http_server_route(all.server, "GET", "/small", reply, &small, NULL);
     vetch_http_server_route(all.server, "GET", "/large", reply, &large, NULL);
-    all.client = vetch_http_client_new();
+    all.client = vetch_http_client_new(NULL);
     all.stream = vetch_run(vetch_http_call_stream(vetch_http_call_new(
                                all.client, "GET", url("/large"))),
                            NULL);
@@ -121,7 +121,7 @@ begin(void)
     all.semaphore = vetch_semaphore_new(1);
     all.sleep = vetch_sleep(3600);
     all.listener =
-        vetch_listener_new("unix:test_fork.socket", make_nothing, NULL);
+        vetch_listener_new("unix:test_fork.socket", make_nothing, NULL, NULL);
     ck_assert_ptr_nonnull(all.listener);
     begin_http();
 }
