@@ -674,7 +674,7 @@ VT_TEST(executor_close_with_a_deadline_names_what_is_stuck)
     ck_assert(o.settled);
     ck_assert_int_eq(o.code, VETCH_ETIMEDOUT);
     ck_assert_ptr_nonnull(strstr(o.text, "1 jobs still run after 2 s: "));
-    ck_assert_ptr_nonnull(strstr(o.text, "test_executor"));
+    ck_assert_ptr_nonnull(strstr(o.text, "wait_at_gate"));
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(queued)),
                      VETCH_ECANCELED);
     vetch_promise_unref(queued);
@@ -930,7 +930,7 @@ end_with_a_stuck_job(void)
     vt_reactor = vetch_reactor_unref(vt_reactor);
     logged = vt_log_take();
     ck_assert_ptr_nonnull(strstr(logged, "1 jobs run"));
-    ck_assert_ptr_nonnull(strstr(logged, "test_executor"));
+    ck_assert_ptr_nonnull(strstr(logged, "wait_at_gate"));
     ck_assert_int_eq(n_finally, 1); /* not that of the stuck one */
 }
 
