@@ -158,7 +158,7 @@ stop(vetch_listener *l)
 {
     vetch_error *error;
 
-    vetch_run(vetch_listener_stop(l, 0), &error);
+    vetch_stop_report_unref(vetch_run(vetch_listener_stop(l, 0), &error));
     ck_assert_ptr_null(error);
     vetch_listener_unref(l);
 }

@@ -166,7 +166,8 @@ peer_stop(struct peer *peer)
 {
     vetch_error *error = NULL;
 
-    vetch_run(vetch_listener_stop(peer->listener, 0), &error);
+    vetch_stop_report_unref(
+        vetch_run(vetch_listener_stop(peer->listener, 0), &error));
     ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
     peer->listener = vetch_listener_unref(peer->listener);
 }

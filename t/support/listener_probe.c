@@ -50,7 +50,7 @@ lp_stop(struct server *s)
 {
     vetch_error *error;
 
-    vetch_run(vetch_listener_stop(s->l, 0), &error);
+    vetch_stop_report_unref(vetch_run(vetch_listener_stop(s->l, 0), &error));
     ck_assert_ptr_null(error);
     vetch_listener_unref(s->l);
     for (size_t i = 0; i < s->n_made; i++)
