@@ -21,20 +21,14 @@ conn_of(vetch_protocol *p)
     return vetch__container(p, struct vetch__http_conn, protocol);
 }
 
-static vetch_http_request *
-request_of(struct vetch__list *link)
-{
-    return vetch__container(link, vetch_http_request, link);
-}
-
 vetch_http_request *
 vetch__http_writer(const struct vetch__http_conn *c)
 {
     struct vetch__list *link;
 
     for (link = c->requests.next; link != &c->requests; link = link->next)
-        if (request_of(link)->response != VETCH__RESPONSE_SENT)
-            return request_of(link);
+        if (vetch__http_request_at(link)->response != VETCH__RESPONSE_SENT)
+            return vetch__http_request_at(link);
     return NULL;
 }
 
@@ -124,7 +118,7 @@ may_begin(const struct vetch__http_conn *c)
     if (vetch__likely(c->n_in_flight == 0))
         return true;
     return !c->waiting && c->n_in_flight < c->server->max_pipelined &&
-           request_of(c->requests.prev)->safe;
+           vetch__http_request_at(c->requests.prev)->safe;
 }
 
 static bool
@@ -311,7 +305,7 @@ cancel_at_half_close(struct vetch__http_conn *c)
     struct vetch__list *link = c->requests.next;
 
     while (link != &c->requests) {
-        vetch_http_request *r = request_of(link);
+        vetch_http_request *r = vetch__http_request_at(link);
 
         link = link->next;
         if (r->life != VETCH__R_PENDING || r->canceled ||
@@ -336,7 +330,7 @@ ended(vetch_protocol *p)
         vetch__http_conn_close(c);
         return false;
     }
-    request_of(c->requests.prev)->close = true;
+    vetch__http_request_at(c->requests.prev)->close = true;
     if (c->reading != NULL)
         vetch__http_body_cut_short(c->reading);
     cancel_at_half_close(c);
@@ -375,7 +369,7 @@ lost(vetch_protocol *p, const vetch_error *reason)
         c->n_last--; /* perhaps not all of it has arrived */
     c->server->stop.report->ended += c->n_last;
     while (!vetch__list_empty(&c->requests)) {
-        vetch_http_request *r = request_of(c->requests.next);
+        vetch_http_request *r = vetch__http_request_at(c->requests.next);
 
         if (r->response == VETCH__RESPONSE_SENT && r->life != VETCH__R_OVER)
             vetch__http_request_run_on(r);
@@ -385,7 +379,7 @@ lost(vetch_protocol *p, const vetch_error *reason)
 }
 
 static void
-conn_free(vetch_protocol *p)
+server_conn_free(vetch_protocol *p)
 {
     struct vetch__http_conn *c = conn_of(p);
     vetch_http_server *s = c->server;
@@ -404,7 +398,7 @@ static const vetch_protocol_class http_class = {
     .write_paused = write_paused,
     .write_resumed = write_resumed,
     .lost = lost,
-    .free = conn_free,
+    .free = server_conn_free,
 };
 
 vetch_protocol *

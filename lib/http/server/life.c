@@ -13,12 +13,6 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
-static vetch_http_request *
-request_of(struct vetch__list *link)
-{
-    return vetch__container(link, vetch_http_request, link);
-}
-
 /* ---- on its connection, and without ---- */
 
 void
@@ -102,7 +96,7 @@ vetch__http_cancel_leaving(struct vetch__flush *f)
 
     vetch_http_server_ref(s);
     while (!vetch__list_empty(&s->leaving)) {
-        vetch_http_request *r = request_of(s->leaving.next);
+        vetch_http_request *r = vetch__http_request_at(s->leaving.next);
 
         vetch__list_remove(&r->link);
         vetch__list_append(&s->orphans, &r->link);

@@ -40,8 +40,8 @@ vetch__http_body_fail(vetch_http_request *r, vetch_error *error)
 
 /* Nothing good comes from this client any more. */
 static void
-refuse_body(vetch_http_request *r, unsigned status, const char *why,
-            vetch_error *error)
+refuse_request_body(vetch_http_request *r, unsigned status, const char *why,
+                    vetch_error *error)
 {
     struct vetch__http_conn *c = r->conn;
 
@@ -65,14 +65,15 @@ refuse_body(vetch_http_request *r, unsigned status, const char *why,
 void
 vetch__http_body_cut_short(vetch_http_request *r)
 {
-    refuse_body(r, 400, "the body is cut short",
-                vetch_error_new(VETCH_ETRUNCATED, "the body is cut short"));
+    refuse_request_body(
+        r, 400, "the body is cut short",
+        vetch_error_new(VETCH_ETRUNCATED, "the body is cut short"));
 }
 
 void
 vetch__http_body_too_slow(vetch_http_request *r)
 {
-    refuse_body(
+    refuse_request_body(
         r, 408, NULL,
         vetch_error_new(VETCH_ETIMEDOUT, "the client sends too slowly"));
 }
@@ -82,8 +83,9 @@ body_malformed(vetch_http_request *r)
 {
     const struct vetch__http_refusal *refusal = &r->body.refusal;
 
-    refuse_body(r, refusal->status, refusal->why,
-                vetch_error_new(VETCH_EPROTO_HTTP, "body: %s", refusal->why));
+    refuse_request_body(
+        r, refusal->status, refusal->why,
+        vetch_error_new(VETCH_EPROTO_HTTP, "body: %s", refusal->why));
 }
 
 /* ---- whole bodies ---- */
@@ -99,8 +101,8 @@ body_limit(const vetch_http_request *r)
 static void
 body_too_large(vetch_http_request *r)
 {
-    refuse_body(r, 413, NULL,
-                vetch_error_new(VETCH_ETOOLARGE, "body too large"));
+    refuse_request_body(r, 413, NULL,
+                        vetch_error_new(VETCH_ETOOLARGE, "body too large"));
 }
 
 static bool
@@ -362,7 +364,7 @@ vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input)
 /* ---- for the user ---- */
 
 static void
-cancel_read(vetch_deferred *d, void *ctx)
+cancel_request_read(vetch_deferred *d, void *ctx)
 {
     vetch_http_request *r = ctx;
 
@@ -412,7 +414,7 @@ vetch_http_request_read(vetch_http_request *r)
     if (r->conn == NULL || r->conn->reading != r)
         return read_refused(VETCH_ETRUNCATED, "the connection has ended");
     if (make_slot(r) == 0)
-        r->reader = vetch_deferred_new(cancel_read, r);
+        r->reader = vetch_deferred_new(cancel_request_read, r);
     if (r->reader == NULL)
         return vetch__failed(errno, "read the body");
     p = vetch_deferred_promise(r->reader);

@@ -8,6 +8,8 @@
 
 #include <vetch/error.h>
 
+#include "base/check-private.h"
+
 static bool
 is_writer(const vetch_http_request *r)
 {
@@ -165,8 +167,7 @@ cancel_drain(vetch_deferred *d, void *ctx)
 vetch_promise *
 vetch_http_reply_drain(vetch_http_request *r)
 {
-    if (r == NULL)
-        return vetch__failed(EINVAL, "drain");
+    VETCH_CHECK(r != NULL, EINVAL, &vetch__misused);
     if (r->drainer != NULL)
         return vetch_rejected(
             vetch_error_new(VETCH_EMISUSE, "another drain is pending"));

@@ -150,7 +150,7 @@ vetch__http_request_give(vetch_http_request *r)
 
 /* Room for the head, the decoded path with its NUL, and parameters. */
 static int
-make_room(vetch_http_request *r)
+make_own_room(vetch_http_request *r)
 {
     size_t path = r->head.path.len + 1;
     size_t size = r->head_len + 2 * path + VETCH__ROUTE_PARAMS;
@@ -190,7 +190,7 @@ keep_head(vetch_http_request *r)
 
     if (vetch__likely(r->kept))
         return 0;
-    if (make_room(r) < 0)
+    if (make_own_room(r) < 0)
         return -1;
     memcpy(r->own, r->base, r->head_len);
     r->base = r->own;
@@ -258,7 +258,7 @@ find_decoded(vetch_http_request *r)
     size_t len;
     char *to;
 
-    if (make_room(r) < 0)
+    if (make_own_room(r) < 0)
         return 503;
     to = r->own + r->head_len;
     len =

@@ -175,6 +175,12 @@ struct vetch_http_request {
     struct vetch__http_field table[];
 };
 
+static inline vetch_http_request *
+vetch__http_request_at(struct vetch__list *link)
+{
+    return vetch__container(link, vetch_http_request, link);
+}
+
 /* ---- conn.c ---- */
 vetch_protocol *vetch__http_conn_new(void *server);
 /* Something has changed outside of `received`: read on if that helps, and look

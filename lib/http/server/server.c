@@ -101,7 +101,7 @@ set_options(vetch_http_server *s, const vetch_http_server_options *o)
 /* ---- making one ---- */
 
 static void
-end_with_reactor(struct vetch__member *self)
+end_server_with_reactor(struct vetch__member *self)
 {
     vetch_http_server *s = vetch__container(self, vetch_http_server, member);
 
@@ -162,7 +162,8 @@ vetch_http_server_new(const char *endpoint,
         return NULL;
     }
     s->stop.where = vetch_listener_endpoint(s->listener);
-    vetch__member_add(s->reactor, &s->member, "HTTP server", end_with_reactor);
+    vetch__member_add(s->reactor, &s->member, "HTTP server",
+                      end_server_with_reactor);
     return vetch_http_server_ref(s); /* the other reference is the reactor's */
 }
 

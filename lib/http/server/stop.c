@@ -24,15 +24,9 @@
 #define LAST_SECONDS 1.0
 
 static struct vetch__http_conn *
-conn_of(struct vetch__list *link)
+conn_at(struct vetch__list *link)
 {
     return vetch__container(link, struct vetch__http_conn, link);
-}
-
-static vetch_http_request *
-request_of(struct vetch__list *link)
-{
-    return vetch__container(link, vetch_http_request, link);
 }
 
 /* ---- the end ---- */
@@ -82,7 +76,7 @@ next_to_cancel(struct vetch__http_conn *c)
     struct vetch__list *link;
 
     for (link = c->requests.next; link != &c->requests; link = link->next) {
-        vetch_http_request *r = request_of(link);
+        vetch_http_request *r = vetch__http_request_at(link);
 
         if (r->life == VETCH__R_PENDING && !r->canceled)
             return r;
@@ -101,7 +95,7 @@ cancel_on_connections(vetch_http_server *s)
          link = link->next) {
         vetch_http_request *r;
 
-        while ((r = next_to_cancel(conn_of(link))) != NULL)
+        while ((r = next_to_cancel(conn_at(link))) != NULL)
             vetch__http_request_cancel(r);
     }
 }
@@ -116,7 +110,7 @@ cancel_orphans(vetch_http_server *s)
     vetch__list_append(&s->orphans, &all);
     vetch__list_remove(&s->orphans); /* its elements stay with the other */
     while (!vetch__list_empty(&all)) {
-        vetch_http_request *r = request_of(all.next);
+        vetch_http_request *r = vetch__http_request_at(all.next);
 
         vetch__list_remove(&r->link);
         vetch__list_append(&s->orphans, &r->link);
@@ -156,11 +150,11 @@ name_handlers(struct vetch__stop *stop)
     size_t n = 0;
 
     for (at = s->orphans.next; at != &s->orphans; at = at->next)
-        count_left(request_of(at), &n, &r);
+        count_left(vetch__http_request_at(at), &n, &r);
     for (at = s->connections.next; at != &s->connections; at = at->next)
-        for (link = conn_of(at)->requests.next; link != &conn_of(at)->requests;
+        for (link = conn_at(at)->requests.next; link != &conn_at(at)->requests;
              link = link->next)
-            count_left(request_of(link), &n, &r);
+            count_left(vetch__http_request_at(link), &n, &r);
     if (n > 0)
         vetch_log(VETCH_LOG_WARNING,
                   "stop of %s: handlers %s: %zu, such as that of %s %.*s",
@@ -180,13 +174,13 @@ const struct vetch__stop_class vetch__http_stop_class = {
 /* ---- the beginning ---- */
 
 static void
-close_idle(vetch_http_server *s)
+close_idle_connections(vetch_http_server *s)
 {
     struct vetch__list *link;
 
     for (link = s->connections.next; link != &s->connections;
          link = link->next) {
-        struct vetch__http_conn *c = conn_of(link);
+        struct vetch__http_conn *c = conn_at(link);
 
         if (c->transport != NULL && c->n_in_flight == 0 && c->left == 0)
             vetch__http_conn_close(c);
@@ -202,13 +196,14 @@ start_stopping(vetch_http_server *s, double seconds)
     vetch__watch_embedded(s->reactor, &s->listener_watch,
                           vetch_listener_stop(s->listener, INFINITY),
                           listener_is_over, s);
-    close_idle(s);
+    close_idle_connections(s);
 }
 
 vetch_promise *
 vetch_http_server_stop(vetch_http_server *s, double seconds)
 {
-    if (s == NULL || !vetch__stop_is_time(seconds))
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
+    if (!vetch__stop_is_time(seconds))
         return vetch__failed(EINVAL, "stop");
     if (s->object.state == VETCH__S_OVER)
         return vetch__stop_again(&s->stop);
