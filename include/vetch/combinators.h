@@ -63,9 +63,10 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_timeout(vetch_promise *p,
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_sleep(double seconds);
 
 /* The next delivery of a signal to the process; deliveries between two calls
- * are kept (1,000 of them). From the first call on, and until it ends, the
- * reactor owns the signals of the process: for another one this rejects with
- * EBUSY. The value is (intptr_t)signum. */
+ * are kept (1,000 of them), and one that nobody got is delivered again. From
+ * the first call on, and until it ends, the reactor owns the signals of the
+ * process: for another one this rejects with EBUSY. The value is
+ * (intptr_t)signum. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_signal(int signum);
 
 /* Fulfils, with the number settled as (intptr_t), when `mode` is reached or
@@ -81,7 +82,8 @@ vetch_wait(vetch_promise *const *promises, size_t n, double seconds,
 VETCH_EXPORT VETCH_NODISCARD vetch_completions *
 vetch_as_completed(vetch_promise *const *promises, size_t n);
 /* A promise of the next settled one: its value is a vetch_promise, a reference
- * freed with the value; NULL after the last. */
+ * freed with the value; NULL after the last. One that nobody got comes again.
+ */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_completions_next(vetch_completions *c);
 /* Ends the iteration; a pending `next` rejects with VETCH_ECLOSED. */

@@ -5,6 +5,9 @@
  * keeps it for later calls. The counts are exact, and signals that other code
  * takes through libevent are not disturbed.
  *
+ * A delivery is offered (rule 14) to all that wait. If one of them gets it, it
+ * has been heard of; if none does, it is delivered again.
+ *
  * Handlers belong to the process, so the first reactor that asks for a signal
  * owns them all until it ends. A signal stays registered from the first call
  * on; that is not an object of the user's, so it does not count as one. */
@@ -27,14 +30,20 @@
 struct source {
     struct source *next;
     int signum;
-    unsigned kept; /* deliveries that nobody has heard of yet */
+    bool gone;       /* only what is on its way keeps the memory */
+    unsigned kept;   /* deliveries that nobody has heard of yet */
+    size_t n_on_way; /* waiters that were offered one */
     struct vetch__list waiters;
     struct sigaction before;
 };
 
+/* One who waits; then a share in a delivery. */
 struct waiter {
-    struct vetch__list link;
-    vetch_deferred *deferred;
+    struct vetch__list link; /* among the waiters, or a ring of the shares */
+    struct source *source;
+    vetch_deferred *deferred; /* while it waits */
+    bool came_back;
+    bool heard; /* somebody else got the delivery */
 };
 
 struct vetch__signals {
@@ -66,6 +75,8 @@ cancel_waiter(vetch_deferred *d, void *ctx)
     vetch_deferred_unref(d);
 }
 
+static void deliver(struct source *s);
+
 static void
 keep(struct source *s)
 {
@@ -77,18 +88,69 @@ keep(struct source *s)
 }
 
 static void
+source_free_if_unused(struct source *s)
+{
+    if (s->gone && s->n_on_way == 0)
+        vetch__free(s);
+}
+
+static void
+share_comes_back(void *value, void *ctx)
+{
+    struct waiter *w = ctx;
+
+    (void)value;
+    w->came_back = true;
+}
+
+static void
+share_is_over(void *ctx)
+{
+    struct waiter *w = ctx;
+    struct source *s = w->source;
+    bool last = vetch__list_empty(&w->link);
+    bool again = w->came_back && !w->heard && last && !s->gone;
+
+    if (!w->came_back)
+        for (struct vetch__list *at = w->link.next; at != &w->link;
+             at = at->next)
+            vetch__container(at, struct waiter, link)->heard = true;
+    vetch__list_remove(&w->link);
+    vetch__free(w);
+    if (again)
+        deliver(s);
+    s->n_on_way--;
+    source_free_if_unused(s);
+}
+
+static void
+offer_share(struct source *s, struct waiter *w)
+{
+    vetch_deferred *d = w->deferred;
+
+    s->n_on_way++;
+    w->deferred = NULL;
+    vetch_deferred_offer_owned(d, (void *)(intptr_t)s->signum, NULL,
+                               share_comes_back, w, share_is_over);
+    vetch_deferred_unref(d);
+}
+
+static void
 deliver(struct source *s)
 {
-    if (vetch__list_empty(&s->waiters))
-        keep(s);
-    while (!vetch__list_empty(&s->waiters)) {
-        struct waiter *w =
-            vetch__container(s->waiters.next, struct waiter, link);
-        vetch_deferred *d = leave(w);
+    struct vetch__list *first = s->waiters.next, *last = s->waiters.prev, *at;
 
-        vetch_deferred_resolve(d, (void *)(intptr_t)s->signum, NULL);
-        vetch_deferred_unref(d);
+    if (vetch__list_empty(&s->waiters)) {
+        keep(s);
+        return;
     }
+    vetch__list_remove(&s->waiters); /* those that waited are a ring now */
+    while (first != last) {
+        at = first;
+        first = at->next; /* a share may come back, and go, at once */
+        offer_share(s, vetch__container(at, struct waiter, link));
+    }
+    offer_share(s, vetch__container(last, struct waiter, link));
 }
 
 /* Called by the mailbox, inside a dispatch. */
@@ -167,7 +229,8 @@ signals_done(vetch_reactor *r)
 
         r->signals->sources = s->next;
         sigaction(s->signum, &s->before, NULL);
-        vetch__free(s);
+        s->gone = true;
+        source_free_if_unused(s);
     }
     vetch__free(r->signals);
     r->signals = NULL;
@@ -212,19 +275,10 @@ get_source(vetch_reactor *r, int signum)
 }
 
 static vetch_promise *
-take_kept(struct source *s)
-{
-    vetch_promise *p = vetch_resolved((void *)(intptr_t)s->signum, NULL);
-
-    if (vetch_promise_state(p) == VETCH_FULFILLED)
-        s->kept--; /* out of memory it stays for the next call */
-    return p;
-}
-
-static vetch_promise *
 wait_for(struct source *s)
 {
     struct waiter *w = vetch__calloc(1, sizeof(*w));
+    vetch_promise *p;
 
     if (w == NULL)
         return vetch__failed(errno, "signal");
@@ -233,8 +287,14 @@ wait_for(struct source *s)
         vetch__free(w);
         return vetch__failed(errno, "signal");
     }
+    w->source = s;
+    p = vetch_deferred_promise(w->deferred);
     vetch__list_append(&s->waiters, &w->link);
-    return vetch_deferred_promise(w->deferred);
+    if (s->kept > 0) {
+        s->kept--;
+        deliver(s);
+    }
+    return p;
 }
 
 static int
@@ -261,5 +321,5 @@ vetch_signal(int signum)
     s = get_source(r, signum);
     if (s == NULL)
         return vetch__failed(errno, "signal");
-    return s->kept > 0 ? take_kept(s) : wait_for(s);
+    return wait_for(s);
 }

@@ -159,24 +159,90 @@ vetch_wait(vetch_promise *const *promises, size_t n, double seconds,
 
 /* ---- as_completed ---- */
 
-struct vetch_completions {
-    vetch_deferred *waiting; /* of the pending `next`, or NULL */
-    size_t n;
-    size_t n_settled;
-    size_t n_given;
-    vetch_promise **watches;
-    vetch_promise *settled[]; /* in the order in which they settled */
+/* One that has settled, until somebody has got it from `next`. */
+struct completion {
+    vetch_completions *list;
+    vetch_promise *p; /* NULL while it is on its way, and when it was got */
 };
 
-static void
-give(vetch_completions *c)
-{
-    vetch_deferred *d = c->waiting;
-    vetch_promise *p = c->settled[c->n_given];
+/* A completion is offered (rule 14): what nobody got comes back to its place
+ * among the others, so `first` may go down again. */
+struct vetch_completions {
+    vetch_deferred *waiting; /* of the pending `next`, or NULL */
+    bool freed;              /* only what is on its way keeps the memory */
+    size_t n;
+    size_t n_settled;
+    size_t n_on_way;
+    size_t n_got;
+    size_t first; /* there is none to be had before this one */
+    vetch_promise **watches;
+    struct completion settled[]; /* in the order in which they settled */
+};
 
-    c->settled[c->n_given++] = NULL;
+static void completions_serve(vetch_completions *c);
+
+static void
+completion_comes_back(void *value, void *ctx)
+{
+    struct completion *completion = ctx;
+    vetch_completions *c = completion->list;
+    size_t i = (size_t)(completion - c->settled);
+
+    completion->p = value;
+    if (i < c->first)
+        c->first = i;
+}
+
+static void
+completion_offer_is_over(void *ctx)
+{
+    struct completion *completion = ctx;
+    vetch_completions *c = completion->list;
+
+    c->n_on_way--;
+    if (completion->p == NULL)
+        c->n_got++;
+    if (!c->freed) {
+        completions_serve(c);
+        return;
+    }
+    completion->p = vetch_promise_unref(completion->p);
+    if (c->n_on_way == 0)
+        vetch__free(c);
+}
+
+/* The oldest that can be had, or NULL. */
+static struct completion *
+completions_first(vetch_completions *c)
+{
+    while (c->first < c->n_settled && c->settled[c->first].p == NULL)
+        c->first++;
+    return c->first < c->n_settled ? &c->settled[c->first] : NULL;
+}
+
+static void
+completions_serve(vetch_completions *c)
+{
+    struct completion *completion;
+    vetch_deferred *d = c->waiting;
+    struct vetch__offer offer;
+
+    if (d == NULL)
+        return;
+    completion = completions_first(c);
+    if (completion == NULL && c->n_got < c->n)
+        return;
     c->waiting = NULL;
-    vetch_deferred_resolve(d, p, vetch_unref);
+    if (completion == NULL) {
+        vetch_deferred_resolve(d, NULL, NULL);
+    } else {
+        offer = (struct vetch__offer){ completion->p, vetch_unref,
+                                       completion_comes_back, completion,
+                                       completion_offer_is_over };
+        completion->p = NULL;
+        c->n_on_way++;
+        vetch__deferred_offer(d, &offer);
+    }
     vetch_deferred_unref(d);
 }
 
@@ -190,9 +256,8 @@ one_completed(void *ctx, size_t index, vetch_promise *p)
         return;
     }
     c->watches[index] = NULL;
-    c->settled[c->n_settled++] = p;
-    if (c->waiting != NULL)
-        give(c);
+    c->settled[c->n_settled++] = (struct completion){ c, p };
+    completions_serve(c);
 }
 
 vetch_completions *
@@ -204,11 +269,12 @@ vetch_as_completed(vetch_promise *const *promises, size_t n)
         errno = EPERM;
         return NULL;
     }
-    c = vetch__calloc(1, sizeof(*c) + 2 * n * sizeof(c->settled[0]));
+    c = vetch__calloc(1, sizeof(*c) + n * sizeof(c->settled[0]) +
+                             n * sizeof(c->watches[0]));
     if (c == NULL)
         return NULL;
     c->n = n;
-    c->watches = c->settled + n;
+    c->watches = (vetch_promise **)(c->settled + n);
     for (size_t i = 0; i < n; i++) {
         c->watches[i] = look(promises[i], one_completed, c, i, false);
         if (c->watches[i] == NULL) {
@@ -238,14 +304,11 @@ vetch_completions_next(vetch_completions *c)
     if (c->waiting != NULL)
         return vetch_rejected(vetch_error_new(
             VETCH_EMISUSE, "one completion is waited for already"));
-    if (c->n_given == c->n)
-        return vetch_resolved(NULL, NULL);
     c->waiting = vetch_deferred_new(cancel_next, c);
     if (c->waiting == NULL)
         return vetch__failed(errno, "next completion");
     p = vetch_deferred_promise(c->waiting);
-    if (c->n_given < c->n_settled)
-        give(c);
+    completions_serve(c);
     return p;
 }
 
@@ -259,9 +322,13 @@ vetch_completions_free(vetch_completions *c)
     d = c->waiting;
     if (vetch__reactor != NULL)
         look_away(c->watches, c->n);
-    for (size_t i = c->n_given; i < c->n_settled; i++)
-        vetch_promise_unref(c->settled[i]);
-    vetch__free(c);
+    c->freed = true;
+    c->waiting = NULL;
+    c->n_on_way++; /* what is released may drop what is on its way */
+    for (size_t i = c->first; i < c->n_settled; i++)
+        c->settled[i].p = vetch_promise_unref(c->settled[i].p);
+    if (--c->n_on_way == 0)
+        vetch__free(c);
     if (d != NULL) {
         vetch_deferred_reject(
             d, vetch_error_new(VETCH_ECLOSED, "the iteration has ended"));

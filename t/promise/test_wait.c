@@ -557,3 +557,98 @@ VT_TEST(rule_10_iterator_may_be_freed_in_a_handler)
     pk_expect_value(p, NULL);
     end_three(&t);
 }
+
+/* ---- rule 14 ---- */
+
+VT_CASE("rule 14", pk_tcase);
+
+static vetch_completions *
+three_completions(vetch_promise **p)
+{
+    for (int i = 0; i < 3; i++)
+        p[i] = vetch_resolved(pk_int(i + 1), NULL);
+    return vetch_as_completed(p, 3);
+}
+
+static void
+release_three(vetch_promise **p)
+{
+    for (int i = 0; i < 3; i++)
+        vetch_promise_unref(p[i]);
+}
+
+VT_TEST(rule_14_completion_that_nobody_got_comes_again)
+{
+    vetch_promise *p[3];
+    vetch_completions *c = three_completions(p);
+
+    vt_run_ready();
+    vetch_promise_unref(vetch_completions_next(c));
+    for (int i = 0; i < 3; i++)
+        expect_next(c, p[i]);
+    expect_next(c, NULL);
+    vetch_completions_free(c);
+    release_three(p);
+}
+
+VT_TEST(rule_14_completions_come_back_to_their_old_places)
+{
+    vetch_promise *p[3], *a, *b;
+    vetch_completions *c = three_completions(p);
+
+    vt_run_ready();
+    a = vetch_completions_next(c);
+    b = vetch_completions_next(c);
+    vetch_promise_unref(a);
+    vetch_promise_unref(b);
+    for (int i = 0; i < 3; i++)
+        expect_next(c, p[i]);
+    vetch_completions_free(c);
+    release_three(p);
+}
+
+VT_TEST(rule_14_completions_end_when_none_can_come_back)
+{
+    vetch_promise *p[3], *last, *end;
+    vetch_completions *c = three_completions(p);
+
+    vt_run_ready();
+    expect_next(c, p[0]);
+    expect_next(c, p[1]);
+    last = vetch_completions_next(c);
+    end = vetch_completions_next(c);
+    pk_expect_pending(end);
+    pk_expect_value(last, p[2]);
+    pk_expect_value(end, NULL);
+    vetch_completions_free(c);
+    release_three(p);
+}
+
+VT_TEST(rule_14_completion_that_comes_back_goes_to_who_waits)
+{
+    vetch_promise *p = vetch_resolved(pk_int(1), NULL), *lost, *next;
+    vetch_completions *c = vetch_as_completed(&p, 1);
+
+    vt_run_ready();
+    lost = vetch_completions_next(c);
+    next = vetch_completions_next(c);
+    vetch_promise_unref(lost);
+    pk_expect_value(next, p);
+    vetch_completions_free(c);
+    vetch_promise_unref(p);
+}
+
+VT_TEST(rule_14_completion_may_come_back_to_an_iterator_that_was_freed)
+{
+    struct pk_thing thing = { 0 };
+    vetch_promise *p = pk_value(&thing), *next;
+    vetch_completions *c = vetch_as_completed(&p, 1);
+
+    vt_run_ready();
+    next = vetch_completions_next(c);
+    vetch_completions_free(c);
+    vetch_promise_unref(p);
+    pk_assert_alive(&thing);
+    vetch_promise_unref(next);
+    pk_assert_freed(&thing);
+}
