@@ -75,14 +75,8 @@ vetch__lane_first(const struct vetch__lane *lane)
     return vetch__container(lane->timers.next, struct vetch__timer, u.link);
 }
 
-/* The lane in which this delay may wait without a change of the heap, after a
- * vote for it; NULL if there is none. */
-struct vetch__lane *vetch__lane_join(struct vetch__timers *ts, uint64_t delay);
 /* Vote for a delay: its lane, or NULL, which means the heap. */
 struct vetch__lane *vetch__lane_vote(struct vetch__timers *ts, uint64_t delay);
-/* Put a timer at the end; there is room in the heap. */
-void vetch__lane_append(struct vetch__timers *ts, struct vetch__lane *lane,
-                        struct vetch__timer *t);
 /* Free it if nothing needs it: no timer, no entry, no candidate. */
 void vetch__lane_unused(struct vetch__lane *lane);
 /* Set the first entry of the heap right if it is a lane's and too early. True
@@ -90,7 +84,7 @@ void vetch__lane_unused(struct vetch__lane *lane);
 bool vetch__lane_settle(struct vetch__timers *ts);
 void vetch__lanes_done(struct vetch__timers *ts);
 
-/* ---- timer_queue.c ---- */
+/* ---- what is in all of them ---- */
 
 /* Public timers hold on to this and not to the reactor, which may end before
  * them. */
@@ -107,6 +101,71 @@ struct vetch__timers {
     bool waking;            /* the next event is waited for */
     struct event now_event; /* what is due already, behind the I/O */
 };
+
+/* ---- the quick way into a lane ---- */
+
+#define VETCH__LANE_VOTES 16 /* at most */
+
+static inline struct vetch__timer_delay *
+vetch__lane_candidates(struct vetch__timers *ts, uint64_t delay)
+{
+    uint64_t hash = delay * UINT64_C(0x9e3779b97f4a7c15);
+
+    return ts->table[hash >> (64 - VETCH__LANE_BITS)];
+}
+
+static inline struct vetch__timer_delay *
+vetch__lane_candidate(struct vetch__timers *ts, uint64_t delay)
+{
+    struct vetch__timer_delay *c = vetch__lane_candidates(ts, delay);
+
+    if (c->delay != delay || c->votes == 0)
+        c++;
+    return c->delay == delay && c->votes > 0 ? c : NULL;
+}
+
+static inline void
+vetch__lane_vote_for(struct vetch__timer_delay *c)
+{
+    if (c->votes < VETCH__LANE_VOTES)
+        c->votes++;
+}
+
+/* The lane in which this delay may wait without a change of the heap, or NULL.
+ * A vote for it, too, or strangers would drive it out. */
+static inline struct vetch__lane *
+vetch__lane_join(struct vetch__timers *ts, uint64_t delay)
+{
+    struct vetch__timer_delay *c = vetch__lane_candidate(ts, delay);
+
+    if (c == NULL || c->lane == NULL || !c->lane->in_heap)
+        return NULL;
+    vetch__lane_vote_for(c);
+    return c->lane;
+}
+
+/* Put a timer at the end; there is room in the heap. */
+static inline void
+vetch__lane_append(struct vetch__timers *ts, struct vetch__lane *lane,
+                   struct vetch__timer *t)
+{
+    if (!vetch__list_empty(&lane->timers)) {
+        struct vetch__timer *last =
+            vetch__container(lane->timers.prev, struct vetch__timer, u.link);
+
+        /* A coarse start reads an older clock than the exact one before. */
+        if (t->deadline < last->deadline)
+            t->deadline = last->deadline;
+    }
+    t->lane = lane;
+    vetch__list_append(&lane->timers, &t->u.link);
+    if (lane->in_heap)
+        return;
+    lane->in_heap = true;
+    vetch__timer_heap_insert(&ts->heap, vetch__lane_entry(lane, t->deadline));
+}
+
+/* ---- timer_queue.c ---- */
 
 /* Start a stopped timer at a point in time; there is room in the heap. */
 void vetch__timer_start_at(vetch_reactor *r, struct vetch__timer *t,

@@ -75,7 +75,7 @@ vetch__timer_canceled(struct vetch__timer *timer)
         vetch_timer_unref(timer_object(timer));
 }
 
-static int
+static inline int
 timer_check_start(const vetch_reactor *r, double seconds)
 {
     if (r == NULL || !vetch__check_thread(&r->owner, "a timer"))

@@ -16,8 +16,6 @@
 
 #include <errno.h>
 
-#define VOTES_MAX 16
-
 static struct vetch__lane *
 lane_new(struct vetch__timer_delay *c)
 {
@@ -56,8 +54,7 @@ candidate_lose_lane(struct vetch__timer_delay *c)
 static struct vetch__lane *
 vote_for(struct vetch__timer_delay *c)
 {
-    if (c->votes < VOTES_MAX)
-        c->votes++;
+    vetch__lane_vote_for(c);
     return c->lane != NULL ? c->lane : lane_new(c);
 }
 
@@ -73,65 +70,16 @@ vote_against(struct vetch__timer_delay *c, uint64_t newcomer)
     c->votes = 1;
 }
 
-static struct vetch__timer_delay *
-candidates_of(struct vetch__timers *ts, uint64_t delay)
-{
-    uint64_t hash = delay * UINT64_C(0x9e3779b97f4a7c15);
-
-    return ts->table[hash >> (64 - VETCH__LANE_BITS)];
-}
-
-static struct vetch__timer_delay *
-candidate_find(struct vetch__timers *ts, uint64_t delay)
-{
-    struct vetch__timer_delay *c = candidates_of(ts, delay);
-
-    if (c->delay != delay || c->votes == 0)
-        c++;
-    return c->delay == delay && c->votes > 0 ? c : NULL;
-}
-
-/* Without the vote strangers would drive it out. */
-struct vetch__lane *
-vetch__lane_join(struct vetch__timers *ts, uint64_t delay)
-{
-    struct vetch__timer_delay *c = candidate_find(ts, delay);
-
-    if (c == NULL || c->lane == NULL || !c->lane->in_heap)
-        return NULL;
-    return vote_for(c);
-}
-
 struct vetch__lane *
 vetch__lane_vote(struct vetch__timers *ts, uint64_t delay)
 {
-    struct vetch__timer_delay *set = candidates_of(ts, delay);
-    struct vetch__timer_delay *c = candidate_find(ts, delay);
+    struct vetch__timer_delay *set = vetch__lane_candidates(ts, delay);
+    struct vetch__timer_delay *c = vetch__lane_candidate(ts, delay);
 
     if (c != NULL)
         return vote_for(c);
     vote_against(&set[set[1].votes < set[0].votes], delay);
     return NULL;
-}
-
-void
-vetch__lane_append(struct vetch__timers *ts, struct vetch__lane *lane,
-                   struct vetch__timer *t)
-{
-    if (!vetch__list_empty(&lane->timers)) {
-        struct vetch__timer *last =
-            vetch__container(lane->timers.prev, struct vetch__timer, u.link);
-
-        /* A coarse start reads an older clock than the exact one before. */
-        if (t->deadline < last->deadline)
-            t->deadline = last->deadline;
-    }
-    t->lane = lane;
-    vetch__list_append(&lane->timers, &t->u.link);
-    if (lane->in_heap)
-        return;
-    lane->in_heap = true;
-    vetch__timer_heap_insert(&ts->heap, vetch__lane_entry(lane, t->deadline));
 }
 
 bool
