@@ -175,7 +175,7 @@ memory_stop(vetch_transport *t, bool reset)
 {
     struct memory_transport *m = memory_of(t), *peer = m->peer;
 
-    vetch__flush_cancel(t->reactor, &m->pull);
+    vetch__flush_cancel(&m->pull);
     t->flags &= (uint16_t)~VETCH__T_READING;
     m->peer = NULL;
     if (peer == NULL)

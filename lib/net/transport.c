@@ -215,7 +215,7 @@ tell_lost(vetch_transport *t)
 
     t->object.state = VETCH__T_LOST;
     t->scope = vetch__own_scope_free(t->scope);
-    vetch__flush_cancel(r, &t->turn);
+    vetch__flush_cancel(&t->turn);
     vetch__transport_give_input_back(t);
     vetch__member_remove(r, &t->member);
     if (t->protocol != NULL)
@@ -477,7 +477,7 @@ free_transport(vetch_transport *t)
             t->flags |= VETCH__T_ACTIVE;
             return;
         }
-        vetch__flush_cancel(r, &t->turn);
+        vetch__flush_cancel(&t->turn);
         vetch__member_remove(r, &t->member);
     }
     if ((t->flags & VETCH__T_OWN_LIMITS) != 0)

@@ -79,7 +79,7 @@ detach(vetch_executor *e)
 {
     vetch_reactor *r = e->reactor;
 
-    vetch__flush_cancel(r, &e->flush);
+    vetch__flush_cancel(&e->flush);
     event_del(&e->ended);
     vetch__list_remove(&e->link);
     vetch__member_remove(r, &e->member);

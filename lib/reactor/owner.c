@@ -43,7 +43,7 @@ on_fork(void)
     r->ending = true;
     r->debug = true; /* so that promises look at their owner */
     r->ready_first = r->ready_last = NULL;
-    r->flush_first = r->flush_last = NULL;
+    vetch__list_init(&r->flushes);
     if (r->running_loop || r->depth > 0)
         event_base_loopbreak(r->base);
 }

@@ -33,7 +33,7 @@ struct vetch__ready {
  * user code, make things ready and queue more work, itself included; that is
  * done in the same dispatch, up to a bound. */
 struct vetch__flush {
-    struct vetch__flush *next; /* NULL when not queued */
+    struct vetch__list link; /* all zero when not queued */
     void (*fn)(struct vetch__flush *self);
 };
 
@@ -79,7 +79,7 @@ struct vetch_reactor {
     /* The ready queue. */
     struct vetch__ready *ready_first, *ready_last;
     size_t drain_bound; /* entries per drain; 1 lets a test go step by step */
-    struct vetch__flush *flush_first, *flush_last;
+    struct vetch__list flushes;
     unsigned depth;           /* of enter/leave */
     uint64_t n_entries;       /* how often libevent called us */
     struct event drain_event; /* activated by a push from a foreign callback */
@@ -153,7 +153,7 @@ vetch__ready_push(vetch_reactor *r, struct vetch__ready *node)
 }
 /* Queue f once; its fn runs when the ready queue is empty. */
 void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
-void vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f);
+void vetch__flush_cancel(struct vetch__flush *f);
 /* Run at most `limit` entries now, and return what is left of that. */
 size_t vetch__ready_drain(vetch_reactor *r, size_t limit);
 /* The same, with the flushes as well, of which there is no end but their own;

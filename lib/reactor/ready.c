@@ -118,14 +118,12 @@ ready_pop(vetch_reactor *r)
 static size_t
 flushes_run(vetch_reactor *r, size_t limit)
 {
-    struct vetch__flush *f;
+    while (!vetch__list_empty(&r->flushes) && limit > 0) {
+        struct vetch__flush *f =
+            vetch__container(r->flushes.next, struct vetch__flush, link);
 
-    while ((f = r->flush_first) != NULL && limit > 0) {
         limit--;
-        r->flush_first = f->next == f ? NULL : f->next;
-        if (r->flush_first == NULL)
-            r->flush_last = NULL;
-        f->next = NULL;
+        vetch__flush_cancel(f);
         f->fn(f);
     }
     return limit;
@@ -134,7 +132,7 @@ flushes_run(vetch_reactor *r, size_t limit)
 static bool
 ready_is_idle(const vetch_reactor *r)
 {
-    return r->ready_first == NULL && r->flush_first == NULL;
+    return r->ready_first == NULL && vetch__list_empty(&r->flushes);
 }
 
 size_t
@@ -232,42 +230,27 @@ vetch__ready_wake(vetch_reactor *r)
 void
 vetch__flush_later(vetch_reactor *r, struct vetch__flush *f)
 {
-    if (f->next != NULL)
+    if (f->link.next != NULL)
         return;
-    f->next = f; /* the last one points to itself: NULL means "not queued" */
-    if (r->flush_last == NULL)
-        r->flush_first = f;
-    else
-        r->flush_last->next = f;
-    r->flush_last = f;
+    vetch__list_append(&r->flushes, &f->link);
     if (vetch__unlikely(r->depth == 0))
         vetch__ready_wake(r);
 }
 
 void
-vetch__flush_cancel(vetch_reactor *r, struct vetch__flush *f)
+vetch__flush_cancel(struct vetch__flush *f)
 {
-    struct vetch__flush *before = NULL, *at = r->flush_first;
-
-    if (f->next == NULL)
+    if (f->link.next == NULL)
         return;
-    while (at != f) {
-        before = at;
-        at = at->next;
-    }
-    if (before != NULL)
-        before->next = f->next == f ? before : f->next;
-    else
-        r->flush_first = f->next == f ? NULL : f->next;
-    if (r->flush_last == f)
-        r->flush_last = before;
-    f->next = NULL;
+    vetch__list_remove(&f->link);
+    f->link.next = NULL;
 }
 
 int
 vetch__ready_init(vetch_reactor *r)
 {
     r->drain_bound = DRAIN_BOUND;
+    vetch__list_init(&r->flushes);
     r->pool = vetch__pool_new(r);
     if (r->pool == NULL)
         return -1;

@@ -217,7 +217,7 @@ VT_TEST(an_idle_connection_holds_no_buffer)
 {
     struct probe ends[2];
 
-    ck_assert_uint_le(sizeof(vetch_transport), 224);
+    ck_assert_uint_le(sizeof(vetch_transport), 232);
     np_connect(KIND, ends);
     ends[1].keep = 1;
     np_write_all(ends[0].t, "ab");

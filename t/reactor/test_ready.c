@@ -3,6 +3,7 @@
 #include "support/harness.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "reactor/reactor-private.h"
@@ -208,4 +209,30 @@ VT_TEST(call_soon_below_the_bound_costs_no_poll)
 
     ck_assert_int_le(c.left, 0);
     ck_assert_int_le(c.io_calls_at_end, 1);
+}
+
+/* ---- flushes ---- */
+
+static void
+fail_flush(struct vetch__flush *self)
+{
+    (void)self;
+    ck_abort_msg("a flush ran that had been taken back");
+}
+
+/* With a search for each, this would take minutes. */
+VT_TEST(flushes_are_taken_back_at_the_same_cost_wherever_they_stand)
+{
+    enum { N = 200000 };
+    struct vetch__flush *f = calloc(N, sizeof(*f));
+
+    ck_assert_ptr_nonnull(f);
+    for (size_t i = 0; i < N; i++) {
+        f[i].fn = fail_flush;
+        vetch__flush_later(vt_reactor, &f[i]);
+    }
+    for (size_t i = N; i > 0; i--)
+        vetch__flush_cancel(&f[i - 1]);
+    vt_run_ready();
+    free(f);
 }
