@@ -20,6 +20,7 @@ include t/fuzz/local.mk
 thread_tests = \
 	t/base/test_version \
 	t/promise/test_executor \
+	t/promise/test_executor_end \
 	t/promise/test_signal \
 	t/promise/test_wrong_thread \
 	t/reactor/test_post

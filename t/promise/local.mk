@@ -9,6 +9,7 @@ unit_tests += \
 	t/promise/test_debug \
 	t/promise/test_event \
 	t/promise/test_executor \
+	t/promise/test_executor_end \
 	t/promise/test_handler \
 	t/promise/test_map \
 	t/promise/test_million \

@@ -4,6 +4,8 @@ if HAVE_CHECK
 check_LTLIBRARIES += t/support/libharness.la
 endif
 t_support_libharness_la_SOURCES = \
+	t/support/executor_kit.c \
+	t/support/executor_kit.h \
 	t/support/harness.c \
 	t/support/harness.h \
 	t/support/http_client_kit.c \
