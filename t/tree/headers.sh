@@ -1,8 +1,8 @@
 #!/bin/sh
 # Each public header compiles by itself, as strict C11 and as C++, with every
 # compiler at hand; includes nothing but other public headers, a few of C's
-# and what sockets need; is installed; and, but for the testing kit, is part
-# of the umbrella.
+# and what sockets need; has no struct that cannot grow; is installed; and, but
+# for the testing kit, is part of the umbrella.
 
 . "$(dirname "$0")/../support/common.sh"
 
@@ -48,6 +48,18 @@ for header in vetch.h vetch/*.h; do
     [ -z "$strange" ] || fault "$header includes $strange"
     grep -qF "include/$header" local.mk ||
         fault "$header is not listed in include/local.mk"
+    # What can be seen through can grow only if it says how large it is. A
+    # protocol is the first member of a structure of the program's, and its
+    # class has the size.
+    for struct in $(awk '
+        /^(typedef )?(struct|union) [a-z_]+ \{/ {
+            name = $(NF - 1)
+            do { getline } while (/^ *(\/?\*.*)?$/)
+            if (!/^ *size_t size;/) print name
+        }' "$header"); do
+        [ "$struct" = vetch_protocol ] ||
+            fault "$header: struct $struct does not begin with its size"
+    done
     case $header in vetch.h | vetch/testing.h) continue ;; esac
     grep -qF "#include <$header>" vetch.h ||
         fault "$header is not included by vetch.h"
