@@ -19,7 +19,7 @@ VETCH_BEGIN_DECLS
 /* Watch `fd` for `events` (VETCH_READABLE | VETCH_WRITABLE, or 0 for later).
  *
  * Ownership: returns a new reference; the reactor keeps one while it watches.
- *            `fd` stays the caller's, who cancels the watch before closing it.
+ *            `fd` stays the caller's; cancel the watch before closing it.
  *            Borrows `ctx`; `_owned` hands it to `free_ctx` exactly once, after
  *            the watch is cancelled and the last reference is gone.
  * Errors:    NULL and errno: ENOMEM; EINVAL; EBADF; EPERM for a plain file or

@@ -9,9 +9,9 @@ VETCH_BEGIN_DECLS
 /* An event is set or not; it starts out unset. Errors: NULL and ENOMEM. */
 VETCH_EXPORT VETCH_NODISCARD vetch_event *vetch_event_new(void);
 
-/* Set it: all who wait go on, in the order in which they came. */
+/* Set it: all waiters go on, in the order in which they came. */
 VETCH_EXPORT void vetch_event_set(vetch_event *e);
-/* Unset it: whoever waits from now on waits for the next set. */
+/* Unset it: a wait from now on is for the next set. */
 VETCH_EXPORT void vetch_event_clear(vetch_event *e);
 VETCH_EXPORT bool vetch_event_is_set(const vetch_event *e);
 

@@ -63,8 +63,8 @@ VETCH_EXPORT size_t vetch_listener_connections(const vetch_listener *l);
 VETCH_EXPORT void vetch_listener_each(vetch_listener *l, vetch_connection_fn fn,
                                       void *ctx);
 
-/* Who hears of errors while accepting (default: one log line at most each
- * second). Accepting resumes by itself. Borrows `ctx`. */
+/* The function that hears of errors while accepting (default: one log line at
+ * most each second). Accepting resumes by itself. Borrows `ctx`. */
 VETCH_EXPORT void vetch_listener_set_error_fn(vetch_listener *l,
                                               vetch_listener_error_fn fn,
                                               void *ctx);

@@ -89,7 +89,7 @@ VETCH_EXPORT bool vetch_deferred_offer_owned(vetch_deferred *d, void *value,
  * stopped. Needs no memory. False if it was settled already. */
 VETCH_EXPORT bool vetch_deferred_cancel(vetch_deferred *d);
 
-/* Whether somebody asked for it to be cancelled. */
+/* Whether it was asked to cancel. */
 VETCH_EXPORT bool vetch_deferred_is_canceled(const vetch_deferred *d);
 
 VETCH_EXPORT vetch_deferred *vetch_deferred_ref(vetch_deferred *d);
@@ -150,7 +150,7 @@ VETCH_EXPORT void *vetch_run(vetch_promise *p, vetch_error **ret_error);
 
 VETCH_EXPORT vetch_state vetch_promise_state(const vetch_promise *p);
 /* The value, borrowed from the promise; NULL and errno EINVAL if it is not
- * fulfilled. Who looks at an offered value has got it. */
+ * fulfilled. Looking at an offered value gets it. */
 VETCH_EXPORT void *vetch_promise_value(vetch_promise *p);
 /* The error, borrowed; this observes the rejection. NULL and errno EINVAL if
  * it is not rejected. */

@@ -12,7 +12,7 @@ VETCH_BEGIN_DECLS
 VETCH_EXPORT VETCH_NODISCARD vetch_queue *vetch_queue_new(size_t capacity);
 
 /* Put an item in. Fulfils, without a value, when there was room: back-pressure
- * for the producer. Those who wait are served in order.
+ * for the producer. Waiters are served in order.
  *
  * Ownership: takes over `item` (not NULL), to be given to `free_item` (NULL:
  *            nothing to free) if nobody gets it: the put is cancelled or
@@ -42,16 +42,16 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_queue_get(vetch_queue *q);
  * no item can come back any more. Idempotent. */
 VETCH_EXPORT void vetch_queue_close(vetch_queue *q);
 
-/* How many items are in the queue. Those on their way to somebody who waits are
+/* How many items are in the queue. Those on their way to a waiter are
  * not. */
 VETCH_EXPORT size_t vetch_queue_count(const vetch_queue *q);
 
-/* An item that somebody got has been worked off: to be called once for each, if
+/* An item that was got has been dealt with: to be called once for each, if
  * vetch_queue_drained() is used. More often is misuse. */
 VETCH_EXPORT void vetch_queue_done(vetch_queue *q);
 
 /* Fulfils, without a value, when all that was put has been worked off: the
- * queue is empty, nothing is on its way, and each item that somebody got was
+ * queue is empty, nothing is on its way, and each item that was got has been
  * reported by vetch_queue_done(). At once if that is so now. Rejects with
  * VETCH_ECLOSED if the queue is released before. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_queue_drained(vetch_queue *q);

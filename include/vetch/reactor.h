@@ -11,7 +11,7 @@ VETCH_BEGIN_DECLS
 
 /* Make a reactor with a loop of its own and bind it to the calling thread.
  * From then on SIGPIPE does nothing, unless the program has set it up; in what
- * the program executes, SIGPIPE kills as ever.
+ * the program executes, SIGPIPE kills as usual.
  *
  * Ownership: returns a new reference; see vetch_reactor_unref().
  * Errors:    NULL and errno: EBUSY if the thread has one already; ENOMEM,
@@ -19,9 +19,9 @@ VETCH_BEGIN_DECLS
  * Thread:    the caller's becomes the reactor's. */
 VETCH_EXPORT VETCH_NODISCARD vetch_reactor *vetch_reactor_new(void);
 
-/* The same on a libevent loop that somebody else owns and runs. The loop must
- * outlive the reactor. vetch_reactor_run() may be used, or the owner's
- * event_base_dispatch(). */
+/* The same on a libevent loop that another part of the program owns and runs.
+ * The loop must outlive the reactor. vetch_reactor_run() may be used, or the
+ * owner's event_base_dispatch(). */
 VETCH_EXPORT VETCH_NODISCARD vetch_reactor *
 vetch_reactor_adopt(struct event_base *base);
 
@@ -79,8 +79,8 @@ VETCH_EXPORT int vetch_call_soon_owned(vetch_call_fn fn, void *ctx,
  * its zero has no meaning. Thread: reactor. */
 VETCH_EXPORT double vetch_now(void);
 
-/* Who hears of rejections that nobody observed; NULL restores the default, one
- * log line with the chain of causes. Ownership: borrows `ctx`. */
+/* The function that hears of rejections that nobody observed; NULL restores the
+ * default, one log line with the chain of causes. Ownership: borrows `ctx`. */
 VETCH_EXPORT void vetch_reactor_set_rejection_hook(vetch_reactor *r,
                                                    vetch_rejection_fn fn,
                                                    void *ctx);

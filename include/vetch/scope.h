@@ -29,10 +29,10 @@ VETCH_EXPORT void vetch_scope_keep_errors_apart_owned(vetch_scope *s,
                                                       vetch_free_fn free_ctx);
 
 /* Make `p` a child: consumes and observes it. Its value is freed; a child that
- * was cancelled by itself is no failure. In a scope that was cancelled or has
- * failed, the child is cancelled at once, and awaited as the others. After the
- * scope's promise has settled `p` is cancelled and released, and so it is where
- * `s` is NULL. A `p` that waits for the end of this scope fails with
+ * was cancelled by itself is not a failure. In a scope that was cancelled or
+ * has failed, the child is cancelled at once, and awaited as the others. After
+ * the scope's promise has settled `p` is cancelled and released, and so it is
+ * where `s` is NULL. A `p` that waits for the end of this scope fails with
  * VETCH_ECYCLE. */
 VETCH_EXPORT void vetch_scope_add(vetch_scope *s, vetch_promise *p);
 /* The same for a task. */

@@ -1,4 +1,5 @@
-/* The inside of a buffer, for those who embed one. All zero is an empty one. */
+/* The inside of a buffer, for structures that embed one. All zero is an empty
+ * one. */
 #ifndef VETCH_BUFFER_PRIVATE_H
 #define VETCH_BUFFER_PRIVATE_H
 

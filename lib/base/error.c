@@ -1,8 +1,8 @@
 /* Errors.
  *
  * An error is one block with its message at the end, plus a vector of the
- * errors that happened as well. The line with all causes is made when somebody
- * asks for it and kept. Errors that exist before they are needed (out of
+ * errors that happened as well. The line with all causes is made when it is
+ * first asked for, and kept. Errors that exist before they are needed (out of
  * memory) are immortal: their count is never touched, so that threads can share
  * them. Releasing walks a list, never the stack: a chain of causes may be as
  * long as a chain of promises. */

@@ -32,7 +32,7 @@ vetch__text_clean(char *text, size_t len)
     }
 }
 
-/* Where a text of which at most `len` bytes have room can be cut without
+/* Where a text with room for `len` bytes at most can be cut without
  * leaving a part of a character. */
 static size_t
 cut_at(const char *text, size_t len)

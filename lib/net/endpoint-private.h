@@ -50,7 +50,7 @@ unsigned vetch__address_port(const struct sockaddr *address);
 
 /* Whether a name may be looked up: labels of letters, digits, `-` and `_`, of
  * at most 63 bytes, at most 253 in all, perhaps with a final dot, and the last
- * label is no number: nobody shall read "0x7f.1" as an address after it was
+ * label is not a number: nothing may read "0x7f.1" as an address after it was
  * compared as a name. */
 bool vetch__host_is_name(const char *host);
 /* `localhost` and all names below it; RFC 6761, section 6.3. */

@@ -7,7 +7,7 @@
 
 struct vetch__listen_socket {
     int fd;         /* -1: none */
-    bool lent;      /* and it still belongs to whoever opened it */
+    bool lent;      /* and it still belongs to its opener */
     char *endpoint; /* where it listens; NULL: not opened */
     unsigned port;  /* TCP */
     char *path;     /* of a Unix socket's file, which is ours to remove:

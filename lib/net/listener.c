@@ -4,8 +4,8 @@
  * has fewer connections than its limit, and the process has descriptors. When
  * those run out, the kernel goes on reporting the same connection, so the
  * listener looks away for a while: 100 ms, doubled each time up to a second, or
- * until a connection of this reactor closes. After a second in vain the
- * descriptor kept in reserve is given up for a moment, to refuse those who wait
+ * until a connection of this reactor closes. After a second without success the
+ * descriptor kept in reserve is given up for a moment, to refuse those waiting
  * instead of leaving them in the dark.
  *
  * The reactor holds a reference until the listener was stopped and its last
@@ -155,7 +155,7 @@ keep_reserve(struct vetch__net *net)
         net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Make room for one descriptor, and use it to send away those who wait. */
+/* Make room for one descriptor, and use it to send those waiting away. */
 static void
 refuse_those_who_wait(vetch_listener *l)
 {
@@ -183,7 +183,7 @@ starve_listener(vetch_listener *l, int errnum)
     report_accept_error(l, errnum);
 }
 
-/* accept(2) wants a descriptor before it looks whether somebody waits. */
+/* accept(2) wants a descriptor before it looks for a connection. */
 static bool
 somebody_waits(const vetch_listener *l)
 {
@@ -209,7 +209,7 @@ accept_failed(vetch_listener *l, int errnum)
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
-    case EOPNOTSUPP: /* somebody took the socket from under us */
+    case EOPNOTSUPP: /* the socket was taken from under us */
         unwatch_listener(l);
         report_accept_error(l, errnum);
         return false;

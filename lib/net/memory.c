@@ -26,7 +26,7 @@ memory_of(vetch_transport *t)
 }
 
 /* Watching is switched on by the transport when its protocol is ready for it,
- * and off again here when somebody finds that it does not want to read. */
+ * and off again here when the reader turns out not to want to read. */
 static bool
 is_reading(const struct memory_transport *m)
 {

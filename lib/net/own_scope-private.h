@@ -1,5 +1,5 @@
 /* The scope of what runs for a connection, or for a listener. It is made when
- * somebody asks for it, and ends with its owner: then it is cancelled, and the
+ * it is asked for, and ends with its owner: then it is cancelled, and the
  * owner goes on only when nothing runs there any more, so that what did could
  * use the owner to the last. */
 #ifndef VETCH_OWN_SCOPE_PRIVATE_H

@@ -9,11 +9,11 @@
  *   name_left  every ten seconds, and at the deadline: log what was asked to
  *              end and has not
  *
- * A caller who cancels while others wait is rejected at once. The last one
+ * A caller that cancels while others wait is rejected at once. The last one
  * hurries the stop instead and goes on waiting, because settled means stopped.
- * Once a stop is hurried there is nothing left to ask for: whoever cancels then
- * stops waiting. So an operation that waits for the stop of what waits for the
- * operation comes to an end when it is cancelled. */
+ * Once a stop is hurried there is nothing left to ask for: a caller that
+ * cancels then stops waiting. So an operation that waits for the stop of what
+ * waits for the operation comes to an end when it is cancelled. */
 #ifndef VETCH_STOP_PRIVATE_H
 #define VETCH_STOP_PRIVATE_H
 

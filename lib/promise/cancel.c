@@ -2,7 +2,7 @@
  *
  * A request walks upstream in a loop, as long as each node holds the only
  * reference to what it waits for, and marks the nodes that it passes: a value
- * that comes all the same does not get past a marked node. What it finds at the
+ * that comes nevertheless does not get past a marked node. What it finds at the
  * top is a producer, whose canceller is called from a list, so that cancellers
  * that cancel other promises do not nest. */
 #include "promise/promise-private.h"
@@ -102,7 +102,7 @@ vetch__give_back(void *held, size_t index, vetch_promise *answer)
     vetch_promise_unref(held);
 }
 
-/* The last who waited goes. If this fails now, nobody has seen it. */
+/* The last waiter goes. If this fails now, nobody has seen it. */
 static void
 look_away(vetch_promise *waiter)
 {
@@ -149,8 +149,8 @@ hears_of_cancel(const vetch_promise *p)
 }
 
 /* The outcome is on its way to `p`, whose handler has not begun. An offer goes
- * back now, before somebody else gets what came after it; for all else the mark
- * is enough. */
+ * back now, before another waiter gets what came after it; for all else the
+ * mark is enough. */
 static void
 refuse_offer(vetch_promise *p)
 {
@@ -206,8 +206,8 @@ vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p)
     }
 }
 
-/* The one waiter by which a request may have come. Those who came after it had
- * no part in it, and those who only give something back never ask. */
+/* The one waiter by which a request may have come. Later ones had no part in
+ * it, and those that only give something back never ask. */
 static vetch_promise *
 asking_waiter(const vetch_promise *p)
 {
@@ -298,7 +298,7 @@ cancel_produced(void *node, void *ctx)
 }
 
 /* Everything is marked first, so that no further on_value runs; then every
- * producer is asked, whoever else may hold its promise. */
+ * producer is asked, even if others hold its promise. */
 void
 vetch__promises_cancel_all(vetch_reactor *r)
 {

@@ -36,7 +36,7 @@ void vetch__context_make(struct vetch__context *c, void *low, void *top,
                          void (*entry)(void *arg), void *arg);
 
 /* Prepare a context that has finished its work in entry(arg), and waits in
- * there for more, to go on with the floating-point modes of who calls this. It
+ * there for more, to go on with the floating-point modes of its caller. It
  * may also begin anew. */
 void vetch__context_renew(struct vetch__context *c, void *low, void *top,
                           void (*entry)(void *arg), void *arg);

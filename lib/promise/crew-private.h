@@ -42,7 +42,7 @@ void vetch__jobs_remove(struct vetch__jobs *jobs, struct vetch__job *job);
 
 struct vetch__crew;
 
-/* A crew of at most n_threads, none of which is started yet. NULL and errno. */
+/* A crew of at most n_threads, none started yet. NULL and errno. */
 struct vetch__crew *vetch__crew_new(unsigned n_threads);
 /* Readable when a job has ended. */
 int vetch__crew_fd(const struct vetch__crew *crew);

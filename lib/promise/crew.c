@@ -1,12 +1,13 @@
 /* The threads of an executor.
  *
  * Waiting jobs stand in a queue under a mutex; jobs that have ended are pushed
- * to a stack without one, and whoever finds the stack empty rings the eventfd,
- * so that the reactor is woken once for all jobs that end before it looks.
+ * to a stack without one, and the one that finds the stack empty rings the
+ * eventfd, so that the reactor is woken once for all jobs that end before it
+ * looks.
  *
  * A thread without work waits on a condition of its own, in a list, last in
  * first out: the thread used last has the warmest cache, and those at the
- * bottom sleep undisturbed. Whoever gives jobs wakes one thread; each thread
+ * bottom sleep undisturbed. A new job wakes one thread; each thread
  * that takes a job and leaves others behind wakes the next one first, so that
  * the reactor's thread never pays for more than one. */
 

@@ -90,7 +90,7 @@ sites_grow(struct vetch__sites *sites)
     *sites = more;
 }
 
-/* The entry of a promise, made if need be; NULL if there is no debugging, or no
+/* The entry of a promise, made if needed; NULL without debugging, or without
  * memory for it. */
 static struct site *
 site_of(vetch_promise *p)

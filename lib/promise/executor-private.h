@@ -4,7 +4,7 @@
 
 #include <vetch/executor.h>
 
-/* An executor that is no object of the user's, for jobs that own all that they
+/* An executor that the user does not see, for jobs that own all that they
  * use: the end of the reactor waits only a moment for them. */
 vetch_executor *
 vetch__executor_new_expendable(const vetch_executor_options *options);

@@ -6,7 +6,7 @@
  *   waiting   it stands in the waiter list of its source (`next`, `prev`), and
  *             the union holds the handler (or what an adoption keeps)
  *   queued    it stands on the ready queue (`next`); `prev` is the settled
- *             source, of which it owns a reference
+ *             source, to which it owns a reference
  *   running   its handler runs
  *   settled   the union holds the outcome, or leads to it (VETCH__FORWARD)
  *
@@ -52,7 +52,7 @@ enum {
     VETCH__QUEUED = 2,
     VETCH__RUNNING = 4,
     VETCH__CANCELING = 8,  /* its cancellation was asked for */
-    VETCH__OBSERVED = 16,  /* somebody takes care of a rejection */
+    VETCH__OBSERVED = 16,  /* a rejection is taken care of */
     VETCH__FORWARD = 32,   /* settled; the outcome is in u.forward */
     VETCH__NO_MEMORY = 64, /* ends as VETCH_ENOMEM, whatever comes */
     VETCH__SITED = 128     /* debug.c knows something of it */
@@ -372,7 +372,7 @@ vetch_promise *vetch__promise_new_reserved(vetch_reactor *r,
 void vetch__promise_free_node(vetch_promise *p);
 
 /* ---- chain.c ---- */
-/* Rule 13: there is no memory for a link to `p`. What runs is stopped; what is
+/* Rule 13: no memory is left for a link to `p`. What runs is stopped; what is
  * returned stands for the link, and ends as VETCH_ENOMEM. Consumes `p`. */
 vetch_promise *vetch__promise_stop(vetch_reactor *r, vetch_promise *p);
 /* What depends on these promises could not be made, for the reason `errnum`:
@@ -386,9 +386,9 @@ vetch_promise *vetch__promises_stop(vetch_promise *const *promises, size_t n,
  * it leaves p alone while others wait. Out of memory it is `p` itself. */
 vetch_promise *vetch__promise_follower(vetch_reactor *r, vetch_promise *p);
 
-/* The value of a settled promise for one who wants to own it. True: the value
- * is in *ret_value, or (with *ret_error set) it has none. False: it is shared
- * and cannot be handed over. Consumes `p`. */
+/* The value of a settled promise, for a caller that wants to own it. True: the
+ * value is in *ret_value, or (with *ret_error set) it has none. False: it is
+ * shared and cannot be handed over. Consumes `p`. */
 bool vetch__promise_take(vetch_promise *p, void **ret_value,
                          vetch_error **ret_error);
 
@@ -421,7 +421,7 @@ void vetch__watch_forget(vetch_promise *watch);
 void vetch__promise_report(vetch_promise *p);
 /* The same for an error that has no promise any more; `r` may be NULL. */
 void vetch__error_report(const vetch_reactor *r, const vetch_error *error);
-/* Hand an error over to a caller, who may not want it: then it is reported. */
+/* Hand an error over to a caller; one that it does not want is reported. */
 void vetch__error_hand_over(vetch_error *error, vetch_error **ret_error);
 
 /* ---- cycle.c ---- */

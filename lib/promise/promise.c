@@ -94,7 +94,7 @@ vetch__promise_free_node(vetch_promise *p)
         vetch__pool_free(p);
 }
 
-/* `p` is where it comes from, or NULL. A cancel is no news. */
+/* `p` is where it comes from, or NULL. A cancel is not news. */
 static void
 report(const vetch_reactor *r, const vetch_error *error, vetch_promise *p)
 {
@@ -468,7 +468,8 @@ pass(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
 
 /* ---- adoption ---- */
 
-/* A node that only hands on an outcome to one who holds nothing else of it. */
+/* A node that only passes an outcome on to a waiter that holds nothing else of
+ * it. */
 static bool
 is_mere_step(const vetch_promise *p)
 {
@@ -684,7 +685,7 @@ run_follow(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
         vetch__promise_drop(held);
 }
 
-/* What one who was asked to stop is given: no value that came all the same. */
+/* What a waiter that was asked to stop gets: never a value that came late. */
 static vetch_promise *__attribute__((noinline))
 source_of_canceled(vetch_promise *p, vetch_promise *source)
 {

@@ -5,7 +5,7 @@
  * full): an item goes to the first getter directly, and an item taken out makes
  * room for the first putter's.
  *
- * A getter is offered its item (rule 14). Until somebody has got it, the item
+ * A getter is offered its item (rule 14). Until its getter has got it, the item
  * is on its way, and its number leads it back to its place; the room it left
  * may be taken by then, so the list can become longer than the capacity. What
  * is on its way keeps the memory of the queue, and those who wait at a closed
@@ -47,7 +47,7 @@ struct vetch_queue {
     struct vetch__list items, spare;
     size_t n_items, n_spare;
     size_t n_on_way; /* offered to a getter */
-    size_t n_taken;  /* got by somebody who has not said done yet */
+    size_t n_taken;  /* got, and not yet said to be done */
     struct item
         *returned; /* the last one that came back, if it is still here */
     struct vetch__list putters, getters, drained;
@@ -211,7 +211,7 @@ refuse_putters(vetch_queue *q)
 
 /* ---- on the way to a getter ---- */
 
-/* Nobody got it. Who may have it next is for item_offer_is_over() to see. */
+/* Nobody got it. item_offer_is_over() decides who is next. */
 static void
 item_comes_back(void *data, void *ctx)
 {

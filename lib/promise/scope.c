@@ -1,10 +1,10 @@
 /* Scopes: structured concurrency.
  *
  * A scope is open until vetch_scope_end(); from then on it ends when its last
- * child has settled. Whoever asks for the end gets a promise of his own, which
- * follows the one in here. It is failing once an error or a cancel has decided
- * how it will end: from then on children are cancelled as they come. The memory
- * stays until the last reference and the last child are gone. */
+ * child has settled. Each caller that asks for the end gets its own promise,
+ * which follows the one in here. It is failing once an error or a cancel has
+ * decided how it will end: from then on children are cancelled as they come.
+ * The memory stays until the last reference and the last child are gone. */
 #include <vetch/scope.h>
 
 #include <errno.h>
@@ -28,7 +28,7 @@ struct vetch_scope {
     struct vetch__list children;
     size_t n_children;
     struct vetch__joint joint; /* the end */
-    bool ending;               /* somebody asked for the end */
+    bool ending;               /* the end was asked for */
     bool ended;                /* the promise has settled */
     bool canceled;             /* from outside */
     bool no_memory;
@@ -118,7 +118,7 @@ destroy_if_unused(vetch_scope *s)
         scope_destroy(s);
 }
 
-/* Around calls of the user's, who may release the scope: it stays until
+/* Around calls into the program, which may release the scope: it stays until
  * let_go(), and is released then. */
 static bool
 hold(vetch_scope *s)

@@ -14,7 +14,7 @@ extern bool vetch__stacks_guard_by_mapping;
 /* All stacks of one reactor. */
 struct vetch__stacks;
 
-/* What every stack begins with, at its top: whoever uses the stack puts this
+/* What every stack begins with, at its top: the user of the stack puts this
  * first into what it keeps there, and leaves it alone. */
 struct vetch__stack {
     struct vetch__stack *next; /* while it is free */
@@ -24,7 +24,7 @@ struct vetch__stack {
 
 /* `user_bytes` is how much its user keeps at the top of each stack. */
 struct vetch__stacks *vetch__stacks_new(size_t stack_bytes, size_t user_bytes);
-/* Unmaps all of them, whoever still stands on one. */
+/* Unmaps all of them, even those in use. */
 void vetch__stacks_free(struct vetch__stacks *s);
 /* Leave them all as they are: something that cannot be stopped uses one. */
 void vetch__stacks_leak(struct vetch__stacks *s);

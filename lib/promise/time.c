@@ -40,7 +40,7 @@ cancel_sleep(vetch_deferred *d, void *ctx)
     sleeper_end(s);
 }
 
-/* Infinity is no limit: there is nothing to start then. */
+/* Infinity is no limit: nothing is started. */
 static int
 start_timer(struct vetch__timer *timer, double seconds,
             void (*fn)(struct vetch__timer *self))

@@ -1,4 +1,4 @@
-/* Those who wait for their turn: what semaphores, events and queues share.
+/* Waiters in a queue: what semaphores, events and queues share.
  *
  * A waiter is a deferred in a list. It is served from the front; cancelled, it
  * leaves the list and tells its owner. */

@@ -1,6 +1,6 @@
 /* Time: one precise monotonic clock, moved by hand in tests.
  *
- * It is read when somebody first asks in a turn, and then known until the next
+ * It is read at the first question in a turn, and then known until the next
  * turn; where a timer needs to know exactly, it is read anew. A loop that
  * we run counts its own turns. One that somebody else runs does not tell when
  * it polls: there each dispatch into vetch counts as one. */
@@ -36,7 +36,7 @@ vetch__clock_now(vetch_reactor *r)
     if (r->now_is_known || vetch__unlikely(r->virtual_clock))
         return r->now;
     r->now = read_clock();
-    /* Outside of any loop there are no turns. */
+    /* Outside any loop there are no turns. */
     r->now_is_known = r->depth > 0 || r->running_loop;
     return r->now;
 }

@@ -216,7 +216,8 @@ vetch_reactor_post_owned(vetch_reactor *r, vetch_call_fn fn, void *ctx,
     int wrong;
 
     VETCH_CHECK(r != NULL && fn != NULL, EINVAL, -1);
-    if (vetch__is_inherited(&r->owner)) { /* who holds the lock is not here */
+    if (vetch__is_inherited(
+            &r->owner)) { /* the holder of the lock is not here */
         vetch__refuse_thread(&r->owner, "a reactor");
         return -1;
     }

@@ -156,7 +156,7 @@ void vetch__flush_later(vetch_reactor *r, struct vetch__flush *f);
 void vetch__flush_cancel(struct vetch__flush *f);
 /* Run at most `limit` entries now, and return what is left of that. */
 size_t vetch__ready_drain(vetch_reactor *r, size_t limit);
-/* The same, with the flushes as well, of which there is no end but their own;
+/* The same, with the flushes as well, which end only by themselves;
  * true if nothing is ready any more. */
 bool vetch__ready_settle(vetch_reactor *r, size_t limit);
 /* Run one entry of a kind that the reactor does not know: promise.c's. */

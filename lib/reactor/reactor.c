@@ -1,9 +1,9 @@
 /* The reactor: its making, its running and its end.
  *
- * The loop belongs to us or to somebody else. The last reference may go inside
- * a callback, where neither the loop nor the reactor can be taken away; then
- * the end waits until that callback has returned to run(), or, in a loop that
- * somebody else runs, until libevent runs the end event.
+ * The loop belongs to us or to another part of the program. The last reference
+ * may go inside a callback, where neither the loop nor the reactor can be taken
+ * away; then the end waits until that callback has returned to run(), or, in a
+ * loop that somebody else runs, until libevent runs the end event.
  *
  * The order of the end is: nothing new starts; posts are dropped; timers and
  * members stop; promises are cancelled and their handlers run; jobs are waited
@@ -255,7 +255,7 @@ reactor_may_go_on(vetch_reactor *r, const bool *flag)
     return flag != NULL ? !*flag : !atomic_load(&r->stop_requested);
 }
 
-/* By somebody who has the loop of libevent. */
+/* By the owner of the libevent loop. */
 static bool
 was_broken(struct event_base *base)
 {
@@ -384,7 +384,7 @@ end_members(vetch_reactor *r, struct vetch__list *ended)
     }
 }
 
-/* Whoever still holds one of these holds an object without reactor. */
+/* What is still referenced from outside is an object without reactor. */
 static void
 name_what_is_left(vetch_reactor *r, struct vetch__list *ended)
 {

@@ -102,7 +102,7 @@ check_head(const struct reader *r, const struct vetch__http_head *h)
         check_slice(r, f->name);
         check_slice(r, f->value);
         require(vetch__http_is_token(r->held + f->name.at, f->name.len),
-                "a name that is no token");
+                "an invalid name");
         require(vetch__http_is_value(r->held + f->value.at, f->value.len),
                 "a value with control bytes");
     }

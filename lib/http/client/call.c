@@ -204,7 +204,7 @@ vetch_http_call_set_body(vetch_http_call *call, const char *type,
 
 /* ---- settling ---- */
 
-/* What is no URL, without the part that may be somebody's password. */
+/* A malformed URL, without the part that may be a password. */
 static const char *
 shown_text(const vetch_http_call *call)
 {
@@ -219,7 +219,7 @@ vetch__http_call_wrap(const vetch_http_call *call, vetch_error *error)
 {
     vetch_error *wrapped;
 
-    /* A cancel needs no words: whoever asked for it knows. */
+    /* A cancel needs no words: the caller asked for it. */
     if (vetch_error_code(error) == VETCH_ECANCELED ||
         vetch_error_code(error) == VETCH_ENOMEM)
         return error;
@@ -320,7 +320,7 @@ examine(vetch_http_call *call, struct vetch__url *ret)
     if (call->method_len > METHOD_MAX ||
         !vetch__http_is_token(call->text, call->method_len)) {
         memset(call->text, '?', call->method_len); /* not to be shown */
-        return vetch_error_from_errno(EINVAL, "the method is no token");
+        return vetch_error_from_errno(EINVAL, "invalid method");
     }
     method = vetch__http_method_find(call->text, call->method_len);
     if (method == VETCH__HTTP_CONNECT)

@@ -9,7 +9,7 @@
  * settles: the deferred of a call is settled by call.c alone, when its
  * connection is free again or gone (settled means stopped).
  *
- * Who holds whom: calls hold a reference to their client; a client's memory
+ * References: calls hold a reference to their client; a client's memory
  * also waits for its connections. A connection borrows its client and its call.
  * A response that is being received belongs to its connection if it will be
  * whole, and to the user if it is a stream; then both borrow each other until

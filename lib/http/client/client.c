@@ -2,7 +2,7 @@
  *
  * References are the user's and the calls'. With the last one the idle
  * connections close; the memory goes when they have closed. With its reactor a
- * client ends: who waits for a connection is told, and nothing new begins. */
+ * client ends: waiters for a connection are told, and nothing new begins. */
 
 #include "http/client/client-private.h"
 

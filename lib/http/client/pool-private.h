@@ -3,7 +3,7 @@
  * connections.
  *
  * A connection holds a slot of its origin from the moment it is begun to be
- * opened until it is gone. A slot is held (somebody uses the connection), idle,
+ * opened until it is gone. A slot is held (the connection is in use), idle,
  * or closing. Rules:
  *
  *   - never more slots than the two limits allow, closing ones counted;
@@ -109,7 +109,7 @@ int vetch__http_pool_acquire(struct vetch__http_pool *pool,
 void vetch__http_pool_leave(struct vetch__http_pool *pool,
                             struct vetch__http_waiter *w);
 
-/* Who held the connection is through with it, and it can be used again. */
+/* Its holder is through with the connection, and it can be used again. */
 void vetch__http_pool_release(struct vetch__http_pool *pool,
                               struct vetch__http_slot *slot);
 /* It is being closed or will be; _gone() follows. Idempotent. */

@@ -1,4 +1,4 @@
-/* The pool of connections: counts, queues, and who is next.
+/* The pool of connections: counts, queues, and whose turn it is.
  *
  * An origin exists while it has a slot or a waiter.  It is in the list of the
  * starved while it has a waiter and may have one more slot: as long as that
@@ -287,7 +287,7 @@ fill_free_slots(struct vetch__http_pool *pool)
     }
 }
 
-/* Let the longest idle connections go for those who need their slots. */
+/* Let the longest idle connections go where their slots are needed. */
 static void
 make_room(struct vetch__http_pool *pool)
 {
@@ -335,7 +335,7 @@ vetch__http_pool_leave(struct vetch__http_pool *pool,
     origin_update(pool, o);
 }
 
-/* Whether the connection must go because somebody else has waited longer for
+/* Whether the connection must go because another waiter has waited longer for
  * a slot than the next one for this connection. */
 static bool
 must_give_way(struct vetch__http_pool *pool, struct vetch__http_origin *o)

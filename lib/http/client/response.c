@@ -7,8 +7,8 @@
  * The body of a stream goes through `raw`: what came and nobody has read yet,
  * still coded.  That is never more than the connection reads at once, because
  * it pauses while something is left there.  A read takes a piece out of it, or
- * waits for one.  The piece is offered: until somebody got it, it may come
- * back, to be what the next read gets, and no other read may begin.
+ * waits for one.  The piece is offered: until the reader has got it, it may
+ * come back, to be what the next read gets, and no other read may begin.
  *
  * References are the user's.  With the last one the body is broken off; a piece
  * on offer keeps the memory of its response until it was got or came back. */
@@ -489,7 +489,7 @@ why_no_read(const vetch_http_response *r)
     if (r == NULL)
         return "no response to read from";
     if (!r->stream)
-        return "the body is no stream";
+        return "the body is not a stream";
     return r->reader != NULL || r->offering ? "a read of it is pending already"
                                             : NULL;
 }

@@ -59,7 +59,7 @@ bool vetch__http_is_framing_field(const char *name, size_t len);
  * section 6.5.1): it would frame, route or authenticate. Others are harmless,
  * because they are dropped. */
 bool vetch__http_is_forbidden_trailer(const char *name, size_t len);
-/* For setters of both sides: 0, or -1 and EINVAL if the name is no token, the
+/* For setters of both sides: 0, or -1 and EINVAL if the name is invalid, the
  * value is none, or the field belongs to the library. */
 int vetch__http_check_field(const char *name, const char *value);
 

@@ -233,7 +233,7 @@ vetch__http_is_own_field(const char *name, size_t len)
     return is_one_of(own, name, len);
 }
 
-/* Fields whose value is no list (RFC 9110; RFC 6265, section 5.4; RFC 6797,
+/* Fields whose value is not a list (RFC 9110; RFC 6265, section 5.4; RFC 6797,
  * section 6.1; CORS). */
 bool
 vetch__http_is_single_field(const char *name, size_t len)

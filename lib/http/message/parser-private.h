@@ -121,7 +121,7 @@ enum vetch__http_verdict vetch__http_parse_response(struct vetch__http_head *h,
  * zero for each request. */
 bool vetch__http_informational(unsigned *count);
 
-/* Static, NUL-terminated; NULL for what is none. */
+/* Static, NUL-terminated; NULL for any other. */
 const char *vetch__http_method_name(uint8_t method);
 /* The index of a method by its name (case counts), -1 for an unknown one. */
 int vetch__http_method_find(const char *name, size_t len);

@@ -435,7 +435,7 @@ judge_response(struct vetch__http_head *h, const char *data, bool to_head)
     if (judge_response_length(h, &fr, data) == VETCH__HTTP_REFUSED)
         return VETCH__HTTP_REFUSED;
     if (to_head || h->status < 200 || h->status == 204 || h->status == 304) {
-        h->framing = VETCH__HTTP_NO_BODY; /* so what frames it is no matter */
+        h->framing = VETCH__HTTP_NO_BODY; /* so its framing does not matter */
         return VETCH__HTTP_DONE;
     }
     if (fr.n_coding > 0)

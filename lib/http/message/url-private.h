@@ -14,7 +14,7 @@ enum {
 /* Slices point into the text that was parsed. */
 struct vetch__url {
     /* "tcp:HOST:PORT", in small letters, the port always present: the endpoint
-     * to connect to, and the key by which equal origins are found. */
+     * to connect to, and the key that equal origins share. */
     char endpoint[4 + VETCH__URL_HOST_MAX + 2 + 6 + 1];
     size_t endpoint_len;
     /* The value of the Host field, a part of `endpoint`: without the port if

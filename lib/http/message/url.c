@@ -27,7 +27,7 @@ enum {
     TARGET = 4,   /* pchar, `/` or `?` */
     FRAGMENT = 8, /* as TARGET */
     HEX = 16,
-    RAW = 32,       /* not allowed in a target, but sent all the same */
+    RAW = 32,       /* not allowed in a target, but sent nevertheless */
     RAW_QUERY = 64, /* the same, in queries */
     ZONE = 128      /* unreserved */
 };

@@ -25,7 +25,7 @@ vetch__date_format(time_t when, char to[VETCH__DATE_LEN + 1])
     struct tm tm;
     int year;
 
-    /* A year that does not have four digits is no date of HTTP. */
+    /* A year without four digits has no HTTP date. */
     if (gmtime_r(&when, &tm) == NULL || tm.tm_year > 9999 - 1900 ||
         tm.tm_year < -1900) {
         when = 0;

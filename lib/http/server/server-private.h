@@ -262,7 +262,7 @@ unsigned vetch__http_request_locate(vetch_http_request *r, const char *data,
 int vetch__http_request_keep(vetch_http_request *r);
 
 /* ---- receive.c ---- */
-/* Start with the body, the first bytes of which are in `input`. */
+/* Start with the body; its first bytes are in `input`. */
 void vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input);
 /* Take what there is of the body. True: it is complete, or goes on being read
  * with the next input; false: it waits for the handler to read. */

@@ -84,7 +84,7 @@ next_to_cancel(struct vetch__http_conn *c)
     return NULL;
 }
 
-/* Cancelling calls the user, who may answer other requests meanwhile: so look
+/* Cancelling calls the program, which may answer other requests meanwhile: look
  * from the start each time. Connections stay until the next turn. */
 static void
 cancel_on_connections(vetch_http_server *s)
