@@ -1,7 +1,7 @@
 /* Outgoing connections: racing addresses, errors, cancelling at every step.
  * An address that does not answer is a listener whose queue is full: the kernel
  * drops what comes then. */
-#include "support/net_probe.h"
+#include "support/listener_probe.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -162,29 +162,26 @@ VT_TEST(connects_and_reads_nothing_until_attached)
 VT_TEST(connects_to_a_unix_socket)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
-    char dir[] = "/tmp/vetch-test.XXXXXX", endpoint[64];
     struct outcome o;
     int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(endpoint, sizeof(endpoint), "unix:%s/s", dir);
-    strcpy(un.sun_path, endpoint + 5);
+    lp_make_folder();
+    strcpy(un.sun_path, lp_path);
     ck_assert_int_eq(bind(listening, (struct sockaddr *)&un, sizeof(un)), 0);
-    start(&o, endpoint);
+    start(&o, lp_endpoint);
     np_until(o.code != -1);
     ck_assert_int_eq(o.code, VETCH_ECONNECT);
     ck_assert(vetch_error_is(o.error, ECONNREFUSED));
     ck_assert_ptr_nonnull(strstr(o.text, un.sun_path));
     forget(&o);
     ck_assert_int_eq(listen(listening, 5), 0);
-    start(&o, endpoint);
+    start(&o, lp_endpoint);
     np_until(o.code != -1);
     ck_assert_ptr_nonnull(o.t);
-    ck_assert_str_eq(vetch_transport_peer(o.t), endpoint);
+    ck_assert_str_eq(vetch_transport_peer(o.t), lp_endpoint);
     forget(&o);
     close(listening);
-    unlink(un.sun_path);
-    rmdir(dir);
+    lp_remove_folder();
 }
 
 VT_TEST(a_transport_that_nobody_takes_is_aborted)

@@ -13,25 +13,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A folder of the test's own. */
-static char dir[32], path[64], endpoint[80];
-
-static void
-make_dir(void)
-{
-    strcpy(dir, "/tmp/vetch-test.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/s", dir);
-    snprintf(endpoint, sizeof(endpoint), "unix:%s", path);
-}
-
-static void
-remove_dir(void)
-{
-    unlink(path);
-    ck_assert_int_eq(rmdir(dir), 0);
-}
-
 /* ---- endpoints ---- */
 
 VT_CASE("basics", vt_reactor_tcase);
@@ -132,19 +113,19 @@ VT_TEST(a_unix_socket_is_made_and_removed)
     vetch_transport *t;
     vetch_error *error;
 
-    make_dir();
-    lp_serve(&s, endpoint);
-    ck_assert_str_eq(vetch_listener_endpoint(s.l), endpoint);
+    lp_make_folder();
+    lp_serve(&s, lp_endpoint);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), lp_endpoint);
     ck_assert_uint_eq(vetch_listener_port(s.l), 0);
-    t = vetch_run(vetch_connect(endpoint), &error);
+    t = vetch_run(vetch_connect(lp_endpoint), &error);
     ck_assert_ptr_nonnull(t);
     np_until(lp_count(&s, NP_CONNECTED) == 1);
-    ck_assert_str_eq(vetch_transport_local(s.probes[0].t), endpoint);
+    ck_assert_str_eq(vetch_transport_local(s.probes[0].t), lp_endpoint);
     ck_assert_str_eq(vetch_transport_peer(s.probes[0].t), "unix:");
     vetch_transport_unref(t);
     lp_stop(&s);
-    ck_assert_int_lt(stat(path, &st), 0);
-    remove_dir();
+    ck_assert_int_lt(stat(lp_path, &st), 0);
+    lp_remove_folder();
 }
 
 VT_TEST(a_stale_socket_file_is_replaced)
@@ -153,16 +134,16 @@ VT_TEST(a_stale_socket_file_is_replaced)
     struct server s;
     int crashed = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    make_dir();
-    strcpy(un.sun_path, path);
+    lp_make_folder();
+    strcpy(un.sun_path, lp_path);
     ck_assert_int_eq(bind(crashed, (struct sockaddr *)&un, sizeof(un)), 0);
     ck_assert_int_eq(listen(crashed, 1), 0);
-    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(lp_endpoint, lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE); /* it lives */
     close(crashed);
-    lp_serve(&s, endpoint);
+    lp_serve(&s, lp_endpoint);
     lp_stop(&s);
-    remove_dir();
+    lp_remove_folder();
 }
 
 VT_TEST(what_is_no_socket_is_not_replaced)
@@ -170,15 +151,15 @@ VT_TEST(what_is_no_socket_is_not_replaced)
     struct stat st;
     int fd;
 
-    make_dir();
-    fd = open(path, O_CREAT | O_WRONLY, 0600);
+    lp_make_folder();
+    fd = open(lp_path, O_CREAT | O_WRONLY, 0600);
     ck_assert_int_ge(fd, 0);
     close(fd);
-    ck_assert_ptr_null(vetch_listener_new(endpoint, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(lp_endpoint, lp_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE);
-    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(stat(lp_path, &st), 0);
     ck_assert(S_ISREG(st.st_mode));
-    remove_dir();
+    lp_remove_folder();
 }
 
 VT_TEST(another_ones_socket_file_is_not_removed)
@@ -186,15 +167,15 @@ VT_TEST(another_ones_socket_file_is_not_removed)
     struct server s, next;
     struct stat st;
 
-    make_dir();
-    lp_serve(&s, endpoint);
-    unlink(path); /* as an administrator may do */
-    lp_serve(&next, endpoint);
+    lp_make_folder();
+    lp_serve(&s, lp_endpoint);
+    unlink(lp_path); /* as an administrator may do */
+    lp_serve(&next, lp_endpoint);
     lp_stop(&s);
-    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(stat(lp_path, &st), 0);
     lp_stop(&next);
-    ck_assert_int_lt(stat(path, &st), 0);
-    remove_dir();
+    ck_assert_int_lt(stat(lp_path, &st), 0);
+    lp_remove_folder();
 }
 
 /* mongoose #2913: taking over a listening descriptor. */

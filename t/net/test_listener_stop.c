@@ -9,25 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder of the test's own. */
-static char dir[32], path[64], endpoint[80];
-
-static void
-make_dir(void)
-{
-    strcpy(dir, "/tmp/vetch-test.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/s", dir);
-    snprintf(endpoint, sizeof(endpoint), "unix:%s", path);
-}
-
-static void
-remove_dir(void)
-{
-    unlink(path);
-    ck_assert_int_eq(rmdir(dir), 0);
-}
-
 VT_CASE("stop", vt_reactor_tcase);
 
 /* node #2642, aiohttp #1221: a stop that never ends. */
@@ -297,25 +278,25 @@ VT_TEST(the_end_of_the_reactor_ends_it)
     struct stat st;
     int c;
 
-    make_dir();
-    lp_serve(&s, endpoint);
+    lp_make_folder();
+    lp_serve(&s, lp_endpoint);
     lp_serve(&with_one, "tcp:127.0.0.1:0");
     c = lp_client(&with_one);
     np_until(lp_count(&with_one, NP_CONNECTED) == 1);
     p = vetch_listener_stop(with_one.l, 60);
     vetch_promise_unref(vetch_catch(p, NULL, NULL));
     vt_reactor = vetch_reactor_unref(vt_reactor);
-    ck_assert_int_lt(stat(path, &st), 0);
+    ck_assert_int_lt(stat(lp_path, &st), 0);
     ck_assert_str_eq(with_one.probes[0].trace, "clf");
     ck_assert_int_eq(with_one.probes[0].lost_code, VETCH_ECLOSED);
     ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
-    ck_assert_str_eq(vetch_listener_endpoint(s.l), endpoint);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), lp_endpoint);
     vetch_listener_set_limit(s.l, 3);
     vetch_listener_unref(s.l);
     vetch_listener_unref(with_one.l);
     np_done(&with_one.probes[0]);
     close(c);
-    remove_dir();
+    lp_remove_folder();
     vt_log_take(); /* that the stop was rejected */
 }
 

@@ -5,21 +5,6 @@
 
 #include <stdlib.h>
 
-/* Three operations and their promises, for the combinators to be tested. */
-struct three {
-    struct pk_op op[3];
-    vetch_promise *promise[3];
-};
-
-static void
-start_three(struct three *three, enum pk_cancel on_cancel)
-{
-    for (int i = 0; i < 3; i++) {
-        three->op[i] = (struct pk_op){ .on_cancel = on_cancel };
-        three->promise[i] = pk_start(&three->op[i]);
-    }
-}
-
 static const vetch_results *
 results_of(vetch_promise *p)
 {
@@ -56,11 +41,11 @@ VT_TEST(rule_10_all_of_nothing_fulfils_with_empty_results)
 VT_TEST(rule_10_all_gives_values_by_index)
 {
     struct pk_thing things[3] = { { 0 } };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
     const vetch_results *r;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_all(t.promise, 3);
     pk_resolve(&t.op[2], &things[2]);
     pk_resolve(&t.op[0], &things[0]);
@@ -97,11 +82,11 @@ VT_TEST(rule_10_all_takes_settled_children)
 
 VT_TEST(rule_10_all_copies_the_array)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
     const vetch_results *r;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_all(t.promise, 3);
     for (int i = 0; i < 3; i++)
         t.promise[i] = NULL;
@@ -156,10 +141,10 @@ VT_TEST(rule_10_results_can_be_handed_over)
 
 VT_TEST(rule_10_all_rejects_with_the_first_error_and_stops_the_rest)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_all(t.promise, 3);
     pk_reject(&t.op[1], VETCH_EUSER + 1);
     pk_expect_pending(p); /* no child outlives its combinator */
@@ -173,10 +158,10 @@ VT_TEST(rule_10_all_rejects_with_the_first_error_and_stops_the_rest)
 
 VT_TEST(rule_10_all_waits_for_the_finally_of_its_children)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     t.promise[0] = vetch_finally(t.promise[0], pk_note, pk_word("end"));
     p = vetch_all(t.promise, 3);
     p = vetch_handle(p, pk_never_value, pk_pass_error, pk_word("all"));
@@ -199,10 +184,10 @@ VT_TEST(rule_10_all_with_a_rejected_child_stops_the_rest)
 
 VT_TEST(rule_10_all_keeps_the_first_error)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_ERROR);
+    pk_start_three(&t, PK_ERROR);
     p = vetch_all(t.promise, 3);
     pk_reject(&t.op[2], VETCH_EUSER + 1);
     pk_expect_error(p, VETCH_EUSER + 1);
@@ -213,10 +198,10 @@ VT_TEST(rule_10_all_keeps_the_first_error)
 VT_TEST(rule_10_all_frees_the_values_it_cannot_give)
 {
     struct pk_thing thing = { 0 };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_VALUE);
+    pk_start_three(&t, PK_VALUE);
     p = vetch_all(t.promise, 3);
     pk_resolve(&t.op[0], &thing);
     vt_run_ready();
@@ -228,10 +213,10 @@ VT_TEST(rule_10_all_frees_the_values_it_cannot_give)
 
 VT_TEST(rule_10_all_with_a_cancelled_child_is_cancelled)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     vetch_promise_cancel(t.promise[1]);
     p = vetch_catch(vetch_all(t.promise, 3), pk_never_error, NULL);
     pk_expect_error(p, VETCH_ECANCELED);
@@ -241,10 +226,10 @@ VT_TEST(rule_10_all_with_a_cancelled_child_is_cancelled)
 
 VT_TEST(rule_10_cancelled_all_stops_every_child_and_waits)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_then(vetch_all(t.promise, 3), pk_never_value, NULL);
     pk_resolve_number(&t.op[1], 1);
     vt_run_ready();
@@ -329,11 +314,11 @@ VT_TEST(rule_10_child_may_come_twice)
 
 VT_TEST(rule_10_combinators_nest)
 {
-    struct three one, two;
+    struct pk_three one, two;
     vetch_promise *both[2], *p;
 
-    start_three(&one, PK_AGREE);
-    start_three(&two, PK_NOTE);
+    pk_start_three(&one, PK_AGREE);
+    pk_start_three(&two, PK_NOTE);
     both[0] = vetch_all(one.promise, 3);
     both[1] = vetch_all(two.promise, 3);
     p = vetch_all(both, 2);
@@ -381,11 +366,11 @@ VT_TEST(rule_10_all_settled_of_nothing_fulfils_with_empty_results)
 VT_TEST(rule_10_all_settled_gives_every_outcome)
 {
     struct pk_thing thing = { 0 };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
     const vetch_results *r;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     vetch_promise_cancel(t.promise[2]);
     p = vetch_all_settled(t.promise, 3);
     pk_reject(&t.op[0], VETCH_EUSER + 3);
@@ -404,10 +389,10 @@ VT_TEST(rule_10_all_settled_gives_every_outcome)
 
 VT_TEST(rule_10_cancelled_all_settled_stops_every_child)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_all_settled(t.promise, 3);
     vetch_promise_cancel(p);
     pk_expect_pending(p);
@@ -428,9 +413,9 @@ VT_CASE("each of them", pk_tcase, .loops = VT_COUNT_OF(combinators));
 
 VT_TEST(rule_10_combinator_consumes_its_children)
 {
-    struct three t;
+    struct pk_three t;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     vetch_promise_unref(combinators[_i](t.promise, 3));
     for (int i = 0; i < 3; i++)
         if (t.op[i].deferred != NULL)
@@ -442,10 +427,10 @@ VT_TEST(rule_10_combinator_consumes_its_children)
 /* cpython #81917 #86296 #114496, PR #28149; twisted #4632 #11886, PR #1001 */
 VT_TEST(rule_10_cancel_of_a_combinator_is_not_swallowed)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_VALUE); /* each ends with a value all the same */
+    pk_start_three(&t, PK_VALUE); /* each ends with a value all the same */
     p = vetch_then(combinators[_i](t.promise, 3), pk_never_value, NULL);
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED);
@@ -457,10 +442,10 @@ VT_TEST(rule_10_cancel_of_a_combinator_is_not_swallowed)
 
 VT_TEST(rule_10_cancel_of_a_combinator_leaves_shared_children)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     for (int i = 0; i < 3; i++)
         vetch_promise_ref(t.promise[i]);
     p = combinators[_i](t.promise, 3);
@@ -478,10 +463,10 @@ VT_TEST(rule_10_second_request_reaches_the_clean_up_of_the_children)
 {
     struct pk_op clean_up[3];
     struct pk_link handled[3] = { { 0 } };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     for (int i = 0; i < 3; i++) {
         clean_up[i] = (struct pk_op){ .on_cancel = PK_AGREE };
         handled[i].answer = pk_start(&clean_up[i]);

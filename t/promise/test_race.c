@@ -2,21 +2,6 @@
 
 #include "support/promise_kit.h"
 
-/* Three operations and their promises, for the combinators to be tested. */
-struct three {
-    struct pk_op op[3];
-    vetch_promise *promise[3];
-};
-
-static void
-start_three(struct three *three, enum pk_cancel on_cancel)
-{
-    for (int i = 0; i < 3; i++) {
-        three->op[i] = (struct pk_op){ .on_cancel = on_cancel };
-        three->promise[i] = pk_start(&three->op[i]);
-    }
-}
-
 /* ---- race ---- */
 
 VT_CASE("rule 10", pk_tcase);
@@ -29,10 +14,10 @@ VT_TEST(rule_10_race_of_nothing_is_invalid)
 VT_TEST(rule_10_race_takes_the_first_value_and_stops_the_rest)
 {
     struct pk_thing thing = { 0 };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_race(t.promise, 3);
     pk_resolve(&t.op[1], &thing);
     pk_expect_pending(p);
@@ -50,10 +35,10 @@ VT_TEST(rule_10_race_takes_the_first_value_and_stops_the_rest)
 
 VT_TEST(rule_10_race_takes_the_first_error_and_stops_the_rest)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     p = vetch_race(t.promise, 3);
     pk_reject(&t.op[2], VETCH_EUSER + 4);
     pk_expect_error(p, VETCH_EUSER + 4);
@@ -64,10 +49,10 @@ VT_TEST(rule_10_race_takes_the_first_error_and_stops_the_rest)
 VT_TEST(rule_10_race_frees_what_the_losers_bring)
 {
     struct pk_thing thing = { 0 };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_VALUE);
+    pk_start_three(&t, PK_VALUE);
     p = vetch_race(t.promise, 3);
     pk_resolve(&t.op[0], &thing);
     vt_run_ready();
@@ -95,9 +80,9 @@ VT_TEST(rule_10_value_of_a_race_can_be_handed_over)
 {
     struct pk_thing thing = { 0 };
     struct pk_done done = { 0 };
-    struct three t;
+    struct pk_three t;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     vetch_callback(vetch_race(t.promise, 3), pk_on_done, &done);
     pk_resolve(&t.op[1], &thing);
     vt_run_ready();
@@ -121,10 +106,10 @@ VT_TEST(rule_10_shared_loser_runs_on)
 
 VT_TEST(rule_10_cancelled_race_stops_every_child)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_race(t.promise, 3);
     vetch_promise_cancel(p);
     for (int i = 0; i < 3; i++) {
@@ -140,10 +125,10 @@ VT_TEST(rule_10_cancelled_race_stops_every_child)
 VT_TEST(rule_10_any_takes_the_first_value_and_stops_the_rest)
 {
     struct pk_thing thing = { 0 };
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_any(t.promise, 3);
     pk_reject(&t.op[0], VETCH_EUSER + 1);
     pk_expect_pending(p);
@@ -161,11 +146,11 @@ VT_TEST(rule_10_any_takes_the_first_value_and_stops_the_rest)
 
 VT_TEST(rule_10_any_that_fails_carries_all_errors)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
     const vetch_error *error;
 
-    start_three(&t, PK_NOTE);
+    pk_start_three(&t, PK_NOTE);
     p = vetch_any(t.promise, 3);
     pk_reject(&t.op[2], VETCH_EUSER + 2);
     pk_reject(&t.op[0], VETCH_EUSER + 0);
@@ -193,10 +178,10 @@ VT_TEST(rule_10_any_of_nothing_fails)
 
 VT_TEST(rule_10_any_counts_a_cancelled_child_as_failed)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     vetch_promise_cancel(t.promise[0]);
     p = vetch_any(t.promise, 3);
     pk_reject(&t.op[1], VETCH_EUSER);
@@ -207,10 +192,10 @@ VT_TEST(rule_10_any_counts_a_cancelled_child_as_failed)
 
 VT_TEST(rule_10_cancelled_any_is_cancelled)
 {
-    struct three t;
+    struct pk_three t;
     vetch_promise *p;
 
-    start_three(&t, PK_AGREE);
+    pk_start_three(&t, PK_AGREE);
     p = vetch_any(t.promise, 3);
     vetch_promise_cancel(p);
     pk_expect_error(p, VETCH_ECANCELED); /* and not all the errors */

@@ -8,21 +8,6 @@
 
 #include <vetch/testing.h>
 
-static int n_freed;
-
-static void
-reset(void)
-{
-    n_freed = 0;
-}
-
-static void
-count_free(void *ctx)
-{
-    (void)ctx;
-    n_freed++;
-}
-
 static void
 ignore_timer(vetch_timer *t, void *ctx)
 {
@@ -38,7 +23,7 @@ ignore_descriptor(vetch_descriptor *d, unsigned events, void *ctx)
     (void)ctx;
 }
 
-VT_CASE("basics", vt_reactor_tcase, .set_up = reset);
+VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(unref_of_null_does_nothing)
 {
@@ -62,11 +47,12 @@ VT_TEST(unref_releases_errors_and_byte_strings)
 
 VT_TEST(unref_releases_timers)
 {
-    vetch_timer *t = vetch_timer_new_owned(1, ignore_timer, NULL, count_free);
+    vetch_timer *t =
+        vetch_timer_new_owned(1, ignore_timer, NULL, vt_count_freed);
 
     vetch_timer_cancel(t);
     vetch_unref(t);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
 
@@ -77,10 +63,10 @@ VT_TEST(unref_releases_descriptors)
 
     ck_assert_int_eq(pipe(fds), 0);
     d = vetch_descriptor_new_owned(fds[0], VETCH_READABLE, ignore_descriptor,
-                                   NULL, count_free);
+                                   NULL, vt_count_freed);
     vetch_descriptor_cancel(d);
     vetch_unref(d);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
     close(fds[0]);
     close(fds[1]);
@@ -91,11 +77,11 @@ VT_TEST(unref_releases_promises_and_deferreds)
     vetch_deferred *d = vetch_deferred_new(NULL, NULL);
     vetch_promise *p = vetch_deferred_promise(d);
 
-    vetch_deferred_resolve(d, &n_freed, count_free);
+    vetch_deferred_resolve(d, &vt_n_freed, vt_count_freed);
     vetch_unref(d);
-    ck_assert_int_eq(n_freed, 0);
+    ck_assert_int_eq(vt_n_freed, 0);
     vetch_unref(p);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
 
@@ -115,13 +101,13 @@ VT_TEST(unref_of_a_slot_gives_it_back)
 
 VT_TEST(unref_releases_results)
 {
-    vetch_promise *one = vetch_resolved(&n_freed, count_free);
+    vetch_promise *one = vetch_resolved(&vt_n_freed, vt_count_freed);
     void *results = vetch_run(vetch_all(&one, 1), NULL);
 
     ck_assert_ptr_nonnull(results);
-    ck_assert_int_eq(n_freed, 0);
+    ck_assert_int_eq(vt_n_freed, 0);
     vetch_unref(results);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     vt_run_ready();
     ck_assert_uint_eq(vt_live_objects(), 0);
 }

@@ -8,21 +8,6 @@
 #include <pthread.h>
 #include <string.h>
 
-static int n_freed;
-
-static void
-set_up(void)
-{
-    n_freed = 0;
-}
-
-static void
-count_freed(void *value)
-{
-    (void)value;
-    n_freed++;
-}
-
 static void
 on_another_thread(void *(*fn)(void *arg), void *arg)
 {
@@ -49,12 +34,12 @@ assert_named(const char *what)
 
 /* ---- promises ---- */
 
-VT_CASE("refused", vt_reactor_tcase, .set_up = set_up);
+VT_CASE("refused", vt_reactor_tcase);
 
 static void *
 settle_elsewhere(void *deferred)
 {
-    ck_assert(!vetch_deferred_resolve(deferred, &n_freed, count_freed));
+    ck_assert(!vetch_deferred_resolve(deferred, &vt_n_freed, vt_count_freed));
     ck_assert(
         !vetch_deferred_reject(deferred, vetch_error_new(VETCH_EUSER, "no")));
     ck_assert(!vetch_deferred_follow(deferred, vetch_resolved(NULL, NULL)));
@@ -78,7 +63,7 @@ VT_TEST(a_deferred_is_not_settled_by_a_thread_without_reactor, .misuse = true)
     vetch_promise *p = vetch_deferred_promise(d);
 
     on_another_thread(settle_elsewhere, d);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
@@ -102,7 +87,7 @@ VT_TEST(with_debugging_on_another_reactor_s_thread_is_refused_too,
 
     vetch_reactor_set_debug(vt_reactor, true);
     on_another_thread(settle_with_a_reactor, d);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
@@ -120,7 +105,7 @@ static void *
 link_elsewhere(void *promise)
 {
     assert_refused(vetch_then(promise, NULL, NULL), VETCH_EMISUSE);
-    assert_refused(vetch_finally(promise, count_freed, NULL), VETCH_EMISUSE);
+    assert_refused(vetch_finally(promise, vt_count_freed, NULL), VETCH_EMISUSE);
     assert_refused(vetch_shield(promise), VETCH_EMISUSE);
     vetch_callback(promise, never_done, NULL);
     vetch_promise_cancel(promise);
@@ -133,7 +118,7 @@ VT_TEST(a_link_made_elsewhere_is_refused, .misuse = true)
     vetch_promise *p = vetch_deferred_promise(d);
 
     on_another_thread(link_elsewhere, p);
-    ck_assert_int_eq(n_freed, 0);
+    ck_assert_int_eq(vt_n_freed, 0);
     assert_named("a promise was used on a thread that is not its own");
     settle_here(d, p);
 }
@@ -167,7 +152,7 @@ change_elsewhere(void *ctx)
 
     vetch_event_set(t->event);
     assert_named("an event was used on a thread that is not its own");
-    assert_refused(vetch_queue_put(t->queue, &n_freed, count_freed),
+    assert_refused(vetch_queue_put(t->queue, &vt_n_freed, vt_count_freed),
                    VETCH_EMISUSE);
     vetch_queue_close(t->queue);
     assert_named("a queue was used on a thread that is not its own");
@@ -219,7 +204,7 @@ VT_TEST(a_change_from_elsewhere_is_refused, .misuse = true)
     set_up_things(&t);
     on_another_thread(change_elsewhere, &t);
     vt_log_take();
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     drop_things(&t);
 }
 

@@ -7,34 +7,11 @@
 
 #include "reactor/reactor-private.h"
 
-static int n_run, n_freed;
-
-static void
-reset(void)
-{
-    n_run = n_freed = 0;
-}
-
-static void
-count_freed(void *ctx)
-{
-    (void)ctx;
-    n_freed++;
-}
-
-static void
-stop(void *ctx)
-{
-    (void)ctx;
-    vetch_reactor_stop(vt_reactor);
-}
-
 static struct event_base *base;
 
 static void
 adopt(void)
 {
-    reset();
     base = event_base_new();
     ck_assert_ptr_nonnull(base);
     vt_reactor = vetch_reactor_adopt(base);
@@ -68,19 +45,19 @@ VT_TEST(adopted_loop_is_the_one_loop)
 
 VT_TEST(adopted_loop_may_be_run_by_its_owner)
 {
-    vetch_call_soon(vt_count, &n_run);
-    vetch_reactor_post(vt_reactor, vt_count, &n_run);
+    vetch_call_soon(vt_count, &vt_n_run);
+    vetch_reactor_post(vt_reactor, vt_count, &vt_n_run);
     vetch_reactor_post(vt_reactor, break_loop, NULL);
     ck_assert_int_eq(event_base_dispatch(base), 0);
-    ck_assert_int_eq(n_run, 2);
+    ck_assert_int_eq(vt_n_run, 2);
 }
 
 VT_TEST(adopted_loop_may_be_run_by_the_reactor)
 {
-    vetch_call_soon(vt_count, &n_run);
-    vetch_call_soon(stop, NULL);
+    vetch_call_soon(vt_count, &vt_n_run);
+    vetch_call_soon(vt_stop_reactor, NULL);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
-    ck_assert_int_eq(n_run, 1);
+    ck_assert_int_eq(vt_n_run, 1);
 }
 
 static void
@@ -89,9 +66,9 @@ call_soon_twice(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     (void)arg;
-    vetch_call_soon(vt_count, &n_run);
-    vetch_call_soon(vt_count, &n_run);
-    ck_assert_int_eq(n_run, 0);
+    vetch_call_soon(vt_count, &vt_n_run);
+    vetch_call_soon(vt_count, &vt_n_run);
+    ck_assert_int_eq(vt_n_run, 0);
 }
 
 VT_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
@@ -100,7 +77,7 @@ VT_TEST(adopted_loop_runs_what_a_foreign_callback_queues_in_the_same_turn)
 
     event_active(foreign, EV_TIMEOUT, 1);
     event_base_loop(base, EVLOOP_ONCE);
-    ck_assert_int_eq(n_run, 2);
+    ck_assert_int_eq(vt_n_run, 2);
     event_free(foreign);
 }
 
@@ -134,10 +111,10 @@ fire_timer(vetch_timer *t, void *ctx)
 
 VT_TEST(adopted_loop_fires_timers)
 {
-    vetch_timer *t = vetch_timer_new(0.001, fire_timer, &n_run);
+    vetch_timer *t = vetch_timer_new(0.001, fire_timer, &vt_n_run);
 
     ck_assert_int_eq(event_base_dispatch(base), 0);
-    ck_assert_int_eq(n_run, 1);
+    ck_assert_int_eq(vt_n_run, 1);
     vetch_timer_unref(t);
 }
 
@@ -160,16 +137,16 @@ drop_adopted(void *ctx)
 /* The end comes while the owner's loop runs, which then goes on. */
 VT_TEST(adopted_loop_goes_on_after_the_reactor)
 {
-    struct event *foreign = event_new(base, -1, 0, count_foreign, &n_run);
+    struct event *foreign = event_new(base, -1, 0, count_foreign, &vt_n_run);
 
     vetch_call_soon(drop_adopted, NULL);
     vetch_timer_unref(
-        vetch_timer_new_owned(1, fire_timer, &n_run, count_freed));
+        vetch_timer_new_owned(1, fire_timer, &vt_n_run, vt_count_freed));
     event_base_loop(base, EVLOOP_NONBLOCK);
     ck_assert_ptr_null(vetch_reactor_current());
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     event_active(foreign, EV_TIMEOUT, 1);
     event_base_loop(base, EVLOOP_ONCE);
-    ck_assert_int_eq(n_run, 1);
+    ck_assert_int_eq(vt_n_run, 1);
     event_free(foreign);
 }

@@ -8,13 +8,6 @@
 
 #include "reactor/reactor-private.h"
 
-static void
-stop(void *ctx)
-{
-    (void)ctx;
-    vetch_reactor_stop(vt_reactor);
-}
-
 static uint64_t
 real_ns(void)
 {
@@ -98,7 +91,7 @@ hold_and_stop(vetch_timer *t, void *ctx)
 {
     hold_20_ms(ctx);
     vetch_timer_unref(t);
-    stop(ctx);
+    vt_stop_reactor(ctx);
 }
 
 VT_TEST(slow_callback_is_named)
@@ -108,7 +101,7 @@ VT_TEST(slow_callback_is_named)
     vetch_reactor_set_debug(vt_reactor, true);
     vetch_reactor_set_slow_limit(vt_reactor, 0.01);
     vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
+    vetch_call_soon(vt_stop_reactor, NULL);
     vetch_reactor_run(vt_reactor);
     logged = vt_log_take();
     ck_assert_ptr_nonnull(strstr(logged, "slow callback: "));
@@ -134,7 +127,7 @@ VT_TEST(slow_callback_is_nobody_s_business_without_debug)
 {
     vetch_reactor_set_slow_limit(vt_reactor, 0.01);
     vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
+    vetch_call_soon(vt_stop_reactor, NULL);
     vetch_reactor_run(vt_reactor);
     ck_assert_str_eq(vt_log_take(), "");
 }
@@ -148,7 +141,7 @@ VT_TEST(slow_callback_is_named_when_the_environment_asks)
     unsetenv("VETCH_DEBUG");
     vetch_reactor_set_slow_limit(vt_reactor, 0.01);
     vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
+    vetch_call_soon(vt_stop_reactor, NULL);
     vetch_reactor_run(vt_reactor);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "slow callback: "));
 }
@@ -157,7 +150,7 @@ VT_TEST(slow_limit_is_a_tenth_of_a_second)
 {
     vetch_reactor_set_debug(vt_reactor, true);
     vetch_call_soon(hold_20_ms, NULL);
-    vetch_call_soon(stop, NULL);
+    vetch_call_soon(vt_stop_reactor, NULL);
     vetch_reactor_run(vt_reactor);
     ck_assert_str_eq(vt_log_take(), "");
 }

@@ -15,31 +15,9 @@
 
 #include "reactor/reactor-private.h"
 
-static int n_run, n_freed;
-
-static void
-reset(void)
-{
-    n_run = n_freed = 0;
-}
-
-static void
-count_freed(void *ctx)
-{
-    (void)ctx;
-    n_freed++;
-}
-
-static void
-stop(void *ctx)
-{
-    (void)ctx;
-    vetch_reactor_stop(vt_reactor);
-}
-
 /* ---- one per thread ---- */
 
-VT_CASE("basics", vt_reactor_tcase, .set_up = reset);
+VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(reactor_belongs_to_its_thread)
 {
@@ -72,9 +50,9 @@ VT_TEST(reactor_of_another_thread_is_another)
     pthread_t thread;
     void *result = NULL;
 
-    pthread_create(&thread, NULL, use_own_reactor, &n_run);
+    pthread_create(&thread, NULL, use_own_reactor, &vt_n_run);
     pthread_join(thread, &result);
-    ck_assert_ptr_eq(result, &n_run);
+    ck_assert_ptr_eq(result, &vt_n_run);
 }
 
 static void *
@@ -113,7 +91,7 @@ VT_TEST(reactor_references_keep_it)
     ck_assert_ptr_null(vetch_reactor_unref(NULL));
 }
 
-VT_CASE("end", vt_reactor_tcase, .set_up = reset);
+VT_CASE("end", vt_reactor_tcase);
 
 VT_TEST(reactor_can_be_made_again)
 {
@@ -195,25 +173,25 @@ VT_TEST(reactor_leaves_a_sigpipe_handler_alone)
 
 /* ---- running ---- */
 
-VT_CASE("basics", vt_reactor_tcase, .set_up = reset);
+VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(reactor_runs_until_stopped)
 {
-    ck_assert_int_eq(vetch_call_soon(vt_count, &n_run), 0);
-    ck_assert_int_eq(vetch_call_soon(stop, NULL), 0);
+    ck_assert_int_eq(vetch_call_soon(vt_count, &vt_n_run), 0);
+    ck_assert_int_eq(vetch_call_soon(vt_stop_reactor, NULL), 0);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
-    ck_assert_int_eq(n_run, 1);
+    ck_assert_int_eq(vt_n_run, 1);
 }
 
 VT_TEST(reactor_stopped_before_it_runs_does_not_run)
 {
-    vetch_call_soon(vt_count, &n_run);
+    vetch_call_soon(vt_count, &vt_n_run);
     vetch_reactor_stop(vt_reactor);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0);
-    ck_assert_int_eq(n_run, 0);
-    vetch_call_soon(stop, NULL);
+    ck_assert_int_eq(vt_n_run, 0);
+    vetch_call_soon(vt_stop_reactor, NULL);
     ck_assert_int_eq(vetch_reactor_run(vt_reactor), 0); /* one run only */
-    ck_assert_int_eq(n_run, 1);
+    ck_assert_int_eq(vt_n_run, 1);
 }
 
 static void
@@ -253,8 +231,8 @@ VT_TEST(reactor_stop_does_not_end_waiting_for_a_flag)
 {
     bool flag = false;
 
-    vetch_call_soon(stop, NULL);
-    vetch_reactor_post(vt_reactor, vt_count, &n_run);
+    vetch_call_soon(vt_stop_reactor, NULL);
+    vetch_reactor_post(vt_reactor, vt_count, &vt_n_run);
     vetch_reactor_post(vt_reactor, raise_flag, &flag);
     ck_assert_int_eq(vetch__reactor_run_until(vt_reactor, &flag), 0);
     ck_assert(flag);
@@ -330,15 +308,15 @@ VT_TEST(reactor_in_a_forked_child_is_refused, .misuse = true)
 
 /* ---- the end ---- */
 
-VT_CASE("end", vt_reactor_tcase, .set_up = reset);
+VT_CASE("end", vt_reactor_tcase);
 
 VT_TEST(end_drains_the_ready_queue)
 {
-    vetch_call_soon_owned(vt_count, &n_run, count_freed);
-    vetch_call_soon_owned(vt_count, &n_run, count_freed);
+    vetch_call_soon_owned(vt_count, &vt_n_run, vt_count_freed);
+    vetch_call_soon_owned(vt_count, &vt_n_run, vt_count_freed);
     vt_reactor = vetch_reactor_unref(vt_reactor);
-    ck_assert_int_eq(n_run, 2);
-    ck_assert_int_eq(n_freed, 2);
+    ck_assert_int_eq(vt_n_run, 2);
+    ck_assert_int_eq(vt_n_freed, 2);
 }
 
 VT_TEST(end_runs_ten_thousand_callbacks_at_most)
@@ -346,10 +324,10 @@ VT_TEST(end_runs_ten_thousand_callbacks_at_most)
     int i;
 
     for (i = 0; i < 25000; i++)
-        vetch_call_soon_owned(vt_count, &n_run, count_freed);
+        vetch_call_soon_owned(vt_count, &vt_n_run, vt_count_freed);
     vt_reactor = vetch_reactor_unref(vt_reactor);
-    ck_assert_int_eq(n_run, 10000);
-    ck_assert_int_eq(n_freed, 25000);
+    ck_assert_int_eq(vt_n_run, 10000);
+    ck_assert_int_eq(vt_n_freed, 25000);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "15000 callbacks"));
 }
 
@@ -360,7 +338,7 @@ try_call_soon(void *ctx)
 {
     (void)ctx;
     errno = 0;
-    if (vetch_call_soon(vt_count, &n_run) < 0)
+    if (vetch_call_soon(vt_count, &vt_n_run) < 0)
         end_errno = errno;
 }
 
@@ -370,7 +348,7 @@ VT_TEST(end_refuses_new_operations)
     vetch_call_soon(try_call_soon, NULL);
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert_int_eq(end_errno, ECANCELED);
-    ck_assert_int_eq(n_run, 0);
+    ck_assert_int_eq(vt_n_run, 0);
 }
 
 static void
@@ -386,11 +364,11 @@ VT_TEST(end_inside_a_callback_waits_for_its_return)
     vetch_reactor *r = vt_reactor;
 
     vetch_call_soon(drop_reactor, NULL);
-    vetch_call_soon_owned(vt_count, &n_run, count_freed);
+    vetch_call_soon_owned(vt_count, &vt_n_run, vt_count_freed);
     ck_assert_int_eq(vetch_reactor_run(r), 0);
     ck_assert_ptr_null(vetch_reactor_current());
-    ck_assert_int_eq(n_run, 1);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_run, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
     vt_reactor = NULL;
 }
 
@@ -442,19 +420,20 @@ make_and_use(bool unharmed)
     vetch_reactor *r = vetch_reactor_new();
     int accepted = 0;
 
-    reset();
     if (r == NULL) {
         ck_assert(!unharmed);
         ck_assert_int_eq(errno, ENOMEM);
         ck_assert_ptr_null(vetch_reactor_current());
         return;
     }
-    accepted += vetch_call_soon_owned(vt_count, &n_run, count_freed) == 0;
-    accepted += vetch_reactor_post_owned(r, vt_count, &n_run, count_freed) == 0;
+    vt_n_run = vt_n_freed = 0;
+    accepted += vetch_call_soon_owned(vt_count, &vt_n_run, vt_count_freed) == 0;
+    accepted +=
+        vetch_reactor_post_owned(r, vt_count, &vt_n_run, vt_count_freed) == 0;
     vt_run_ready();
-    ck_assert_int_eq(n_run, accepted);
+    ck_assert_int_eq(vt_n_run, accepted);
     vetch_reactor_unref(r);
-    ck_assert_int_eq(n_freed, accepted);
+    ck_assert_int_eq(vt_n_freed, accepted);
     ck_assert(!unharmed || accepted == 2);
 }
 

@@ -8,21 +8,6 @@
 
 #include "reactor/reactor-private.h"
 
-static int n_run, n_freed;
-
-static void
-reset(void)
-{
-    n_run = n_freed = 0;
-}
-
-static void
-count_freed(void *ctx)
-{
-    (void)ctx;
-    n_freed++;
-}
-
 static int order[64], n_order;
 
 static void
@@ -31,7 +16,7 @@ note(void *ctx)
     order[n_order++] = (int)(intptr_t)ctx;
 }
 
-VT_CASE("queue", vt_reactor_tcase, .set_up = reset);
+VT_CASE("queue", vt_reactor_tcase);
 
 VT_TEST(call_soon_runs_in_order_and_not_inside_the_call)
 {
@@ -49,11 +34,11 @@ VT_TEST(call_soon_runs_in_order_and_not_inside_the_call)
 
 VT_TEST(call_soon_owned_ctx_is_freed_after_the_call)
 {
-    vetch_call_soon_owned(vt_count, &n_run, count_freed);
-    ck_assert_int_eq(n_freed, 0);
+    vetch_call_soon_owned(vt_count, &vt_n_run, vt_count_freed);
+    ck_assert_int_eq(vt_n_freed, 0);
     vt_run_ready();
-    ck_assert_int_eq(n_run, 1);
-    ck_assert_int_eq(n_freed, 1);
+    ck_assert_int_eq(vt_n_run, 1);
+    ck_assert_int_eq(vt_n_freed, 1);
 }
 
 VT_CASE("alone", vt_tcase);
@@ -61,7 +46,7 @@ VT_CASE("alone", vt_tcase);
 VT_TEST(call_soon_needs_a_reactor)
 {
     errno = 0;
-    ck_assert_int_eq(vetch_call_soon(vt_count, &n_run), -1);
+    ck_assert_int_eq(vetch_call_soon(vt_count, &vt_n_run), -1);
     ck_assert_int_eq(errno, EPERM);
 }
 
@@ -90,7 +75,7 @@ note_nested_timer(vetch_timer *t, void *ctx)
     note_nested(ctx);
 }
 
-VT_CASE("queue", vt_reactor_tcase, .set_up = reset);
+VT_CASE("queue", vt_reactor_tcase);
 
 /* Threads curl #3537, #5354, libhv #424: the API may be called from each
  * callback, and none runs inside another. (LESSONS 31) */

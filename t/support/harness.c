@@ -23,6 +23,7 @@
 #define LOG_SIZE ((size_t)65536)
 
 vetch_reactor *vt_reactor;
+int vt_n_run, vt_n_freed;
 
 static unsigned fds_before;
 static unsigned threads_before;
@@ -111,6 +112,7 @@ remember(void)
     let_sanitizer_start();
     fds_before = vt_open_fds();
     threads_before = vt_threads();
+    vt_n_run = vt_n_freed = 0;
 }
 
 void
@@ -285,6 +287,20 @@ void
 vt_count(void *ctx)
 {
     ++*(int *)ctx;
+}
+
+void
+vt_count_freed(void *object)
+{
+    (void)object;
+    vt_n_freed++;
+}
+
+void
+vt_stop_reactor(void *ctx)
+{
+    (void)ctx;
+    vetch_reactor_stop(vt_reactor);
 }
 
 /* ---- the program ---- */

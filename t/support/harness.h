@@ -117,6 +117,12 @@ void vt_sweep_allocations(void (*step)(bool unharmed));
 
 /* ---- callbacks that count ---- */
 
+/* Both are 0 when a test begins. */
+extern int vt_n_run, vt_n_freed;
+/* A vetch_free_fn that adds 1 to vt_n_freed. */
+void vt_count_freed(void *object);
+/* Ends the run of the reactor. */
+void vt_stop_reactor(void *ctx);
 /* Add 1 to the int that ctx points to. */
 void vt_count(void *ctx);
 

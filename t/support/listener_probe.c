@@ -4,8 +4,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+char lp_path[64], lp_endpoint[80];
+
+static char folder[32];
 
 vetch_protocol *
 lp_make(void *ctx)
@@ -65,6 +72,22 @@ lp_count(const struct server *s, char event)
     for (size_t i = 0; i < s->n_made; i++)
         n += np_has(&s->probes[i], event);
     return n;
+}
+
+void
+lp_make_folder(void)
+{
+    strcpy(folder, "/tmp/vetch-test.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(lp_path, sizeof(lp_path), "%s/s", folder);
+    snprintf(lp_endpoint, sizeof(lp_endpoint), "unix:%s", lp_path);
+}
+
+void
+lp_remove_folder(void)
+{
+    unlink(lp_path);
+    ck_assert_int_eq(rmdir(folder), 0);
 }
 
 int

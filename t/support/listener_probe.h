@@ -27,6 +27,12 @@ void lp_on_error(vetch_listener *l, const vetch_error *error, void *ctx);
 /* How many of its connections have begun, have ended. */
 size_t lp_count(const struct server *s, char event);
 
+/* A folder of the test's own, with room for a socket in it: where that is, and
+ * the endpoint to listen on it. */
+extern char lp_path[64], lp_endpoint[80];
+void lp_make_folder(void);
+void lp_remove_folder(void);
+
 /* A client without vetch: a socket that connects to a port of 127.0.0.1. */
 int lp_raw_socket(void);
 void lp_raw_connect(int fd, unsigned port);

@@ -191,6 +191,15 @@ answer(struct pk_link *link)
     return p;
 }
 
+void
+pk_start_three(struct pk_three *three, enum pk_cancel on_cancel)
+{
+    for (int i = 0; i < 3; i++) {
+        three->op[i] = (struct pk_op){ .on_cancel = on_cancel };
+        three->promise[i] = pk_start(&three->op[i]);
+    }
+}
+
 vetch_promise *
 pk_on_value(void *value, void *link)
 {

@@ -79,6 +79,13 @@ void pk_stop(struct pk_op *op);
 /* Let go of the producer's end without settling (or after it has settled). */
 void pk_drop(struct pk_op *op);
 
+/* Three operations and their promises, for a combinator. */
+struct pk_three {
+    struct pk_op op[3];
+    vetch_promise *promise[3];
+};
+void pk_start_three(struct pk_three *three, enum pk_cancel on_cancel);
+
 /* ---- handlers ---- */
 
 /* What a link was asked to answer, and what it saw. */
