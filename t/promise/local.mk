@@ -11,6 +11,7 @@ unit_tests += \
 	t/promise/test_executor \
 	t/promise/test_executor_end \
 	t/promise/test_handler \
+	t/promise/test_linear \
 	t/promise/test_map \
 	t/promise/test_million \
 	t/promise/test_offer \
@@ -47,6 +48,7 @@ t_promise_model_test_model_SOURCES = \
 
 # Too long for valgrind; the sanitizers run them.
 long_tests = \
+	t/promise/test_linear \
 	t/promise/test_million \
 	t/promise/model/test_model
 
