@@ -37,6 +37,7 @@ unit_tests += \
 
 # What the random model shares with the program that throws the dice.
 t_promise_model_test_model_SOURCES = \
+	t/promise/model/cycles.c \
 	t/promise/model/graph.c \
 	t/promise/model/lines.c \
 	t/promise/model/model.c \

@@ -771,8 +771,11 @@ is_a_child_that_failed(const struct model_node *n, int code)
 }
 
 static bool
-is_a_loser_s(int code)
+may_be_reported(int code)
 {
+    if (code == VETCH_ECYCLE || code == VETCH_EAGGREGATE ||
+        code == VETCH_ETIMEDOUT)
+        return true; /* of a ring, which the model does not know */
     for (size_t i = 0; i < model.n_nodes; i++)
         if (is_a_child_that_failed(&model.nodes[i], code))
             return true;
@@ -794,5 +797,6 @@ model_check_reports(int *codes, size_t n)
         codes[at] = codes[--n];
     }
     for (size_t i = 0; i < n; i++)
-        MODEL_CHECK(is_a_loser_s(codes[i]), "a report too many: %d", codes[i]);
+        MODEL_CHECK(may_be_reported(codes[i]), "a report too many: %d",
+                    codes[i]);
 }

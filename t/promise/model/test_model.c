@@ -171,6 +171,10 @@ random_step(void)
         drain();
     if (what > 95)
         pw_add_to_scope();
+    if (pw_chance(6))
+        pw_start_ring();
+    if (pw_chance(6))
+        pw_touch_ring();
     if (world.n_ops > 100)
         pw_settle_random_op();
     if (world.n_held > 60)
@@ -211,12 +215,14 @@ run_out(void)
             pw_settle_random_op();
         close_queue();
         pw_turn_event();
+        pw_close_rings();
         advance(30 * TICKS);
         MODEL_CHECK(rounds++ < 1000, "it never ends");
     } while (world.n_ops > 0 || next_timer() != NULL || somebody_waits() ||
              model.n_nodes > n_nodes);
     look_around();
     drain();
+    pw_check_rings();
     while (world.n_held > 0)
         pw_release(0);
     drain();
@@ -237,6 +243,7 @@ cut_off(void)
     vt_reactor = vetch_reactor_unref(vt_reactor);
     world.over = true;
     (void)vt_log_take();
+    pw_check_rings();
     while (world.n_held > 0) {
         MODEL_CHECK(vetch_promise_state(world.held[0]->promise) !=
                         VETCH_PENDING,

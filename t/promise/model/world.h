@@ -9,6 +9,8 @@
 enum {
     MAX_CHAINS = 3000,
     MAX_VALUES = 6000,
+    PW_RINGS = 64,
+    PW_RING_LAYERS = 8,
     SLOTS = 2,
     ROOM = 2,    /* in the queue */
     TICKS = 512, /* per second: exact in a double and in nanoseconds */
@@ -135,6 +137,15 @@ vetch_promise *pw_scope_of(struct model_node *g, vetch_promise *const *promises,
 /* One more child for a scope that takes one. */
 void pw_add_to_scope(void);
 void pw_release_scopes(void);
+
+/* ---- circular waits: cycles.c ---- */
+
+void pw_start_ring(void);
+/* Close one, or cancel it. */
+void pw_touch_ring(void);
+void pw_close_rings(void);
+/* All have ended; let go of them. */
+void pw_check_rings(void);
 
 /* From now to a tick. */
 double pw_seconds_until(uint64_t tick);
