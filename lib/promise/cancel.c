@@ -219,7 +219,7 @@ asking_waiter(const vetch_promise *p)
 }
 
 void
-vetch__cancel_reopen(vetch_promise *p)
+vetch__cancel_reopen_from(vetch_promise *p)
 {
     while (p != NULL && p->second.flags & VETCH__PASSED) {
         p->second.flags &= (uint8_t)~VETCH__PASSED;

@@ -453,7 +453,13 @@ vetch__unless_cycle(vetch_promise *p, const struct vetch__joint *j)
 
 /* ---- cancel.c ---- */
 /* Something begins above `p`: the next request goes up again. */
-void vetch__cancel_reopen(vetch_promise *p);
+void vetch__cancel_reopen_from(vetch_promise *p);
+static inline void
+vetch__cancel_reopen(vetch_promise *p)
+{
+    if (vetch__unlikely(p->second.flags & VETCH__PASSED))
+        vetch__cancel_reopen_from(p);
+}
 void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
 /* Releases `held`, whose value was borrowed until `answer` settled. */
 void vetch__give_back(void *held, size_t index, vetch_promise *answer);
