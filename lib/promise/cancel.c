@@ -145,6 +145,7 @@ hears_of_cancel(const vetch_promise *p)
         return p->u.link.on_error != NULL && !(p->second.flags & VETCH__CATCH);
     return p->second.state == VETCH__K_FINALLY ||
            p->second.state == VETCH__K_WATCH ||
+           p->second.state == VETCH__K_CALLBACK ||
            p->second.state == VETCH__K_INPUT;
 }
 

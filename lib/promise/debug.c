@@ -263,6 +263,11 @@ describe_kind(const vetch_promise *p, char *to, size_t size)
     case VETCH__K_SHIELD:
         snprintf(to, size, "shield");
         break;
+    case VETCH__K_CALLBACK:
+        snprintf(to, size, "callback %s",
+                 vetch__function_name(
+                     (const void *)(uintptr_t)p->u.callback.done, fn));
+        break;
     case VETCH__K_WATCH:
     case VETCH__K_INPUT:
         snprintf(to, size, "watched");

@@ -43,7 +43,8 @@ enum vetch__kind {
     VETCH__K_FOLLOW, /* takes the outcome of its source */
     VETCH__K_SHIELD, /* the same, but a cancel stops here */
     VETCH__K_WATCH,  /* calls into the library: see vetch__watch_fn */
-    VETCH__K_INPUT   /* a watch of a joint */
+    VETCH__K_INPUT,  /* a watch of a joint */
+    VETCH__K_CALLBACK
 };
 
 /* In object.flags: the phase, and what concerns everyone. */
@@ -123,6 +124,10 @@ struct vetch_promise {
             void *ctx;
             size_t index;
         } watch;
+        struct {
+            vetch_done_fn done;
+            void *ctx;
+        } callback;
         struct {
             vetch_cancel_fn cancel;
             void *ctx;
@@ -412,6 +417,10 @@ vetch__input_owner(const vetch_promise *input)
 {
     return *(vetch_deferred **)input->u.watch.ctx;
 }
+
+/* Dispatch what vetch_callback() has attached. */
+void vetch__callback_run(vetch_reactor *r, vetch_promise *p,
+                         vetch_promise *source);
 
 /* End a watch without touching what it waits for. If it is queued already, fn
  * will still be called, with NULL as ctx. */

@@ -715,6 +715,9 @@ vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
     case VETCH__K_INPUT:
         run_watch(r, p, source);
         break;
+    case VETCH__K_CALLBACK:
+        vetch__callback_run(r, p, source);
+        break;
     case VETCH__K_FOLLOW:
         run_follow(r, p, source);
         break;

@@ -116,13 +116,19 @@ vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
 
 /* ---- the ends of a chain ---- */
 
-static void
-call_done(void *ctx, size_t index, vetch_promise *source)
+void
+vetch__callback_run(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
 {
-    vetch_done_fn done = (vetch_done_fn)index;
+    vetch_done_fn done = p->u.callback.done;
+    void *ctx = p->u.callback.ctx;
     vetch_error *error;
     void *value;
 
+    vetch__promise_free_node(p);
+    if (r->finishing) {
+        vetch__promise_drop(source);
+        return;
+    }
     if (!vetch__promise_take(source, &value, &error))
         error = vetch_error_ref(&vetch__error_shared);
     done(error, value, ctx);
@@ -141,7 +147,7 @@ vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
         vetch__promise_drop(p);
         return;
     }
-    w = vetch__promise_new_reserved(r, VETCH__K_WATCH);
+    w = vetch__promise_new_reserved(r, VETCH__K_CALLBACK);
     if (w == NULL) {
         vetch_log(VETCH_LOG_ERROR, "out of memory: a callback is leaked");
         vetch__promise_cancel_node(r, p);
@@ -150,7 +156,10 @@ vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
     }
     if (w->second.flags & VETCH__RESERVED)
         p = vetch__promise_stop(r, p);
-    watch_start(r, w, p, call_done, ctx, (size_t)done);
+    w->object.refs = 0; /* as a watch */
+    w->u.callback.done = done;
+    w->u.callback.ctx = ctx;
+    vetch__promise_attach(r, w, p);
 }
 
 struct run {
