@@ -1,4 +1,4 @@
-/* Stacks for tasks: pooled, each with a guard page below it. */
+/* Stacks for tasks: pooled, each with a guard below it. */
 #ifndef VETCH_STACK_PRIVATE_H
 #define VETCH_STACK_PRIVATE_H
 
@@ -18,7 +18,8 @@ struct vetch__stacks;
  * first into what it keeps there, and leaves it alone. */
 struct vetch__stack {
     struct vetch__stack *next; /* while it is free */
-    char *low;                 /* the other end, above the guard page */
+    char *low;                 /* the other end, above the guard */
+    size_t unguarded_bytes;    /* of the guard that is to be installed */
     bool fresh;                /* nothing has run on it yet */
 };
 

@@ -1,9 +1,15 @@
 /* Stacks for tasks.
  *
- * They are mapped in slabs of 64. A guard page below each stops an overflow:
- * by MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which costs no
+ * They are mapped in slabs of 64. A guard below each stops an overflow: by
+ * MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which costs no
  * mapping of its own; else by mprotect(), which costs two, and since a process
  * has only so many (65,530 by default) its number of stacks is bounded then.
+ *
+ * A guard is much larger than a page: a function whose frame is large may touch
+ * its far end first. What it costs is page tables, 2 KiB for each MiB, and the
+ * time to fill them in; so where there are thousands of stacks, further ones
+ * have smaller guards. A guard is installed when its stack is first taken, lest
+ * the first task pays for all of the slab.
  *
  * What is free is used last in, first out; beyond a cap a free stack gives its
  * pages back, down to the one that its user keeps. The tops differ by 64-byte
@@ -29,6 +35,10 @@
 #define COLOURS         ((size_t)24)
 #define LINE            ((size_t)64)
 #define DEFAULT_MAPS    ((size_t)65530)
+/* Where addresses are scarce, the large guard is smaller. */
+#define LARGE_GUARD     ((size_t)(UINTPTR_MAX > UINT32_MAX ? 1048576 : 65536))
+#define SMALL_GUARD     (LARGE_GUARD / 4)
+#define LARGE_GUARDS    ((size_t)4096) /* so many have it */
 #define MAPS_FOR_OTHERS ((size_t)4096)
 
 enum guards {
@@ -40,6 +50,7 @@ enum guards {
 struct slab {
     struct slab *next;
     char *base;
+    size_t guard_bytes; /* below each stack */
     unsigned valgrind_ids[STACKS_PER_SLAB];
 };
 
@@ -50,7 +61,7 @@ struct vetch__stacks {
     size_t n_free, n_stacks;
     enum guards guards;
     size_t page;
-    size_t stride; /* a stack and its guard */
+    size_t stack_bytes;
     size_t user_bytes;
 };
 
@@ -70,9 +81,22 @@ vetch__stacks_new(size_t stack_bytes, size_t user_bytes)
     if (s == NULL)
         return NULL;
     s->page = (size_t)sysconf(_SC_PAGESIZE);
-    s->stride = (stack_bytes + s->page - 1) / s->page * s->page + s->page;
+    s->stack_bytes = (stack_bytes + s->page - 1) / s->page * s->page;
     s->user_bytes = (user_bytes + LINE - 1) / LINE * LINE;
     return s;
+}
+
+/* From one stack of a slab to the next. */
+static size_t
+stride(const struct vetch__stacks *s, const struct slab *slab)
+{
+    return slab->guard_bytes + s->stack_bytes;
+}
+
+static char *
+low_end(const struct vetch__stacks *s, const struct slab *slab, size_t i)
+{
+    return slab->base + i * stride(s, slab) + slab->guard_bytes;
 }
 
 void
@@ -83,11 +107,12 @@ vetch__stacks_free(struct vetch__stacks *s)
     while ((slab = s->slabs) != NULL) {
         s->slabs = slab->next;
         for (size_t i = 0; i < STACKS_PER_SLAB; i++) {
+            char *low = low_end(s, slab, i);
+
             VETCH__STACK_DEREGISTER(slab->valgrind_ids[i]);
-            vetch__stack_forget_frames(slab->base + i * s->stride,
-                                       slab->base + (i + 1) * s->stride);
+            vetch__stack_forget_frames(low, low + s->stack_bytes);
         }
-        munmap(slab->base, s->stride * STACKS_PER_SLAB);
+        munmap(slab->base, stride(s, slab) * STACKS_PER_SLAB);
         vetch__free(slab);
     }
     if (s->guards == MAPPED)
@@ -132,46 +157,46 @@ kind_of_guards(const struct vetch__stacks *s, char *at)
 }
 
 static int
-guard_page(const struct vetch__stacks *s, char *at)
+guard_stack(const struct vetch__stacks *s, struct vetch__stack *stack)
 {
-    if (s->guards == INSTALLED)
-        return madvise(at, s->page, MADV_GUARD_INSTALL);
-    return mprotect(at, s->page, PROT_NONE);
-}
+    size_t bytes = stack->unguarded_bytes;
+    char *at = stack->low - bytes;
+    int failed;
 
-static int
-guard_all(const struct vetch__stacks *s, char *base)
-{
-    for (size_t i = 0; i < STACKS_PER_SLAB; i++)
-        if (guard_page(s, base + i * s->stride) < 0)
-            return -1;
+    if (s->guards == INSTALLED)
+        failed = madvise(at, bytes, MADV_GUARD_INSTALL);
+    else
+        failed = mprotect(at, bytes, PROT_NONE);
+    if (failed) {
+        errno = EAGAIN;
+        return -1;
+    }
+    stack->unguarded_bytes = 0;
     return 0;
 }
 
-/* The same, within what the process can have. */
-static int
-guard_slab(struct vetch__stacks *s, char *base)
+/* Whether the process can have the guards of one slab more. */
+static bool
+reserve_guards(struct vetch__stacks *s, char *base)
 {
     size_t before;
 
     if (s->guards == UNKNOWN)
         s->guards = kind_of_guards(s, base);
     if (s->guards == INSTALLED)
-        return guard_all(s, base);
+        return true;
     before = atomic_fetch_add(&n_mapped, STACKS_PER_SLAB);
-    if (before + STACKS_PER_SLAB <= bound_of_mapped() &&
-        guard_all(s, base) == 0)
-        return 0;
+    if (before + STACKS_PER_SLAB <= bound_of_mapped())
+        return true;
     atomic_fetch_sub(&n_mapped, STACKS_PER_SLAB);
-    return -1;
+    return false;
 }
 
 /* ---- slabs ---- */
 
 static char *
-map_slab(struct vetch__stacks *s)
+map_slab(struct vetch__stacks *s, size_t bytes)
 {
-    size_t bytes = s->stride * STACKS_PER_SLAB;
     char *base =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -179,7 +204,7 @@ map_slab(struct vetch__stacks *s)
     if (base == MAP_FAILED)
         return NULL;
     madvise(base, bytes, MADV_NOHUGEPAGE);
-    if (guard_slab(s, base) < 0) {
+    if (!reserve_guards(s, base)) {
         munmap(base, bytes);
         errno = EAGAIN;
         return NULL;
@@ -195,6 +220,14 @@ put(struct vetch__stacks *s, struct vetch__stack *stack)
     s->n_free++;
 }
 
+static size_t
+next_guard_bytes(const struct vetch__stacks *s)
+{
+    if (s->guards == INSTALLED && s->n_stacks >= LARGE_GUARDS)
+        return SMALL_GUARD;
+    return LARGE_GUARD;
+}
+
 static int
 grow(struct vetch__stacks *s)
 {
@@ -203,7 +236,8 @@ grow(struct vetch__stacks *s)
     slab = vetch__malloc(sizeof(*slab));
     if (slab == NULL)
         return -1;
-    slab->base = map_slab(s);
+    slab->guard_bytes = next_guard_bytes(s);
+    slab->base = map_slab(s, stride(s, slab) * STACKS_PER_SLAB);
     if (slab->base == NULL) {
         vetch__free(slab);
         return -1;
@@ -211,14 +245,15 @@ grow(struct vetch__stacks *s)
     slab->next = s->slabs;
     s->slabs = slab;
     for (size_t i = STACKS_PER_SLAB; i-- > 0;) {
-        char *low = slab->base + i * s->stride + s->page;
-        char *top = slab->base + (i + 1) * s->stride;
+        char *low = low_end(s, slab, i);
+        char *top = low + s->stack_bytes;
         size_t colour = (s->n_stacks + i) % COLOURS * LINE;
         struct vetch__stack *stack =
             (struct vetch__stack *)(top - s->user_bytes - colour);
 
         slab->valgrind_ids[i] = VETCH__STACK_REGISTER(low, top);
         stack->low = low;
+        stack->unguarded_bytes = slab->guard_bytes;
         stack->fresh = true;
         put(s, stack);
     }
@@ -236,6 +271,9 @@ vetch__stack_take(struct vetch__stacks *s)
     if (s->free == NULL && grow(s) < 0)
         return NULL;
     stack = s->free;
+    if (vetch__unlikely(stack->unguarded_bytes > 0) &&
+        guard_stack(s, stack) < 0)
+        return NULL;
     s->free = stack->next;
     s->n_free--;
     return stack;

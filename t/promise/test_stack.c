@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "promise/stack-private.h"
 
 #define STACK_BYTES 65536
+#define GUARD_BYTES (UINTPTR_MAX > UINT32_MAX ? 1048576 : 65536)
 
 static struct vetch__stacks *
 new_stacks(void)
@@ -80,6 +82,7 @@ look_at_guards(void)
         ck_assert(!faults(stack->low));
         ck_assert(faults(stack->low - 1));
         ck_assert(faults(stack->low - sysconf(_SC_PAGESIZE)));
+        ck_assert(faults(stack->low - GUARD_BYTES));
     }
     vetch__stacks_free(s);
 }
@@ -103,7 +106,61 @@ VT_TEST(a_guard_is_below_each_stack_on_an_old_kernel)
     look_at_guards();
 }
 
+VT_TEST(where_there_are_thousands_their_guards_are_a_quarter_as_large)
+{
+    struct vetch__stacks *s = new_stacks();
+    struct vetch__stack *stack;
+
+    for (int i = 0; i < 4096; i++)
+        stack = take(s);
+    ck_assert(faults(stack->low - GUARD_BYTES));
+    stack = take(s);
+    ck_assert(faults(stack->low - 1));
+    ck_assert(faults(stack->low - GUARD_BYTES / 4));
+    vetch__stacks_free(s);
+}
+
 /* ---- bounds ---- */
+
+static size_t
+count_mappings(void)
+{
+    FILE *f = fopen("/proc/self/maps", "re");
+    size_t n = 0;
+    int c;
+
+    ck_assert_ptr_nonnull(f);
+    while ((c = getc(f)) != EOF)
+        n += c == '\n';
+    fclose(f);
+    return n;
+}
+
+static bool
+can_guard_without_mapping(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool can = madvise(page, 4096, 102) == 0; /* MADV_GUARD_INSTALL */
+
+    munmap(page, 4096);
+    return can;
+}
+
+VT_CASE("limits", vt_tcase, .take_down = forget_the_kernel, .seconds = 60);
+
+VT_TEST(guards_cost_no_mappings_where_the_kernel_can_do_without)
+{
+    enum { N = 6400 };
+    struct vetch__stacks *s = new_stacks();
+    size_t before = count_mappings();
+
+    for (int i = 0; i < N; i++)
+        take(s);
+    if (can_guard_without_mapping())
+        ck_assert_uint_le(count_mappings() - before, N / 64 + 10);
+    vetch__stacks_free(s);
+}
 
 /* Takes stacks until there are no more; returns how many there were. */
 static size_t
@@ -117,8 +174,6 @@ take_all(struct vetch__stacks *s)
     ck_assert_int_eq(errno, EAGAIN);
     return n;
 }
-
-VT_CASE("limits", vt_tcase, .take_down = forget_the_kernel, .seconds = 60);
 
 /* valgrind knows 30,000 mappings at most. */
 VT_TEST(on_an_old_kernel_stacks_end_before_the_mappings,

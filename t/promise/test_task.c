@@ -634,6 +634,55 @@ VT_TEST(a_task_that_overflows_its_stack_hits_the_guard,
     ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 
+/* Jumps over a page, or over many, and writes at the far end first. */
+static void __attribute__((noinline)) write_far_below(void)
+{
+    char frame[STACK + 8192];
+
+    memset(frame, 'X', 16);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+static vetch_promise *
+have_a_large_frame(void *ctx)
+{
+    (void)ctx;
+    write_far_below();
+    return NULL;
+}
+
+static vetch_promise *
+keep_a_local(void *ctx)
+{
+    volatile char mine = 'n';
+
+    (void)ctx;
+    vetch_await(vetch_sleep(1), NULL);
+    _exit(mine == 'n' ? 4 : 5);
+    return NULL;
+}
+
+VT_TEST(a_large_frame_does_not_reach_beyond_the_guard, .unless = vt_on_valgrind)
+{
+    pid_t pid = fork();
+    int status;
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        vt_reactor = vetch_reactor_unref(vt_reactor);
+        vt_reactor = vetch_reactor_new();
+        signal(SIGSEGV, SIG_DFL); /* whoever else looks at it */
+        for (int i = 0; i < 8; i++)
+            vetch_promise_unref(
+                vetch_spawn(i == 4 ? have_a_large_frame : keep_a_local, NULL));
+        vetch_run(vetch_sleep(2), NULL);
+        _exit(6);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
+}
+
 VT_TEST(one_task_more_than_an_old_kernel_can_have_is_a_rejection,
         .unless = vt_on_valgrind)
 {
