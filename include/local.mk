@@ -20,8 +20,10 @@ vetchinclude_HEADERS = \
 	include/vetch/queue.h \
 	include/vetch/reactor.h \
 	include/vetch/resolver.h \
+	include/vetch/retry.h \
 	include/vetch/scope.h \
 	include/vetch/semaphore.h \
+	include/vetch/signal.h \
 	include/vetch/task.h \
 	include/vetch/testing.h \
 	include/vetch/timer.h \

@@ -18,8 +18,10 @@
 #include <vetch/queue.h>
 #include <vetch/reactor.h>
 #include <vetch/resolver.h>
+#include <vetch/retry.h>
 #include <vetch/scope.h>
 #include <vetch/semaphore.h>
+#include <vetch/signal.h>
 #include <vetch/task.h>
 #include <vetch/timer.h>
 #include <vetch/transport.h>

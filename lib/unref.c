@@ -23,7 +23,6 @@
 
 #include "base/check-private.h"
 #include "base/object-private.h"
-#include "promise/semaphore-private.h"
 
 void
 vetch_unref(void *object)
@@ -61,7 +60,7 @@ vetch_unref(void *object)
         vetch_scope_unref(object);
         return;
     case VETCH__SLOT:
-        vetch__slot_release(object);
+        vetch_slot_release(object);
         return;
     case VETCH__ADDRESSES:
         vetch_addresses_unref(object);

@@ -22,6 +22,7 @@ manual_pages = \
 	man/vetch_queue.3 \
 	man/vetch_reactor.3 \
 	man/vetch_resolve.3 \
+	man/vetch_retry.3 \
 	man/vetch_scope.3 \
 	man/vetch_semaphore.3 \
 	man/vetch_signal.3 \

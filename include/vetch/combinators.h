@@ -59,15 +59,13 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_repeat(vetch_start_fn fn,
  * limit; negative or NaN: EINVAL. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_timeout(vetch_promise *p,
                                                           double seconds);
+/* The same at a point in time on the clock of vetch_now(), for what several
+ * operations have to be done by: at once if that has passed. INFINITY: never.
+ */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_deadline(vetch_promise *p,
+                                                           double when);
 /* Fulfils, with no value, no earlier than `seconds` from now. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_sleep(double seconds);
-
-/* The next delivery of a signal to the process; deliveries between two calls
- * are kept (1,000 of them), and one that nobody got is delivered again. From
- * the first call on, and until it ends, the reactor owns the signals of the
- * process: for another one this rejects with EBUSY. The value is
- * (intptr_t)signum. */
-VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_signal(int signum);
 
 /* Fulfils, with the number settled as (intptr_t), when `mode` is reached or
  * `seconds` (INFINITY: no limit; negative or NaN: EINVAL) have passed. Takes

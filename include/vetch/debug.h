@@ -53,6 +53,8 @@ VETCH_END_DECLS
 #define vetch_map(...)         VETCH_SITED(vetch_map(__VA_ARGS__))
 #define vetch_repeat(...)      VETCH_SITED(vetch_repeat(__VA_ARGS__))
 #define vetch_timeout(...)     VETCH_SITED(vetch_timeout(__VA_ARGS__))
+#define vetch_deadline(...)    VETCH_SITED(vetch_deadline(__VA_ARGS__))
+#define vetch_retry(...)       VETCH_SITED(vetch_retry(__VA_ARGS__))
 #define vetch_wait(...)        VETCH_SITED(vetch_wait(__VA_ARGS__))
 #define vetch_spawn(...)       VETCH_SITED(vetch_spawn(__VA_ARGS__))
 #endif

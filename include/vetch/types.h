@@ -33,6 +33,7 @@ typedef struct vetch_deferred vetch_deferred;
 typedef struct vetch_results vetch_results;
 typedef struct vetch_completions vetch_completions;
 typedef struct vetch_semaphore vetch_semaphore;
+typedef struct vetch_slot vetch_slot;
 typedef struct vetch_event vetch_event;
 typedef struct vetch_queue vetch_queue;
 typedef struct vetch_scope vetch_scope;

@@ -17,6 +17,7 @@
 #include <vetch/combinators.h>
 #include <vetch/error.h>
 #include <vetch/log.h>
+#include <vetch/signal.h>
 
 #include "base/check-private.h"
 #include "promise/promise-private.h"

@@ -19,8 +19,9 @@ libvetch_private_la_SOURCES += \
 	lib/promise/results-private.h \
 	lib/promise/results.c \
 	lib/promise/sanitizer-private.h \
+	lib/promise/retry-private.h \
+	lib/promise/retry.c \
 	lib/promise/scope.c \
-	lib/promise/semaphore-private.h \
 	lib/promise/semaphore.c \
 	lib/promise/signal.c \
 	lib/promise/stack-private.h \

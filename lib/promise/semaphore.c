@@ -10,7 +10,6 @@
 
 #include "base/error-private.h"
 #include "promise/promise-private.h"
-#include "promise/semaphore-private.h"
 #include "promise/waiters-private.h"
 
 struct vetch_semaphore {
@@ -21,7 +20,7 @@ struct vetch_semaphore {
     struct vetch__list waiters;
 };
 
-struct slot {
+struct vetch_slot {
     struct vetch__object object;
     vetch_semaphore *semaphore;
 };
@@ -29,7 +28,7 @@ struct slot {
 struct waiter {
     struct vetch__waiter waiter;
     vetch_semaphore *semaphore;
-    struct slot *slot; /* made beforehand: a hand-over cannot fail */
+    vetch_slot *slot; /* made beforehand: a hand-over cannot fail */
 };
 
 vetch_semaphore *
@@ -80,10 +79,10 @@ vetch_semaphore_waiting(const vetch_semaphore *s)
     return s->n_waiting;
 }
 
-static struct slot *
+static vetch_slot *
 slot_new(vetch_semaphore *s)
 {
-    struct slot *slot = vetch__malloc(sizeof(*slot));
+    vetch_slot *slot = vetch__malloc(sizeof(*slot));
 
     if (slot == NULL)
         return NULL;
@@ -93,7 +92,7 @@ slot_new(vetch_semaphore *s)
 }
 
 static void
-slot_free(struct slot *slot)
+slot_free(vetch_slot *slot)
 {
     vetch_semaphore_unref(slot->semaphore);
     vetch__free(slot);
@@ -111,24 +110,33 @@ leave(struct vetch__waiter *base)
     vetch_semaphore_unref(s);
 }
 
-void
-vetch__slot_release(void *arg)
+static void
+release_value(void *slot)
 {
-    struct slot *slot = arg;
-    vetch_semaphore *s = slot->semaphore;
-    struct vetch__waiter *w = vetch__waiter_pop(&s->waiters);
+    vetch_slot_release(slot);
+}
 
+void
+vetch_slot_release(vetch_slot *slot)
+{
+    struct vetch__waiter *w;
+    vetch_semaphore *s;
+
+    if (slot == NULL)
+        return;
+    s = slot->semaphore;
+    w = vetch__waiter_pop(&s->waiters);
     if (w == NULL) {
         s->n_free++;
         slot_free(slot);
         return;
     }
     leave(w);
-    vetch__waiter_serve(w, slot, vetch__slot_release);
+    vetch__waiter_serve(w, slot, release_value);
 }
 
 static vetch_promise *
-wait_for_slot(vetch_semaphore *s, struct slot *slot)
+wait_for_slot(vetch_semaphore *s, vetch_slot *slot)
 {
     struct waiter *w = vetch__malloc(sizeof(*w));
     vetch_promise *p;
@@ -152,7 +160,7 @@ wait_for_slot(vetch_semaphore *s, struct slot *slot)
 vetch_promise *
 vetch_semaphore_acquire(vetch_semaphore *s)
 {
-    struct slot *slot;
+    vetch_slot *slot;
     vetch_promise *p;
 
     if (!vetch__check_thread(&s->owner, "a semaphore"))
@@ -162,7 +170,7 @@ vetch_semaphore_acquire(vetch_semaphore *s)
         return vetch__failed(ENOMEM, "semaphore");
     if (s->n_free > 0) {
         s->n_free--; /* goes back by itself if there is no memory */
-        return vetch_resolved(slot, vetch__slot_release);
+        return vetch_resolved(slot, release_value);
     }
     p = wait_for_slot(s, slot);
     if (p == NULL) {

@@ -12,13 +12,14 @@
  * owns them all until it ends. A signal stays registered from the first call
  * on; that is not an object of the user's, so it does not count as one. */
 
+#include <vetch/signal.h>
+
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include <vetch/combinators.h>
 #include <vetch/error.h>
 #include <vetch/log.h>
 

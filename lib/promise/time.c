@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <math.h>
 
+#include <vetch/reactor.h>
+
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 
@@ -181,6 +183,14 @@ fail:
         vetch__promise_cancel_node(r, t->watch);
     }
     return timed;
+}
+
+vetch_promise *
+vetch_deadline(vetch_promise *p, double when)
+{
+    double left = when - vetch_now();
+
+    return vetch_timeout(p, left < 0 ? 0 : left); /* which refuses NaN */
 }
 
 /* ---- repeat ---- */

@@ -23,6 +23,7 @@ unit_tests += \
 	t/promise/test_queue_offer \
 	t/promise/test_race \
 	t/promise/test_rejection \
+	t/promise/test_retry \
 	t/promise/test_scope \
 	t/promise/test_semaphore \
 	t/promise/test_signal \

@@ -54,11 +54,12 @@ VT_TEST(rule_11_dropped_slot_goes_back)
 VT_TEST(rule_11_slot_that_was_handed_over_is_given_back_by_hand)
 {
     vetch_semaphore *s = vetch_semaphore_new(1);
-    void *slot = vetch_run(vetch_semaphore_acquire(s), NULL);
+    vetch_slot *slot = vetch_run(vetch_semaphore_acquire(s), NULL);
 
     ck_assert_ptr_nonnull(slot);
     ck_assert_uint_eq(vetch_semaphore_available(s), 0);
-    vetch_unref(slot);
+    vetch_slot_release(slot);
+    vetch_slot_release(NULL);
     ck_assert_uint_eq(vetch_semaphore_available(s), 1);
     vetch_semaphore_unref(s);
 }

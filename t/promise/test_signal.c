@@ -329,9 +329,25 @@ raise_many(void *arg)
     return arg;
 }
 
+/* Under the thread sanitizer, too. */
+VT_TEST(signal_that_was_ignored_is_delivered_and_ignored_again)
+{
+    struct sigaction now;
+
+    signal(SIGHUP, SIG_IGN);
+    vetch_promise_unref(vetch_signal(SIGHUP));
+    raise(SIGHUP);
+    vt_run_ready();
+    raise(SIGHUP);
+    vt_run_ready();
+    ck_assert_int_eq((int)outcome_of(vetch_signal(SIGHUP)).signum, SIGHUP);
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    sigaction(SIGHUP, NULL, &now);
+    ck_assert(now.sa_handler == SIG_IGN);
+}
+
 VT_CASE("basics", vt_reactor_tcase);
 
-/* Under the thread sanitizer, too. */
 VT_TEST(signals_caught_on_other_threads_arrive)
 {
     struct outcome o = { 0 };

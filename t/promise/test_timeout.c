@@ -367,3 +367,63 @@ VT_TEST(rule_10_second_request_reaches_the_clean_up_through_a_timeout)
     pk_expect_error(p, VETCH_ECANCELED);
     ck_assert_uint_eq(clean_up.canceled, 1);
 }
+
+/* ---- deadline ---- */
+
+VT_CASE("deadline", pk_tcase);
+
+VT_TEST(rule_10_deadline_is_a_point_in_time)
+{
+    double when = vetch_now() + 3;
+    vetch_promise *early = vetch_deadline(vetch_sleep(2.5), when);
+    vetch_promise *late = vetch_deadline(vetch_sleep(100), when), *later;
+
+    vt_advance(2);
+    later = vetch_deadline(vetch_sleep(100), when);
+    vt_advance(0.9);
+    ck_assert_int_eq(vetch_promise_state(early), VETCH_FULFILLED);
+    ck_assert_int_eq(vetch_promise_state(late), VETCH_PENDING);
+    ck_assert_int_eq(vetch_promise_state(later), VETCH_PENDING);
+    vt_advance(0.1);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(late)),
+                     VETCH_ETIMEDOUT);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(later)),
+                     VETCH_ETIMEDOUT);
+    vetch_promise_unref(early);
+    vetch_promise_unref(late);
+    vetch_promise_unref(later);
+}
+
+VT_TEST(rule_10_deadline_that_has_passed_ends_what_is_pending)
+{
+    vetch_promise *pending = vetch_deadline(vetch_sleep(100), -INFINITY);
+    vetch_promise *settled =
+        vetch_deadline(vetch_resolved((void *)4, NULL), vetch_now() - 1);
+
+    vt_advance(0);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(pending)),
+                     VETCH_ETIMEDOUT);
+    ck_assert_int_eq((intptr_t)vetch_promise_value(settled), 4);
+    vetch_promise_unref(pending);
+    vetch_promise_unref(settled);
+}
+
+VT_TEST(rule_10_deadline_of_infinity_never_comes)
+{
+    vetch_promise *p = vetch_deadline(vetch_sleep(1e8), INFINITY);
+
+    vt_advance(1e8 - 1);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vt_advance(1);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_promise_unref(p);
+}
+
+VT_TEST(rule_10_deadline_of_nonsense_is_invalid_and_stops_the_work)
+{
+    vetch_promise *p = vetch_deadline(vetch_sleep(1), NAN);
+
+    vt_run_ready();
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), EINVAL);
+    vetch_promise_unref(p);
+}
