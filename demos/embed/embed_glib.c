@@ -35,31 +35,26 @@ byte_came(GIOChannel *channel, GIOCondition condition, gpointer data)
 }
 
 /* Writes a digit into the pipe, in a while. */
-static vetch_error *
+static void
 feed(int fd, int digit)
 {
     char byte = (char)('0' + digit);
-    vetch_error *error = NULL;
 
-    vetch_await(vetch_sleep(0.02), &error);
-    if (error != NULL)
-        return error;
+    vetch_try(vetch_sleep(0.02));
     printf("vetch's task: %d\n", digit);
-    return write(fd, &byte, 1) == 1 ? NULL
-                                    : vetch_error_from_errno(errno, "write");
+    if (write(fd, &byte, 1) != 1)
+        vetch_try(vetch_rejected(vetch_error_from_errno(errno, "write")));
 }
 
 /* A task of vetch's: it feeds the pipe, and waits until GLib is through. */
 static vetch_promise *
 count(void *ctx)
 {
-    vetch_error *error = NULL;
-
-    for (int i = 1; error == NULL && i <= TICKS; i++)
-        error = feed(*(int *)ctx, i);
-    while (error == NULL && (glib_ticks < TICKS || glib_bytes < TICKS))
-        vetch_await(vetch_sleep(0.005), &error);
-    return error != NULL ? vetch_rejected(error) : NULL;
+    for (int i = 1; i <= TICKS; i++)
+        feed(*(int *)ctx, i);
+    while (glib_ticks < TICKS || glib_bytes < TICKS)
+        vetch_try(vetch_sleep(0.005));
+    return NULL;
 }
 
 static guint

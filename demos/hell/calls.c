@@ -19,13 +19,11 @@ static const char *const answers[] = { "customer 17", "order 4711",
                                        "parcel 99" };
 static unsigned failing_stage; /* 0: none, 4: the final step */
 
-void
+static void
 choose_failure(int argc, char **argv)
 {
     static const char *const stages[] = { "1", "2", "3", "final" };
 
-    /* Also into a pipe, what was done stands before what went wrong. */
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 1)
         return;
     for (unsigned i = 0; argc == 2 && i < 4; i++)
@@ -35,6 +33,34 @@ choose_failure(int argc, char **argv)
         fprintf(stderr, "usage: %s [1|2|3|final]\n", argv[0]);
         exit(2);
     }
+}
+
+vetch_reactor *
+set_up(int argc, char **argv)
+{
+    vetch_reactor *reactor;
+
+    /* Also into a pipe, what was done stands before what went wrong. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    choose_failure(argc, argv);
+    reactor = vetch_reactor_new();
+    if (reactor == NULL) {
+        perror(argv[0]);
+        exit(EXIT_FAILURE);
+    }
+    return reactor;
+}
+
+int
+wind_up(vetch_reactor *reactor, vetch_error *error)
+{
+    int status = error != NULL ? EXIT_FAILURE : EXIT_SUCCESS;
+
+    if (error != NULL)
+        fprintf(stderr, "failed: %s\n", vetch_error_text(error));
+    vetch_error_unref(error);
+    vetch_reactor_unref(reactor);
+    return status;
 }
 
 static void

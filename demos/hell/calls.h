@@ -4,9 +4,14 @@
 
 #include <vetch.h>
 
-/* Read the command line: [1|2|3|final] names the stage that is to fail.
- * Ends the program with status 2 if it is something else. */
-void choose_failure(int argc, char **argv);
+/* Read the command line, [1|2|3|final], which names the stage that is to fail,
+ * and make the reactor. Ends the program with status 2 if it is something else,
+ * with 1 if there is no reactor. */
+vetch_reactor *set_up(int argc, char **argv);
+
+/* Say what went wrong, if something did, and end the reactor; consumes both.
+ * Returns the exit status. */
+int wind_up(vetch_reactor *reactor, vetch_error *error);
 
 /* Each takes a moment and fulfils with a string that is the caller's to free,
  * or rejects. `request` is copied. */

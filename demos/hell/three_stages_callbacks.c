@@ -3,23 +3,19 @@
  * frees what it was given for itself, and ends the job for itself; a stage
  * that forgets one of them still compiles. */
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "calls.h"
 
 struct job {
     vetch_reactor *reactor;
-    int status;
+    vetch_error *error;
 };
 
 static void
 end_job(struct job *job, const vetch_error *error)
 {
-    if (error != NULL) {
-        fprintf(stderr, "failed: %s\n", vetch_error_text(error));
-        job->status = EXIT_FAILURE;
-    }
+    job->error = vetch_error_ref(error);
     vetch_reactor_stop(job->reactor);
 }
 
@@ -63,16 +59,9 @@ got_customer(const vetch_error *error, void *customer, void *ctx)
 int
 main(int argc, char **argv)
 {
-    struct job job = { .status = EXIT_SUCCESS };
+    struct job job = { .reactor = set_up(argc, argv) };
 
-    choose_failure(argc, argv);
-    job.reactor = vetch_reactor_new();
-    if (job.reactor == NULL) {
-        perror("three_stages_callbacks");
-        return EXIT_FAILURE;
-    }
     vetch_callback(find_customer("Ada"), got_customer, &job);
     vetch_reactor_run(job.reactor);
-    vetch_reactor_unref(job.reactor);
-    return job.status;
+    return wind_up(job.reactor, job.error);
 }

@@ -1,9 +1,6 @@
 /* Three dependent calls as a chain.  main reads in the order in which things
- * happen; the answers free themselves; and an error of any stage passes by
+ * happen; the responses free themselves; and an error of any stage passes by
  * the rest to the one place that reports it. */
-
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "calls.h"
 
@@ -24,36 +21,21 @@ with_order(void *order, void *ctx)
 static vetch_promise *
 with_parcel(void *parcel, void *ctx)
 {
-    vetch_error *failure = print_label(parcel);
-
     (void)ctx;
-    return failure != NULL ? vetch_rejected(failure) : NULL;
+    return vetch_finish(print_label(parcel));
 }
 
 int
 main(int argc, char **argv)
 {
-    vetch_reactor *reactor;
+    vetch_reactor *reactor = set_up(argc, argv);
     vetch_error *error;
     vetch_promise *p;
-    int status = EXIT_SUCCESS;
 
-    choose_failure(argc, argv);
-    reactor = vetch_reactor_new();
-    if (reactor == NULL) {
-        perror("three_stages_promises");
-        return EXIT_FAILURE;
-    }
     p = find_customer("Ada");
     p = vetch_then(p, with_customer, NULL);
     p = vetch_then(p, with_order, NULL);
     p = vetch_then(p, with_parcel, NULL);
     vetch_run(p, &error);
-    if (error != NULL) {
-        fprintf(stderr, "failed: %s\n", vetch_error_text(error));
-        status = EXIT_FAILURE;
-    }
-    vetch_error_unref(error);
-    vetch_reactor_unref(reactor);
-    return status;
+    return wind_up(reactor, error);
 }

@@ -9,26 +9,44 @@
 
 #include "frame.h"
 
-/* Endless, until its sleep is cancelled; then it cleans up and goes. */
+static void
+stop_drawing(void *ctx)
+{
+    (void)ctx;
+    erase_frame();
+}
+
+/* Endless, until its sleep is cancelled: that ends it there. */
 static vetch_promise *
 spin(void *ctx)
 {
-    vetch_error *error = NULL;
-
     (void)ctx;
-    for (unsigned i = 0; error == NULL; i++) {
+    vetch_defer(stop_drawing, NULL);
+    for (unsigned i = 0;; i++) {
         draw_frame(i);
-        vetch_await(vetch_sleep(FRAME_SECONDS), &error);
+        vetch_try(vetch_sleep(FRAME_SECONDS));
     }
-    erase_frame();
-    return vetch_rejected(error);
+    return NULL;
+}
+
+/* The cancel is what it is expected to end with; anything else is an error. */
+static void
+stop_spinner(void *spinner)
+{
+    vetch_error *error;
+
+    vetch_promise_cancel(spinner);
+    vetch_await(spinner, &error);
+    if (vetch_error_is(error, VETCH_ECANCELED))
+        error = vetch_error_unref(error);
+    vetch_try(vetch_finish(error));
 }
 
 /* Slow, but it does not block: the loop is free meanwhile. */
 static int
 slow(double seconds)
 {
-    vetch_await(vetch_sleep(seconds), NULL);
+    vetch_try(vetch_sleep(seconds));
     return 42;
 }
 
@@ -37,13 +55,10 @@ supervise(void *ctx)
 {
     double *seconds = ctx;
     vetch_promise *spinner = vetch_spawn(spin, NULL);
-    int answer;
 
+    vetch_defer(stop_spinner, spinner);
     printf("spinner object: <task at %p>\n", (void *)spinner);
-    answer = slow(*seconds);
-    vetch_promise_cancel(spinner);
-    vetch_await(spinner, NULL);
-    return vetch_resolved((void *)(intptr_t)answer, NULL);
+    return vetch_resolved((void *)(intptr_t)slow(*seconds), NULL);
 }
 
 int
