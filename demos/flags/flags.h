@@ -21,21 +21,17 @@
 
 struct run;
 
-/* One flag, from its code to its file. */
+/* One flag, from its code to its file. What else a program keeps for each, it
+ * declares itself. */
 struct flag {
     struct run *run;
-    char cc[3];                 /* upper case */
-    char url[URL_SIZE];         /* of the request in flight */
-    char name[NAME_SIZE];       /* of the file to be made */
-    vetch_http_response *image; /* kept while `bytes` points into it */
-    const void *bytes;
+    char cc[3];           /* upper case */
+    char url[URL_SIZE];   /* of the request in flight */
+    char name[NAME_SIZE]; /* of the file to be made */
+    const void *bytes;    /* that go into it; borrowed */
     size_t len;
     bool saved;   /* the file is there */
     bool counted; /* once and no more */
-
-    /* Only with callbacks, where these are held by hand. */
-    void *slot;         /* of run->slots */
-    vetch_done_fn next; /* what waits for the response */
 };
 
 /* One run of a program: what to do, and what came of it. */
@@ -45,8 +41,9 @@ struct run {
     char base[URL_SIZE];
     struct flag *flags; /* in the order of their codes */
     size_t n_flags;
-    size_t max_req; /* requests in flight at once */
-    double timeout; /* seconds for one request */
+    size_t max_req; /* requests in flight at once; and for the third series, */
+    size_t max_downloads; /* flags begun and not ended: memory has a bound */
+    double timeout;       /* seconds for one request */
     bool first_series;
     bool verbose;
     int dest; /* the directory to save in */
@@ -113,7 +110,8 @@ const char *flag_url(struct flag *flag, const char *file);
 /* Set flag->name: to CC.gif, or to Country_Name-CC.gif with the name that the
  * metadata (JSON) gives. Returns why that cannot be. */
 void name_by_code(struct flag *flag);
-vetch_error *name_by_country(struct flag *flag, const void *json, size_t len);
+vetch_error *name_by_country(struct flag *flag,
+                             const vetch_http_response *metadata);
 
 /* Turn a status other than 200 into an error, VETCH_EHTTP + status. */
 vetch_error *check_status(const struct flag *flag, unsigned status);
@@ -128,12 +126,14 @@ void *save_image_job(void *arg, vetch_error **ret_error);
 /* A reactor, a client and a semaphore for the run; ends the program with
  * status 1 if they cannot be had. */
 void open_loop(struct run *run);
+/* The same with all that comes before it: the command line of the third
+ * series. */
+void begin_third_series(struct run *run, int argc, char **argv);
 /* Run until `downloads` has settled, or is cancelled by a signal. */
 void run_loop(struct run *run, vetch_promise *downloads);
-/* The handlers at the end of a flag's chain; `ctx` is the flag. */
-vetch_promise *count_ok(void *value, void *ctx);
-vetch_promise *count_failure(const vetch_error *error, void *ctx);
-/* End the loop: what is still in flight is cancelled first. */
-void close_loop(struct run *run);
+/* Count what comes of a flag; the promise returned is always fulfilled. */
+vetch_promise *count_outcome(vetch_promise *p, struct flag *flag);
+/* End the loop (what is still in flight is cancelled first), then the run. */
+int end_loop(struct run *run);
 
 #endif

@@ -28,7 +28,7 @@ download_one(size_t i, void *ctx)
 
     p = vetch_http_get(run->client, flag_url(flag, IMAGE));
     p = vetch_then(p, save, flag);
-    return vetch_handle(p, count_ok, count_failure, flag);
+    return count_outcome(p, flag);
 }
 
 int
@@ -39,6 +39,5 @@ main(int argc, char **argv)
     begin_second_series(&run, argc, argv, 5, 1000);
     open_loop(&run);
     run_loop(&run, vetch_map(run.n_flags, run.max_req, download_one, &run));
-    close_loop(&run);
-    return end_run(&run);
+    return end_loop(&run);
 }

@@ -15,8 +15,7 @@ save(void *response, void *ctx)
         return vetch_rejected(error);
     flag->bytes = vetch_http_response_body(response, &flag->len);
     name_by_code(flag);
-    error = save_image(flag);
-    return error != NULL ? vetch_rejected(error) : NULL;
+    return vetch_finish(save_image(flag));
 }
 
 static vetch_promise *
@@ -28,7 +27,7 @@ download_one(size_t i, void *ctx)
 
     p = vetch_http_get(run->client, flag_url(flag, IMAGE));
     p = vetch_then(p, save, flag);
-    return vetch_handle(p, count_ok, count_failure, flag);
+    return count_outcome(p, flag);
 }
 
 int
@@ -39,6 +38,5 @@ main(int argc, char **argv)
     begin_second_series(&run, argc, argv, 5, 1000);
     open_loop(&run);
     run_loop(&run, vetch_map(run.n_flags, run.max_req, download_one, &run));
-    close_loop(&run);
-    return end_run(&run);
+    return end_loop(&run);
 }

@@ -3,20 +3,35 @@
  *
  * The hell, honestly: flat functions with good names, each of which looks at
  * its error, gives back what it holds, and names the next.  Read it from
- * download_one() upwards. */
+ * download_next() upwards. */
 
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "flags.h"
 
+struct download {
+    struct flag *flag;
+    vetch_http_response *image; /* flag->bytes points into it */
+    vetch_slot *slot;           /* while the request is in flight */
+    vetch_done_fn next;         /* what waits for the response */
+};
+
+static struct download *downloads; /* one per flag */
+static size_t n_begun;             /* of them */
+
+static void download_next(struct run *run);
+
 /* Every path ends here: forget one, and the program waits for ever. */
 static void
-finish(struct flag *flag, const vetch_error *error)
+finish(struct download *d, const vetch_error *error)
 {
-    struct run *run = flag->run;
+    struct run *run = d->flag->run;
 
-    count(flag, error);
-    flag->image = vetch_http_response_unref(flag->image);
+    count(d->flag, error);
+    d->image = vetch_http_response_unref(d->image);
+    download_next(run);
     if (run->ok + run->not_found + run->errors == run->n_flags)
         vetch_reactor_stop(run->reactor);
 }
@@ -31,94 +46,97 @@ saved(const vetch_error *error, void *result, void *ctx)
 static void
 got_metadata(const vetch_error *error, void *response, void *ctx)
 {
-    struct flag *flag = ctx;
+    struct download *d = ctx;
     vetch_error *failure;
-    const void *json;
-    size_t len;
 
     if (error != NULL) {
-        finish(flag, error);
+        finish(d, error);
         return;
     }
-    json = vetch_http_response_body(response, &len);
-    failure = name_by_country(flag, json, len);
+    failure = name_by_country(d->flag, response);
     vetch_http_response_unref(response);
     if (failure != NULL) {
-        finish(flag, failure);
+        finish(d, failure);
         vetch_error_unref(failure);
         return;
     }
-    vetch_callback(vetch_executor_submit(NULL, save_image_job, flag, NULL),
-                   saved, flag);
+    vetch_callback(vetch_executor_submit(NULL, save_image_job, d->flag, NULL),
+                   saved, d);
 }
 
 /* The slot is held while the request is in flight, and no longer. */
 static void
 got_response(const vetch_error *error, void *response, void *ctx)
 {
-    struct flag *flag = ctx;
+    struct download *d = ctx;
     vetch_error *failure;
 
-    vetch_unref(flag->slot);
-    flag->slot = NULL;
+    vetch_slot_release(d->slot);
+    d->slot = NULL;
     if (error != NULL) {
-        flag->next(error, NULL, flag);
+        d->next(error, NULL, d);
         return;
     }
-    failure = check_status(flag, vetch_http_response_status(response));
+    failure = check_status(d->flag, vetch_http_response_status(response));
     if (failure != NULL) {
         vetch_http_response_unref(response);
-        flag->next(failure, NULL, flag);
+        d->next(failure, NULL, d);
         vetch_error_unref(failure);
         return;
     }
-    flag->next(NULL, response, flag); /* handed over */
+    d->next(NULL, response, d); /* handed over */
 }
 
 static void
 got_slot(const vetch_error *error, void *slot, void *ctx)
 {
-    struct flag *flag = ctx;
+    struct download *d = ctx;
 
     if (error != NULL) {
-        flag->next(error, NULL, flag);
+        d->next(error, NULL, d);
         return;
     }
-    flag->slot = slot;
-    vetch_callback(vetch_http_get(flag->run->client, flag->url), got_response,
-                   flag);
+    d->slot = slot;
+    vetch_callback(vetch_http_get(d->flag->run->client, d->flag->url),
+                   got_response, d);
 }
 
 static void
-get_file(struct flag *flag, const char *file, vetch_done_fn next)
+get_file(struct download *d, const char *file, vetch_done_fn next)
 {
-    flag_url(flag, file); /* what got_slot() asks for */
-    flag->next = next;
-    vetch_callback(vetch_semaphore_acquire(flag->run->slots), got_slot, flag);
+    flag_url(d->flag, file); /* what got_slot() asks for */
+    d->next = next;
+    vetch_callback(vetch_semaphore_acquire(d->flag->run->slots), got_slot, d);
 }
 
 static void
 got_image(const vetch_error *error, void *response, void *ctx)
 {
-    struct flag *flag = ctx;
+    struct download *d = ctx;
 
     if (error != NULL) {
-        finish(flag, error);
+        finish(d, error);
         return;
     }
-    flag->image = response; /* finish() gives it back */
-    flag->bytes = vetch_http_response_body(response, &flag->len);
-    get_file(flag, METADATA, got_metadata);
+    d->image = response; /* finish() gives it back */
+    d->flag->bytes = vetch_http_response_body(response, &d->flag->len);
+    get_file(d, METADATA, got_metadata);
 }
 
+/* One ends, one begins; main begins the first ones. */
 static void
-download_one(struct flag *flag)
+download_next(struct run *run)
 {
-    get_file(flag, IMAGE, got_image);
+    struct download *d = &downloads[n_begun];
+
+    if (n_begun == run->n_flags)
+        return;
+    d->flag = &run->flags[n_begun++];
+    get_file(d, IMAGE, got_image);
 }
 
 /* A callback has no handle by which its operation could be cancelled: the
- * whole loop is stopped, and close_loop() cancels what is left on it. */
+ * whole loop is stopped, and end_loop() cancels what is left on it. */
 static void
 interrupted(const vetch_error *error, void *signum, void *ctx)
 {
@@ -134,15 +152,21 @@ int
 main(int argc, char **argv)
 {
     struct run run;
+    int status;
 
-    begin_second_series(&run, argc, argv, 5, 1000);
-    open_loop(&run);
+    begin_third_series(&run, argc, argv);
+    downloads = calloc(run.n_flags, sizeof(*downloads));
+    if (downloads == NULL) {
+        run.error = vetch_error_from_errno(errno, "the list of downloads");
+        return end_loop(&run);
+    }
     vetch_callback(vetch_signal(SIGINT), interrupted, &run);
     vetch_callback(vetch_signal(SIGTERM), interrupted, &run);
     let_signals_in();
-    for (size_t i = 0; i < run.n_flags; i++)
-        download_one(&run.flags[i]);
+    for (size_t i = 0; i < run.max_downloads; i++)
+        download_next(&run);
     vetch_reactor_run(run.reactor);
-    close_loop(&run);
-    return end_run(&run);
+    status = end_loop(&run);
+    free(downloads);
+    return status;
 }

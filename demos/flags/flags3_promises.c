@@ -5,7 +5,14 @@
  * there is one path for errors and one for cleaning up, and a handler that
  * starts the next step returns its promise. */
 
+#include <stdlib.h>
+
 #include "flags.h"
+
+struct download {
+    struct flag *flag;
+    vetch_http_response *image; /* flag->bytes points into it */
+};
 
 static vetch_promise *
 check_response(void *response, void *ctx)
@@ -40,46 +47,48 @@ get_file(struct flag *flag, const char *file)
 static vetch_promise *
 keep_image(void *response, void *ctx)
 {
-    struct flag *flag = ctx;
+    struct download *d = ctx;
 
-    flag->image = vetch_http_response_ref(response);
-    flag->bytes = vetch_http_response_body(response, &flag->len);
-    return get_file(flag, METADATA);
+    d->image = vetch_http_response_ref(response);
+    d->flag->bytes = vetch_http_response_body(response, &d->flag->len);
+    return get_file(d->flag, METADATA);
 }
 
 static vetch_promise *
 save(void *metadata, void *ctx)
 {
-    struct flag *flag = ctx;
-    size_t len;
-    const void *json = vetch_http_response_body(metadata, &len);
-    vetch_error *error = name_by_country(flag, json, len);
+    struct download *d = ctx;
+    vetch_error *error = name_by_country(d->flag, metadata);
 
     if (error != NULL)
         return vetch_rejected(error);
-    return vetch_executor_submit(NULL, save_image_job, flag, NULL);
+    return vetch_executor_submit(NULL, save_image_job, d->flag, NULL);
 }
 
 static void
-drop_image(void *ctx)
+drop_download(void *ctx)
 {
-    struct flag *flag = ctx;
+    struct download *d = ctx;
 
-    flag->image = vetch_http_response_unref(flag->image);
+    vetch_http_response_unref(d->image);
+    free(d);
 }
 
 static vetch_promise *
 download_one(size_t i, void *ctx)
 {
     struct run *run = ctx;
-    struct flag *flag = &run->flags[i];
+    struct download *d = calloc(1, sizeof(*d));
     vetch_promise *p;
 
-    p = get_file(flag, IMAGE);
-    p = vetch_then(p, keep_image, flag);
-    p = vetch_then(p, save, flag);
-    p = vetch_handle(p, count_ok, count_failure, flag);
-    return vetch_finally(p, drop_image, flag);
+    if (d == NULL)
+        return count_outcome(vetch_rejected(NULL), &run->flags[i]);
+    d->flag = &run->flags[i];
+    p = get_file(d->flag, IMAGE);
+    p = vetch_then(p, keep_image, d);
+    p = vetch_then(p, save, d);
+    p = count_outcome(p, d->flag);
+    return vetch_finally(p, drop_download, d);
 }
 
 int
@@ -87,9 +96,8 @@ main(int argc, char **argv)
 {
     struct run run;
 
-    begin_second_series(&run, argc, argv, 5, 1000);
-    open_loop(&run);
-    run_loop(&run, vetch_map(run.n_flags, VETCH_NO_LIMIT, download_one, &run));
-    close_loop(&run);
-    return end_run(&run);
+    begin_third_series(&run, argc, argv);
+    run_loop(&run,
+             vetch_map(run.n_flags, run.max_downloads, download_one, &run));
+    return end_loop(&run);
 }

@@ -3,7 +3,8 @@
  *
  * Sequential: download_one() is the whole download, from top to bottom, as the
  * blocking program has it.  Awaiting suspends this task; the others, and the
- * loop, go on. */
+ * loop, go on.  What fails ends the task there; what was deferred is given back
+ * however it ends. */
 
 #include "flags.h"
 
@@ -12,63 +13,50 @@
  * not touched cost nothing. */
 #define STACK_BYTES ((size_t)512 * 1024)
 
-/* The slot is held while the request is in flight, and no longer. */
-static vetch_http_response *
-get_file(struct flag *flag, const char *file, vetch_error **ret_error)
+/* The slot goes back when the promise returned here has settled: it is held
+ * while the request is in flight, and no longer. */
+static vetch_promise *
+send_get(void *slot, void *ctx)
 {
-    struct run *run = flag->run;
-    vetch_http_response *response;
-    void *slot = vetch_await(vetch_semaphore_acquire(run->slots), ret_error);
+    struct flag *flag = ctx;
 
-    if (*ret_error != NULL)
-        return NULL;
-    response = vetch_await(vetch_http_get(run->client, flag_url(flag, file)),
-                           ret_error);
-    vetch_unref(slot);
-    if (*ret_error == NULL)
-        *ret_error = check_status(flag, vetch_http_response_status(response));
-    return response;
+    (void)slot;
+    return vetch_http_get(flag->run->client, flag->url);
 }
 
-static vetch_error *
-read_name(struct flag *flag, const vetch_http_response *metadata)
+static vetch_http_response *
+get_file(struct flag *flag, const char *file)
 {
-    size_t len;
-    const void *json = vetch_http_response_body(metadata, &len);
+    vetch_promise *slot = vetch_semaphore_acquire(flag->run->slots);
+    vetch_http_response *response;
 
-    return name_by_country(flag, json, len);
+    flag_url(flag, file); /* what send_get() asks for */
+    response = vetch_try(vetch_then(slot, send_get, flag));
+    vetch_defer(vetch_unref, response);
+    vetch_try(
+        vetch_finish(check_status(flag, vetch_http_response_status(response))));
+    return response;
 }
 
 static vetch_promise *
 download_one(void *ctx)
 {
     struct flag *flag = ctx;
-    vetch_http_response *image, *metadata = NULL;
-    vetch_error *error = NULL;
+    vetch_http_response *image = get_file(flag, IMAGE);
+    vetch_http_response *metadata = get_file(flag, METADATA);
 
-    image = get_file(flag, IMAGE, &error);
-    if (error == NULL)
-        metadata = get_file(flag, METADATA, &error);
-    if (error == NULL)
-        error = read_name(flag, metadata);
-    if (error == NULL) {
-        flag->bytes = vetch_http_response_body(image, &flag->len);
-        vetch_await(vetch_executor_submit(NULL, save_image_job, flag, NULL),
-                    &error);
-    }
-    count(flag, error);
-    vetch_error_unref(error);
-    vetch_http_response_unref(metadata);
-    vetch_http_response_unref(image);
-    return NULL;
+    vetch_try(vetch_finish(name_by_country(flag, metadata)));
+    flag->bytes = vetch_http_response_body(image, &flag->len);
+    return vetch_executor_submit(NULL, save_image_job, flag, NULL);
 }
 
 static vetch_promise *
 spawn_one(size_t i, void *ctx)
 {
     struct run *run = ctx;
+    struct flag *flag = &run->flags[i];
 
-    return vetch_spawn(download_one, &run->flags[i]);
+    return count_outcome(vetch_spawn(download_one, flag), flag);
 }
 
 int
@@ -76,10 +64,8 @@ main(int argc, char **argv)
 {
     struct run run;
 
-    begin_second_series(&run, argc, argv, 5, 1000);
-    open_loop(&run);
+    begin_third_series(&run, argc, argv);
     vetch_task_set_stack_size(STACK_BYTES);
-    run_loop(&run, vetch_map(run.n_flags, VETCH_NO_LIMIT, spawn_one, &run));
-    close_loop(&run);
-    return end_run(&run);
+    run_loop(&run, vetch_map(run.n_flags, run.max_downloads, spawn_one, &run));
+    return end_loop(&run);
 }

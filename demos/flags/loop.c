@@ -42,8 +42,15 @@ open_loop(struct run *run)
         return;
     }
     run->error = vetch_error_from_errno(errno, "the loop");
-    close_loop(run);
-    exit(end_run(run));
+    exit(end_loop(run));
+}
+
+void
+begin_third_series(struct run *run, int argc, char **argv)
+{
+    begin_second_series(run, argc, argv, 5, 1000);
+    run->max_downloads = 2 * run->max_req;
+    open_loop(run);
 }
 
 static vetch_promise *
@@ -70,7 +77,7 @@ run_loop(struct run *run, vetch_promise *downloads)
     vetch_results_unref(vetch_run(vetch_race(first, 3), &run->error));
 }
 
-vetch_promise *
+static vetch_promise *
 count_ok(void *value, void *ctx)
 {
     (void)value;
@@ -78,17 +85,25 @@ count_ok(void *value, void *ctx)
     return NULL;
 }
 
-vetch_promise *
+static vetch_promise *
 count_failure(const vetch_error *error, void *ctx)
 {
     count(ctx, error);
     return NULL;
 }
 
-void
-close_loop(struct run *run)
+vetch_promise *
+count_outcome(vetch_promise *p, struct flag *flag)
 {
+    return vetch_handle(p, count_ok, count_failure, flag);
+}
+
+int
+end_loop(struct run *run)
+{
+    /* First: what it cancels may look at the others. */
+    run->reactor = vetch_reactor_unref(run->reactor);
     run->client = vetch_http_client_unref(run->client);
     run->slots = vetch_semaphore_unref(run->slots);
-    run->reactor = vetch_reactor_unref(run->reactor);
+    return end_run(run);
 }

@@ -55,7 +55,7 @@ static const char help_text[] =
     "  -m, --max_req N        at most N requests at once (1 to 1000)\n"
     "  -s, --server LABEL     LOCAL (default), REMOTE, DELAY or ERROR\n"
     "  -b, --base-url URL     ask there instead of at the server's usual URL\n"
-    "  -d, --dest DIR         save there (default: downloaded)\n"
+    "  -d, --dest DIR         save there, and make it (default: downloaded)\n"
     "  -t, --timeout SECONDS  for one request (default: 30)\n"
     "  -v, --verbose          a line per flag instead of a progress bar\n"
     "  -h, --help             this text\n";
@@ -217,11 +217,30 @@ list_flags(struct run *run, const struct selection *s)
     }
 }
 
+/* Make `dir` and those above it that are missing; the one that cannot be made
+ * is named. */
+static void
+make_directories(const struct run *run, const char *dir)
+{
+    char *path = strdup(dir);
+
+    if (path == NULL)
+        give_up(run, dir);
+    for (size_t len = 1; len <= strlen(dir); len++) {
+        if (dir[len] != '/' && dir[len] != '\0')
+            continue;
+        path[len] = '\0';
+        if (mkdir(path, 0777) < 0 && errno != EEXIST)
+            give_up(run, path);
+        path[len] = dir[len];
+    }
+    free(path);
+}
+
 static void
 open_dest(struct run *run, const char *dir)
 {
-    if (mkdir(dir, 0777) < 0 && errno != EEXIST)
-        give_up(run, dir);
+    make_directories(run, dir);
     run->dest = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->dest < 0)
         give_up(run, dir);

@@ -170,8 +170,10 @@ name_by_value(struct flag *flag, const json_t *country)
 }
 
 vetch_error *
-name_by_country(struct flag *flag, const void *json, size_t len)
+name_by_country(struct flag *flag, const vetch_http_response *metadata)
 {
+    size_t len;
+    const void *json = vetch_http_response_body(metadata, &len);
     json_error_t where;
     json_t *root = json_loadb(json, len, 0, &where);
     vetch_error *error;

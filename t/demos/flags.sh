@@ -89,6 +89,17 @@ for file in "$scratch"/3.promises/*; do
     esac
 done
 
+# At most twice as many downloads as requests are begun and not ended. Two
+# requests at once, each of 20 ms, need two seconds for all images; the first
+# flags are there long before that.
+for style in $styles3; do
+    run timeout --foreground --preserve-status -s INT 1 "$flags/flags3_$style" -a -m 2 \
+        -s DELAY -b "$delay_url" -d "$scratch/bound.$style"
+    ended_with 130
+    adds_up 194 "$scratch/bound.$style"
+    [ "$ok" -ge 1 ] || fault_of_run 'all images come before the first flag'
+done
+
 # ---- the README's table is counted, not claimed ----
 
 "$top_srcdir/demos/flags/count_styles" >"$scratch/rows"
@@ -155,7 +166,17 @@ for program in flags2_sequential flags2_threadpool flags2_promises \
     ended_with 2
     complained_in_one_line
 
+    # A destination that is missing is made, with those above it.
+    run "$flags/$program" -b "$local_url" -d "$scratch/new.$program/a//b/" BR
+    ended_with 0
+    [ "$(find "$scratch/new.$program/a/b" -type f | wc -l)" -eq 1 ] ||
+        fault_of_run 'did not save in a new directory'
+
     # A destination that cannot be made.
+    run "$flags/$program" -b "$local_url" -d "$scratch/few/BR.gif/a/b" BR
+    ended_with 1
+    complained_in_one_line
+    complained 'BR.gif'
     run "$flags/$program" -b "$local_url" -d "$scratch/few/BR.gif" BR
     ended_with 1
     complained_in_one_line
