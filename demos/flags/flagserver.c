@@ -169,13 +169,16 @@ add_files(struct settings *set, unsigned which)
 {
     static const vetch_http_handler_fn handlers[] = { NULL, serve_delayed,
                                                       serve_badly };
+    vetch_http_route_options options = VETCH_HTTP_ROUTE_OPTIONS_INIT;
     vetch_http_server *server = set->servers[which];
     char *directory;
     int result;
 
+    /* Nobody who has given up shall keep a late response waiting. */
+    options.cancel_at_half_close = true;
     if (which != LOCAL)
         return vetch_http_server_route(server, "GET", "/flags/*path",
-                                       handlers[which], set, NULL);
+                                       handlers[which], set, &options);
     if (asprintf(&directory, "%s/flags", set->site) < 0)
         return -1;
     result = vetch_http_server_files(server, "/flags/", directory);
