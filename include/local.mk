@@ -29,4 +29,5 @@ vetchinclude_HEADERS = \
 	include/vetch/timer.h \
 	include/vetch/transport.h \
 	include/vetch/types.h \
+	include/vetch/url.h \
 	include/vetch/version.h

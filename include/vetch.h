@@ -26,6 +26,7 @@
 #include <vetch/timer.h>
 #include <vetch/transport.h>
 #include <vetch/types.h>
+#include <vetch/url.h>
 #include <vetch/version.h>
 
 /* Last: its macros are not to touch declarations. */

@@ -20,6 +20,7 @@
 #include <vetch/semaphore.h>
 #include <vetch/timer.h>
 #include <vetch/transport.h>
+#include <vetch/url.h>
 
 #include "base/check-private.h"
 #include "base/object-private.h"
@@ -88,6 +89,9 @@ vetch_unref(void *object)
         return;
     case VETCH__DESCRIPTOR:
         vetch_descriptor_unref(object);
+        return;
+    case VETCH__URL:
+        vetch_url_unref(object);
         return;
     case VETCH__HTTP_CLIENT:
         vetch_http_client_unref(object);

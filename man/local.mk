@@ -31,6 +31,7 @@ manual_pages = \
 	man/vetch_timer.3 \
 	man/vetch_transport.3 \
 	man/vetch_unref.3 \
+	man/vetch_url.3 \
 	man/vetch_version.3 \
 	man/vetch.7 \
 	man/vetch_debugging.7 \

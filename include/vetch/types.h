@@ -43,6 +43,7 @@ typedef struct vetch_protocol vetch_protocol;
 typedef struct vetch_transport vetch_transport;
 typedef struct vetch_listener vetch_listener;
 typedef struct vetch_stop_report vetch_stop_report;
+typedef struct vetch_url vetch_url;
 typedef struct vetch_http_client vetch_http_client;
 typedef struct vetch_http_call vetch_http_call;
 typedef struct vetch_http_response vetch_http_response;

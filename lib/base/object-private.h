@@ -29,6 +29,7 @@ enum vetch__type {
     VETCH__CHUNK, /* a piece of a transport's output */
     VETCH__LISTENER,
     VETCH__STOP_REPORT,
+    VETCH__URL,
     VETCH__HTTP_CLIENT,
     VETCH__HTTP_RESPONSE,
     VETCH__HTTP_SERVER

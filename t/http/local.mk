@@ -29,4 +29,5 @@ unit_tests += \
 	t/http/test_stream \
 	t/http/test_stream_reads \
 	t/http/test_timeouts \
-	t/http/test_url
+	t/http/test_url \
+	t/http/test_url_object

@@ -14,4 +14,5 @@ libvetch_private_la_SOURCES += \
 	lib/http/message/status-private.h \
 	lib/http/message/status.c \
 	lib/http/message/url-private.h \
-	lib/http/message/url.c
+	lib/http/message/url.c \
+	lib/http/message/url_object.c

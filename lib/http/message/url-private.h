@@ -44,6 +44,12 @@ char *vetch__url_put_target(char *to, const char *target, size_t len);
  * means something on this machine only (RFC 6874, section 4). */
 char *vetch__url_put_host(char *to, const char *host, size_t len);
 
+/* Whether all bytes may stand in that part, escapes well-formed; those that
+ * _put_target() encodes may. */
+bool vetch__url_is_userinfo(const char *s, size_t len);
+bool vetch__url_is_path(const char *s, size_t len);
+bool vetch__url_is_query(const char *s, size_t len);
+
 /* Decode %XX in place; the new length. Meant for userinfo. */
 size_t vetch__url_decode(char *text, size_t len);
 

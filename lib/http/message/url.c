@@ -97,6 +97,24 @@ all_of(const char *s, size_t len, unsigned class)
     return true;
 }
 
+bool
+vetch__url_is_userinfo(const char *s, size_t len)
+{
+    return all_of(s, len, USERINFO);
+}
+
+bool
+vetch__url_is_path(const char *s, size_t len)
+{
+    return all_of(s, len, TARGET | RAW);
+}
+
+bool
+vetch__url_is_query(const char *s, size_t len)
+{
+    return all_of(s, len, TARGET | RAW | RAW_QUERY);
+}
+
 /* The port of `:PORT` (`text` begins behind the colon); 80 if there are no
  * digits (RFC 3986, section 3.2.3), 0 if it is none. */
 static unsigned
