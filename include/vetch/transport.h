@@ -28,6 +28,9 @@ typedef struct vetch_protocol_class {
     /* What waits to be written rose above the high mark, fell to the low. */
     void (*write_paused)(vetch_protocol *p);
     void (*write_resumed)(vetch_protocol *p);
+    /* After vetch_transport_end() or _close(): all has gone out, and the peer
+     * was told that no more comes. */
+    void (*write_ended)(vetch_protocol *p);
     /* The connection is over. `reason` is NULL after a clean close (ours or the
      * peer's end of stream), else says why: ECONNRESET and the like from the
      * system, ECONNABORTED after vetch_transport_abort(), VETCH_ETIMEDOUT (once

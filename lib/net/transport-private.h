@@ -287,6 +287,14 @@ vetch__transport_is_full(const vetch_transport *t)
            ((t->flags & VETCH__T_BLOCKED) != 0 &&
             t->output.buffered > t->limits->high_bytes);
 }
+/* Call write_resumed once the low mark is reached, also if write_paused was
+ * never called. */
+static inline void
+vetch__transport_tell_resumed(vetch_transport *t)
+{
+    t->flags |= VETCH__T_WRITE_PAUSED;
+    vetch__transport_attend_later(t);
+}
 /* Send now what can be sent. If more than the high mark stays behind, the
  * protocol will be told, and told again at the low mark. */
 void vetch__transport_sent_much(vetch_transport *t);

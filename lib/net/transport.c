@@ -281,6 +281,8 @@ advance_transport(vetch_transport *t)
     if (t->out == VETCH__OUT_ENDING && t->output.first == NULL) {
         t->out = VETCH__OUT_ENDED;
         t->kind->shut(t);
+        if (t->protocol != NULL)
+            call_mark(t, t->protocol->class_->write_ended);
     }
     if (vetch__transport_state(t) == VETCH__T_OPEN) {
         if (t->in == VETCH__IN_ENDED && t->out >= VETCH__OUT_ENDED)

@@ -45,6 +45,40 @@ VT_TEST(half_closed_still_writes)
     np_finish(ends);
 }
 
+VT_TEST(write_ended_is_told_once_when_all_has_gone_out)
+{
+    struct probe ends[2];
+    char *data = np_pattern(8000000);
+
+    np_connect(KIND, ends);
+    ends[0].hears_sent = true;
+    vetch_transport_pause(ends[1].t);
+    vetch_transport_write(ends[0].t, data, 8000000);
+    vetch_transport_end(ends[0].t);
+    vt_run_ready();
+    ck_assert(!np_has(&ends[0], NP_SENT));
+    vetch_transport_resume(ends[1].t);
+    np_until(np_has(&ends[0], NP_SENT));
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert_uint_eq(ends[1].n_data, 8000000);
+    ck_assert_ptr_null(strchr(strchr(ends[0].trace, NP_SENT) + 1, NP_SENT));
+    free(data);
+    np_finish(ends);
+}
+
+VT_TEST(write_ended_is_not_told_after_an_abort)
+{
+    struct probe ends[2];
+
+    np_connect(KIND, ends);
+    ends[0].hears_sent = true;
+    np_write_all(ends[0].t, "lost");
+    vetch_transport_abort(ends[0].t);
+    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
+    ck_assert(!np_has(&ends[0], NP_SENT));
+    np_finish(ends);
+}
+
 VT_TEST(the_peers_end_closes_by_default_after_flushing)
 {
     struct probe ends[2];

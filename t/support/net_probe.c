@@ -102,6 +102,13 @@ on_free(vetch_protocol *protocol)
     happened(probe_of(protocol), NP_FREED);
 }
 
+static void
+on_write_ended(vetch_protocol *protocol)
+{
+    if (probe_of(protocol)->hears_sent)
+        happened(probe_of(protocol), NP_SENT);
+}
+
 static const vetch_protocol_class probe_class = {
     .size = sizeof(probe_class),
     .connected = on_connected,
@@ -109,6 +116,7 @@ static const vetch_protocol_class probe_class = {
     .ended = on_ended,
     .write_paused = on_write_paused,
     .write_resumed = on_write_resumed,
+    .write_ended = on_write_ended,
     .lost = on_lost,
     .free = on_free,
 };

@@ -15,6 +15,7 @@ enum np_kind { NP_TCP, NP_UNIX, NP_MEMORY, NP_KINDS };
 #define NP_ENDED     'e'
 #define NP_PAUSED    'p'
 #define NP_RESUMED   'u'
+#define NP_SENT      's' /* write_ended, where `hears_sent` */
 #define NP_LOST      'l'
 #define NP_FREED     'f'
 
@@ -29,7 +30,8 @@ struct probe {
     size_t keep;    /* bytes left in the buffer by each received */
     size_t n_left;  /* seen in the buffer by the last one */
     bool stay_open; /* the answer of ended */
-    int lost_code;  /* -1: not lost; 0: in good order */
+    bool hears_sent;
+    int lost_code; /* -1: not lost; 0: in good order */
     char lost_text[160];
     /* Called from every callback, after it was written down. */
     void (*act)(struct probe *p, char event);
