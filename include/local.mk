@@ -24,6 +24,7 @@ vetchinclude_HEADERS = \
 	include/vetch/scope.h \
 	include/vetch/semaphore.h \
 	include/vetch/signal.h \
+	include/vetch/stream.h \
 	include/vetch/task.h \
 	include/vetch/testing.h \
 	include/vetch/timer.h \

@@ -22,6 +22,7 @@
 #include <vetch/scope.h>
 #include <vetch/semaphore.h>
 #include <vetch/signal.h>
+#include <vetch/stream.h>
 #include <vetch/task.h>
 #include <vetch/timer.h>
 #include <vetch/transport.h>

@@ -18,6 +18,7 @@
 #include <vetch/resolver.h>
 #include <vetch/scope.h>
 #include <vetch/semaphore.h>
+#include <vetch/stream.h>
 #include <vetch/timer.h>
 #include <vetch/transport.h>
 #include <vetch/url.h>
@@ -74,6 +75,9 @@ vetch_unref(void *object)
         return;
     case VETCH__STOP_REPORT:
         vetch_stop_report_unref(object);
+        return;
+    case VETCH__STREAM:
+        vetch_stream_unref(object);
         return;
     case VETCH__HTTP_SERVER:
         vetch_http_server_unref(object);

@@ -26,6 +26,12 @@ manual_pages = \
 	man/vetch_scope.3 \
 	man/vetch_semaphore.3 \
 	man/vetch_signal.3 \
+	man/vetch_stream.3 \
+	man/vetch_stream_copy.3 \
+	man/vetch_stream_new.3 \
+	man/vetch_stream_read.3 \
+	man/vetch_stream_serve.3 \
+	man/vetch_stream_write.3 \
 	man/vetch_task.3 \
 	man/vetch_testing.3 \
 	man/vetch_timer.3 \

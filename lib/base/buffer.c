@@ -186,6 +186,30 @@ vetch_buffer_clear(vetch_buffer *b)
     b->start = b->end = b->scanned = 0;
 }
 
+int
+vetch__buffer_put_back(vetch_buffer *b, const void *data, size_t len,
+                       const void *more, size_t more_len)
+{
+    size_t total = len + more_len;
+
+    if (b->start < total) {
+        size_t kept = b->end - b->start;
+
+        if (vetch_buffer_reserve(b, total) == NULL)
+            return -1;
+        memmove(b->data + b->start + total, b->data + b->start, kept);
+        b->end += total;
+    } else {
+        b->start -= total;
+    }
+    if (len > 0)
+        memcpy(b->data + b->start, data, len);
+    if (more_len > 0)
+        memcpy(b->data + b->start + len, more, more_len);
+    b->scanned = 0;
+    return 0;
+}
+
 const char *
 vetch_buffer_line(vetch_buffer *b, size_t *ret_len)
 {
@@ -261,4 +285,23 @@ vetch_bytes_len(const vetch_bytes *b)
 {
     VETCH_CHECK(b != NULL, EINVAL, 0);
     return b->len;
+}
+
+vetch_bytes *
+vetch__bytes_of_vectors(const struct iovec *iov, size_t n, size_t total)
+{
+    vetch_bytes *b = vetch__malloc(sizeof(*b) + total + 1);
+    size_t at = 0;
+
+    if (b == NULL)
+        return NULL;
+    b->object = (struct vetch__object){ .type = VETCH__BYTES, .refs = 1 };
+    b->len = total;
+    for (size_t i = 0; i < n; i++) {
+        if (iov[i].iov_len > 0)
+            memcpy(b->data + at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    b->data[total] = '\0';
+    return b;
 }

@@ -23,7 +23,9 @@ t_support_libharness_la_SOURCES = \
 	t/support/net_probe.c \
 	t/support/net_probe.h \
 	t/support/promise_kit.c \
-	t/support/promise_kit.h
+	t/support/promise_kit.h \
+	t/support/stream_kit.c \
+	t/support/stream_kit.h
 t_support_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
 EXTRA_DIST += \

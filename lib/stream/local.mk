@@ -1,0 +1,12 @@
+# One vocabulary for every flow of bytes.
+libvetch_private_la_SOURCES += \
+	lib/stream/copy.c \
+	lib/stream/idle.c \
+	lib/stream/own.c \
+	lib/stream/read.c \
+	lib/stream/serve.c \
+	lib/stream/stream-private.h \
+	lib/stream/stream.c \
+	lib/stream/transport-private.h \
+	lib/stream/transport_stream.c \
+	lib/stream/write.c
