@@ -12,6 +12,7 @@ demo_programs =
 include demos/spinner/local.mk
 include demos/hell/local.mk
 include demos/flags/local.mk
+include demos/echo/local.mk
 include demos/http/local.mk
 include demos/embed/local.mk
 

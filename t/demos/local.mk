@@ -2,6 +2,7 @@
 # these need.
 
 demo_tests = \
+	t/demos/echo.sh \
 	t/demos/embed.sh \
 	t/demos/flags.sh \
 	t/demos/flags_hostile.sh \
