@@ -5,7 +5,7 @@
  * which is what the other way round would need.)
  *
  * Between two rounds the reactor watches a copy of GLib's descriptors and a
- * timer. Whatever happens first ends the round: the answers are handed to GLib,
+ * timer. Whatever happens first ends the round: the results are handed to GLib,
  * its sources run, and the next round begins by asking anew. */
 #include "glib_in_vetch.h"
 

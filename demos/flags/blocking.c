@@ -1,4 +1,4 @@
-/* GET, one answer at a time, HTTP/1.1 with keep-alive.
+/* GET, one response at a time, HTTP/1.1 with keep-alive.
  *
  * Nothing that a server sends is trusted: the head fits the connection's
  * buffer or is refused, a body has a limit, and a length that is not kept is
@@ -16,7 +16,7 @@
 #define MAX_BODY          16777216
 #define MAX_INFORMATIONAL 20
 
-/* What the head of an answer says about the rest. */
+/* What the head of a response says about the rest. */
 struct head {
     unsigned status;
     bool has_length, chunked, keep;
@@ -148,32 +148,32 @@ read_head(struct connection *c, struct head *head)
 /* ---- the body ---- */
 
 static vetch_error *
-check_size(const struct answer *answer, unsigned long long more)
+check_size(const struct response *response, unsigned long long more)
 {
-    if (more <= MAX_BODY - answer->len)
+    if (more <= MAX_BODY - response->len)
         return NULL;
     return vetch_error_new(VETCH_ETOOLARGE, "the body is larger than %d bytes",
                            MAX_BODY);
 }
 
 static vetch_error *
-append(struct answer *answer, const char *data, size_t len)
+append(struct response *response, const char *data, size_t len)
 {
-    vetch_error *error = check_size(answer, len);
+    vetch_error *error = check_size(response, len);
 
     if (error != NULL || len == 0)
         return error;
-    if (answer->len + len > answer->room) {
-        size_t room = 2 * (answer->len + len);
-        char *body = realloc(answer->body, room);
+    if (response->len + len > response->room) {
+        size_t room = 2 * (response->len + len);
+        char *body = realloc(response->body, room);
 
         if (body == NULL)
             return vetch_error_new(VETCH_ENOMEM, "no memory for the body");
-        answer->body = body;
-        answer->room = room;
+        response->body = body;
+        response->room = room;
     }
-    memcpy(answer->body + answer->len, data, len);
-    answer->len += len;
+    memcpy(response->body + response->len, data, len);
+    response->len += len;
     return NULL;
 }
 
@@ -191,12 +191,12 @@ truncated(vetch_error *error)
     return named;
 }
 
-/* Moves `len` bytes from the connection to the answer. */
+/* Moves `len` bytes from the connection to the response. */
 static vetch_error *
-read_exactly(struct connection *c, struct answer *answer,
+read_exactly(struct connection *c, struct response *response,
              unsigned long long len)
 {
-    vetch_error *error = check_size(answer, len);
+    vetch_error *error = check_size(response, len);
 
     if (error != NULL)
         return error;
@@ -205,7 +205,7 @@ read_exactly(struct connection *c, struct answer *answer,
 
         if (n > len)
             n = (size_t)len;
-        error = n > 0 ? append(answer, c->in + c->begin, n) : receive(c);
+        error = n > 0 ? append(response, c->in + c->begin, n) : receive(c);
         if (error != NULL)
             return truncated(error);
         c->begin += n;
@@ -234,7 +234,7 @@ read_trailer(struct connection *c)
 }
 
 static vetch_error *
-read_chunks(struct connection *c, struct answer *answer)
+read_chunks(struct connection *c, struct response *response)
 {
     for (;;) {
         char *line;
@@ -251,7 +251,7 @@ read_chunks(struct connection *c, struct answer *answer)
         size = strtoul(line, NULL, 16);
         if (size == 0)
             return read_trailer(c);
-        error = read_exactly(c, answer, size);
+        error = read_exactly(c, response, size);
         if (error == NULL)
             error = next_line(c, &line);
         if (error != NULL)
@@ -262,11 +262,11 @@ read_chunks(struct connection *c, struct answer *answer)
 }
 
 static vetch_error *
-read_to_end(struct connection *c, struct answer *answer)
+read_to_end(struct connection *c, struct response *response)
 {
     for (;;) {
         vetch_error *error =
-            append(answer, c->in + c->begin, c->end - c->begin);
+            append(response, c->in + c->begin, c->end - c->begin);
 
         c->begin = c->end;
         if (error == NULL)
@@ -281,16 +281,16 @@ read_to_end(struct connection *c, struct answer *answer)
 }
 
 static vetch_error *
-read_body(struct connection *c, struct head *head, struct answer *answer)
+read_body(struct connection *c, struct head *head, struct response *response)
 {
     if (head->status == 204 || head->status == 304)
         return NULL;
     if (head->chunked)
-        return read_chunks(c, answer);
+        return read_chunks(c, response);
     if (head->has_length)
-        return read_exactly(c, answer, head->length);
+        return read_exactly(c, response, head->length);
     head->keep = false;
-    return read_to_end(c, answer);
+    return read_to_end(c, response);
 }
 
 /* ---- the request ---- */
@@ -311,7 +311,7 @@ send_request(struct connection *c, const char *path)
 }
 
 static vetch_error *
-exchange(struct connection *c, const char *path, struct answer *answer)
+exchange(struct connection *c, const char *path, struct response *response)
 {
     struct head head = { 0 };
     vetch_error *error = NULL;
@@ -327,22 +327,22 @@ exchange(struct connection *c, const char *path, struct answer *answer)
             error = read_head(c, &head);
         if (error == NULL && ++heads > MAX_INFORMATIONAL)
             error = vetch_error_new(VETCH_EPROTO_HTTP,
-                                    "too many informational answers");
+                                    "too many informational responses");
     } while (error == NULL && head.status < 200);
     if (error == NULL)
-        error = read_body(c, &head, answer);
-    answer->status = head.status;
+        error = read_body(c, &head, response);
+    response->status = head.status;
     /* Nothing more was asked for: the length was wrong. */
     if (error == NULL && c->begin != c->end)
         error = vetch_error_new(VETCH_EPROTO_HTTP,
-                                "the answer is longer than announced");
+                                "the response is longer than announced");
     if (error != NULL || !head.keep)
         hang_up(c);
     return error;
 }
 
 vetch_error *
-blocking_get(struct connection *c, const char *url, struct answer *ret)
+blocking_get(struct connection *c, const char *url, struct response *ret)
 {
     const char *path;
     vetch_error *error, *cause;
@@ -369,16 +369,16 @@ blocking_get(struct connection *c, const char *url, struct answer *ret)
 }
 
 void
-free_answer(struct answer *answer)
+free_response(struct response *response)
 {
-    free(answer->body);
-    answer->body = NULL;
+    free(response->body);
+    response->body = NULL;
 }
 
 vetch_error *
 blocking_download(struct connection *c, struct flag *flag)
 {
-    struct answer image;
+    struct response image;
     vetch_error *error = blocking_get(c, flag_url(flag, IMAGE), &image);
 
     if (error == NULL)
@@ -389,6 +389,6 @@ blocking_download(struct connection *c, struct flag *flag)
         name_by_code(flag);
         error = save_image(flag);
     }
-    free_answer(&image);
+    free_response(&image);
     return error;
 }

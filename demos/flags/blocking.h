@@ -6,7 +6,7 @@
 #include "connection.h"
 #include "flags.h"
 
-struct answer {
+struct response {
     unsigned status;
     char *body;
     size_t len, room;
@@ -14,10 +14,10 @@ struct answer {
 
 /* Get a URL, in `ret` what came back. Returns why that cannot be, the same
  * codes as vetch_http_get(); VETCH_ECANCELED once a signal came. `ret` is to
- * be given to free_answer() in either case. */
+ * be given to free_response() in either case. */
 vetch_error *blocking_get(struct connection *c, const char *url,
-                          struct answer *ret);
-void free_answer(struct answer *answer);
+                          struct response *ret);
+void free_response(struct response *response);
 
 /* Get the flag's image and save it as CC.gif. */
 vetch_error *blocking_download(struct connection *c, struct flag *flag);

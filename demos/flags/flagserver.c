@@ -1,11 +1,11 @@
 /* Three servers of the same flags in one program, to try downloaders on:
  *
  *     LOCAL   serves files as they are
- *     DELAY   waits before every answer
- *     ERROR   fails a share of the answers, in three ways by turns, and is
+ *     DELAY   waits before every response
+ *     ERROR   fails a share of the responses, in three ways by turns, and is
  *             late with another share
  *
- * Which answers ERROR fails depends on the seed and on the path alone, so
+ * Which responses ERROR fails depends on the seed and on the path alone, so
  * that downloaders which ask in different orders see the same trouble. */
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 
 #include "site.h"
 
-/* How long what was sent of a truncated answer may travel, and how long
+/* How long what was sent of a truncated response may travel, and how long
  * requests may go on once the servers are to stop. */
 #define TRAVEL_SECONDS 0.02
 #define STOP_SECONDS   1.0
@@ -42,7 +42,7 @@ struct settings {
     vetch_http_server *servers[N_SERVERS];
 };
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static const char *
 type_of(const char *path)

@@ -32,7 +32,7 @@ show_failure(const struct flag *flag, const vetch_error *error)
 }
 
 static bool
-was_cancelled(const vetch_error *error)
+was_canceled(const vetch_error *error)
 {
     return vetch_error_is(error, VETCH_ECANCELED) ||
            vetch_error_is(error, VETCH_ECLOSED);
@@ -46,7 +46,7 @@ count(struct flag *flag, const vetch_error *error)
     /* A file that was being saved when the cancel came is there: it counts. */
     if (flag->saved)
         error = NULL;
-    if (flag->counted || was_cancelled(error))
+    if (flag->counted || was_canceled(error))
         return;
     flag->counted = true;
     if (error == NULL) {

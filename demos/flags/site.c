@@ -1,5 +1,5 @@
 /* Making and loading the site.  Both happen before the loop runs, so the
- * calls may block; while it runs, answers come out of memory. */
+ * calls may block; while it runs, responses come out of memory. */
 
 #include "site.h"
 

@@ -41,7 +41,7 @@ struct vetch_error {
     }
 
 IMMORTAL(no_memory, VETCH_ENOMEM, "out of memory");
-IMMORTAL(canceled, VETCH_ECANCELED, "canceled");
+IMMORTAL(canceled, VETCH_ECANCELED, "cancelled");
 IMMORTAL(closed, VETCH_ECLOSED, "the reactor has ended");
 IMMORTAL(misuse, VETCH_EMISUSE, "this call is not allowed here");
 IMMORTAL(shared, VETCH_EMISUSE,

@@ -3,7 +3,7 @@
  * Every callback that libevent makes into vetch is bracketed by
  * vetch__reactor_enter() and vetch__reactor_leave(): the latter drains the
  * ready queue and then flushes what was written meanwhile, so that a promise
- * link costs no turn of the loop and the answers to all requests of one read
+ * link costs no turn of the loop and the responses to all requests of one read
  * leave with one system call. */
 #ifndef VETCH_REACTOR_PRIVATE_H
 #define VETCH_REACTOR_PRIVATE_H

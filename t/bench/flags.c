@@ -1,6 +1,6 @@
 /* flags BASE LIST DEST N: fetch what LIST names from BASE, N at once, and save
  * it below DEST.  A line of LIST is "PATH<tab>FILE"; FILE `-` throws the bytes
- * away.  Exits 0 if every answer was 200 and every file was written.
+ * away.  Exits 0 if every response was 200 and every file was written.
  *
  * Only the public interface is used.  Files are written on the loop: on a
  * tmpfs, where the benchmark puts them, that is cheaper than a thread. */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # How much faster many requests at once are than one after the other, measured
 # as a user does, from the start of the program to its end; medians of ROUNDS
-# (5) on a server that waits 50 ms before each answer. Takes three minutes.
+# (5) on a server that waits 50 ms before each response. Takes three minutes.
 #
 #   top_builddir=build sh t/bench/flags_speedup.sh [ROUNDS]
 

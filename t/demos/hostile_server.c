@@ -47,27 +47,27 @@ send_text(int fd, const char *text)
     return send_bytes(fd, text, strlen(text));
 }
 
-/* A whole answer with one send, as a good server has it. */
+/* A whole response with one send, as a good server has it. */
 static bool
-send_answer(int fd, const char *status, const char *fields, const void *body,
-            size_t len)
+send_response(int fd, const char *status, const char *fields, const void *body,
+              size_t len)
 {
-    char *answer = malloc(len + 512);
+    char *response = malloc(len + 512);
     int head =
-        snprintf(answer, 512, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n",
+        snprintf(response, 512, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n",
                  status, fields, len);
     bool ok;
 
-    memcpy(answer + head, body, len);
-    ok = send_bytes(fd, answer, (size_t)head + len);
-    free(answer);
+    memcpy(response + head, body, len);
+    ok = send_bytes(fd, response, (size_t)head + len);
+    free(response);
     return ok;
 }
 
 static bool
 send_json(int fd, const char *json)
 {
-    return send_answer(fd, "200 OK", "", json, strlen(json));
+    return send_response(fd, "200 OK", "", json, strlen(json));
 }
 
 /* The peer sees a reset instead of an end. */
@@ -169,7 +169,7 @@ make_bomb(void)
 static void
 image_that_explodes(int fd)
 {
-    send_answer(fd, "200 OK", "Content-Encoding: gzip\r\n", bomb, bomb_len);
+    send_response(fd, "200 OK", "Content-Encoding: gzip\r\n", bomb, bomb_len);
 }
 
 static void
@@ -192,7 +192,7 @@ too_long_announced(int fd)
     wait_for_end(fd);
 }
 
-/* What is answered to a request for an image, before hanging up. */
+/* The response to a request for an image, before hanging up. */
 static const struct {
     const char *cc;
     const char *text;
@@ -277,7 +277,7 @@ send_deep_json(int fd)
     static char brackets[100000];
 
     memset(brackets, '[', sizeof(brackets));
-    return send_answer(fd, "200 OK", "", brackets, sizeof(brackets));
+    return send_response(fd, "200 OK", "", brackets, sizeof(brackets));
 }
 
 /* As it comes, or packed for a client that can take it. */
@@ -292,16 +292,16 @@ send_good_metadata(int fd, const char *cc, bool packed)
                                   cc, cc);
 
     if (!packed)
-        return send_answer(fd, "200 OK", "", json, len);
+        return send_response(fd, "200 OK", "", json, len);
     len = deflate_all(gzip, sizeof(gzip), json, len, 1);
-    return send_answer(fd, "200 OK", "Content-Encoding: gzip\r\n", gzip, len);
+    return send_response(fd, "200 OK", "Content-Encoding: gzip\r\n", gzip, len);
 }
 
 /* ---- requests ---- */
 
 /* Both return false if the connection is to be closed. */
 static bool
-answer_image(int fd, const char *cc)
+send_image(int fd, const char *cc)
 {
     for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
         if (strcmp(images[i].cc, cc) != 0)
@@ -312,12 +312,12 @@ answer_image(int fd, const char *cc)
             send_text(fd, images[i].text);
         return false;
     }
-    return send_answer(fd, "200 OK", "Content-Type: image/gif\r\n", "GIF89a",
-                       6);
+    return send_response(fd, "200 OK", "Content-Type: image/gif\r\n", "GIF89a",
+                         6);
 }
 
 static bool
-answer_metadata(int fd, const char *cc, bool packed)
+send_metadata(int fd, const char *cc, bool packed)
 {
     if (strcmp(cc, "MD") == 0)
         return send_long_name(fd);
@@ -330,17 +330,17 @@ answer_metadata(int fd, const char *cc, bool packed)
 }
 
 static bool
-answer(int fd, const char *head)
+respond(int fd, const char *head)
 {
     char cc[3] = "", name[32] = "";
 
     if (sscanf(head, "GET /flags/%2[a-z]/%31[a-z.] HTTP/1.1", cc, name) != 2)
-        return send_answer(fd, "404 Not Found", "", "", 0);
+        return send_response(fd, "404 Not Found", "", "", 0);
     cc[0] = (char)toupper(cc[0]);
     cc[1] = (char)toupper(cc[1]);
     if (strcmp(name, "metadata.json") == 0)
-        return answer_metadata(fd, cc, strcasestr(head, "gzip") != NULL);
-    return answer_image(fd, cc);
+        return send_metadata(fd, cc, strcasestr(head, "gzip") != NULL);
+    return send_image(fd, cc);
 }
 
 /* Reads a head, up to the empty line; false at the end. */
@@ -365,7 +365,7 @@ serve(void *arg)
     int fd = (int)(intptr_t)arg;
     char head[8192];
 
-    while (read_head(fd, head, sizeof(head)) && answer(fd, head))
+    while (read_head(fd, head, sizeof(head)) && respond(fd, head))
         ;
     close(fd);
     return NULL;

@@ -1,5 +1,5 @@
 unit_tests += \
-	t/http/test_answers \
+	t/http/test_bad_responses \
 	t/http/test_body \
 	t/http/test_chance \
 	t/http/test_client \

@@ -349,7 +349,7 @@ VT_TEST(continue_to_nobody_rejects_the_read)
 }
 
 /* libevent 588, 634: refuse early, without reading. */
-VT_TEST(an_early_answer_closes_but_arrives)
+VT_TEST(an_early_response_closes_but_arrives)
 {
     struct stream s;
     struct talk t;
@@ -491,8 +491,8 @@ VT_TEST(chunks_that_are_too_small_end_a_stream_for_good)
     ht_end();
 }
 
-/* A 100 behind the head of the answer would be part of its body. */
-VT_TEST(continue_is_not_said_once_the_answer_has_begun)
+/* A 100 behind the head of the response would be part of its body. */
+VT_TEST(continue_is_not_said_once_the_response_has_begun)
 {
     struct stream s;
     struct talk t;

@@ -30,10 +30,10 @@ static struct request requests[REQUESTS];
 static vetch_http_client *client;
 static size_t n_started, n_ok, n_failed, n_canceled;
 
-static struct peer_answer
-answer_at_random(struct peer *peer, const char *request)
+static struct peer_response
+respond_at_random(struct peer *peer, const char *request)
 {
-    static const struct peer_answer some[] = {
+    static const struct peer_response some[] = {
         { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 },
         { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 },
         { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 },
@@ -191,7 +191,7 @@ VT_TEST(whatever_happens_the_pool_stays_whole, .loops = 6)
     srandom(seed);
     for (int i = 0; i < PEERS; i++) {
         peer_start(&peers[i], NULL, 0);
-        peers[i].pick = answer_at_random;
+        peers[i].pick = respond_at_random;
     }
     o.max_connections = 1 + (size_t)random() % 10;
     o.max_per_host = 1 + (size_t)random() % 5;

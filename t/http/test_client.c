@@ -15,7 +15,7 @@ VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(get_gives_the_whole_response)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Type: text/plain\r\nX-Empty:\r\nContent-Length: 5\r\n",
              "hello"),
           0, 0 }
@@ -23,7 +23,7 @@ VT_TEST(get_gives_the_whole_response)
     vetch_http_response *r;
     const char *name, *value;
 
-    BEGIN(answers);
+    BEGIN(responses);
     r = hc_get("/a?b=c#d");
     ck_assert_uint_eq(vetch_http_response_status(r), 200);
     ck_assert_str_eq(vetch_http_response_header(r, "content-TYPE"),
@@ -41,12 +41,12 @@ VT_TEST(get_gives_the_whole_response)
 
 VT_TEST(the_request_is_as_the_rfc_wants_it)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     char want[512];
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_http_response_unref(hc_get("/a%20b?c=d#e"));
     snprintf(want, sizeof(want),
              "GET /a%%20b?c=d HTTP/1.1\r\n"
@@ -61,12 +61,12 @@ VT_TEST(the_request_is_as_the_rfc_wants_it)
 
 VT_TEST(an_empty_path_is_a_slash)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_http_response_unref(hc_get(""));
     ck_assert_ptr_nonnull(strstr(peer.requests, "GET / HTTP/1.1\r\n"));
     vetch_http_response_unref(hc_get("?q"));
@@ -76,14 +76,14 @@ VT_TEST(an_empty_path_is_a_slash)
 
 VT_TEST(a_second_request_uses_the_same_connection)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 1\r\n", "a"), 0, 0 },
         { OK("Content-Length: 1\r\n", "b"), 0, 0 }
     };
     vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
     vetch_http_response *r;
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_http_response_unref(hc_get("/"));
     vetch_http_client_get_stats(client, &stats);
     ck_assert_uint_eq(stats.connections, 1);
@@ -100,7 +100,7 @@ VT_TEST(a_second_request_uses_the_same_connection)
 }
 
 struct framing {
-    struct peer_answer answer;
+    struct peer_response response;
     const char *body;
     bool reused;
 };
@@ -150,12 +150,12 @@ static const struct framing framings[] = {
 VT_TEST(every_framing_gives_its_body, .loops = VT_COUNT_OF(framings))
 {
     const struct framing *f = &framings[_i];
-    const struct peer_answer answers[] = {
-        f->answer, { OK("Content-Length: 0\r\n", ""), 0, 0 }
+    const struct peer_response responses[] = {
+        f->response, { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     vetch_http_response *r;
 
-    BEGIN(answers);
+    BEGIN(responses);
     r = hc_get("/");
     hc_body(r, f->body);
     vetch_http_response_unref(r);
@@ -167,22 +167,22 @@ VT_TEST(every_framing_gives_its_body, .loops = VT_COUNT_OF(framings))
 VT_TEST(a_response_may_come_byte_by_byte, .loops = VT_COUNT_OF(framings))
 {
     const struct framing *f = &framings[_i];
-    const struct peer_answer answers[] = { { NULL, 0, 0 } };
+    const struct peer_response responses[] = { { NULL, 0, 0 } };
     vetch_error *error = NULL;
     vetch_http_response *r;
     vetch_promise *p;
     char one[2] = "";
 
-    BEGIN(answers);
+    BEGIN(responses);
     p = vetch_http_get(client, peer_url(&peer, "/"));
     peer_until(peer.n_requests == 1);
-    for (const char *at = f->answer.text; *at != '\0'; at++) {
+    for (const char *at = f->response.text; *at != '\0'; at++) {
         one[0] = *at;
         if (vetch_promise_state(p) == VETCH_PENDING)
             peer_send(&peer, 0, one);
         vt_run_ready();
     }
-    if (f->answer.then == PEER_CLOSE && peer.conn[0] != NULL)
+    if (f->response.then == PEER_CLOSE && peer.conn[0] != NULL)
         peer_close(&peer, 0);
     r = vetch_run(p, &error);
     ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
@@ -197,15 +197,15 @@ VT_TEST(a_body_of_unknown_coding_is_left_as_it_is)
     static const char *const codings[] = { "UTF-8", "none", "br", "gzip, br",
                                            "br, gzip" };
     static char texts[5][128];
-    struct peer_answer answers[5] = { { NULL, 0, 0 } };
+    struct peer_response responses[5] = { { NULL, 0, 0 } };
 
     for (int i = 0; i < 5; i++) {
         snprintf(texts[i], sizeof(texts[i]),
                  OK("Content-Encoding: %s\r\nContent-Length: 5\r\n", "hello"),
                  codings[i]);
-        answers[i].text = texts[i];
+        responses[i].text = texts[i];
     }
-    BEGIN(answers);
+    BEGIN(responses);
     for (int i = 0; i < 5; i++) {
         vetch_http_response *r = hc_get("/");
 
@@ -221,7 +221,7 @@ VT_TEST(a_body_of_unknown_coding_is_left_as_it_is)
  * comes all the same stays as it is. */
 VT_TEST(a_range_is_not_coded)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { "HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\n"
           "Content-Range: bytes 2-4/9\r\nContent-Length: 3\r\n\r\nabc",
           0, 0 }
@@ -229,7 +229,7 @@ VT_TEST(a_range_is_not_coded)
     vetch_http_response *r;
     vetch_http_call *call;
 
-    BEGIN(answers);
+    BEGIN(responses);
     call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
     ck_assert_int_eq(vetch_http_call_set_header(call, "Range", "bytes=2-4"), 0);
     r = hc_run(vetch_http_call_send(call));
@@ -241,13 +241,13 @@ VT_TEST(a_range_is_not_coded)
 
 VT_TEST(head_gets_no_body)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 10000000000\r\n", ""), 0, 0 },
         { OK("Transfer-Encoding: chunked\r\n", ""), 0, 0 }
     };
     vetch_http_response *r;
 
-    BEGIN(answers);
+    BEGIN(responses);
     for (int i = 0; i < 2; i++) {
         r = hc_run(vetch_http_head(client, peer_url(&peer, "/")));
         ck_assert_uint_eq(vetch_http_response_status(r), 200);
@@ -261,12 +261,12 @@ VT_TEST(head_gets_no_body)
 
 VT_TEST(post_sends_its_body)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_http_response_unref(hc_run(vetch_http_post(
         client, peer_url(&peer, "/p"), "text/plain", "what to say", 11)));
     ck_assert_ptr_nonnull(strstr(peer.requests, "POST /p HTTP/1.1\r\n"));
@@ -282,14 +282,14 @@ VT_TEST(post_sends_its_body)
 
 static size_t big_length;
 
-static struct peer_answer
+static struct peer_response
 count_body(struct peer *p, const char *request)
 {
     const char *body = strstr(request, "\r\n\r\n") + 4;
 
     (void)p;
     big_length = strlen(body);
-    return (struct peer_answer){ OK("Content-Length: 2\r\n", "ok"), 0, 0 };
+    return (struct peer_response){ OK("Content-Length: 2\r\n", "ok"), 0, 0 };
 }
 
 VT_TEST(a_long_body_arrives_whole)
@@ -309,13 +309,13 @@ VT_TEST(a_long_body_arrives_whole)
 
 VT_TEST(fields_of_a_call_are_sent)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     vetch_http_call *call;
     char want[512];
 
-    BEGIN(answers);
+    BEGIN(responses);
     call = vetch_http_call_new(client, "PROPFIND", peer_url(&peer, "/x"));
     ck_assert_int_eq(vetch_http_call_set_header(call, "X-One", "1"), 0);
     ck_assert_int_eq(vetch_http_call_set_header(call, "X-Two", "2"), 0);
@@ -337,12 +337,12 @@ VT_TEST(fields_of_a_call_are_sent)
 
 VT_TEST(setting_replaces_and_adding_appends)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     vetch_http_call *call;
 
-    BEGIN(answers);
+    BEGIN(responses);
     call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
     ck_assert_int_eq(vetch_http_call_add_header(call, "X-Two", "1"), 0);
     ck_assert_int_eq(vetch_http_call_add_header(call, "x-two", "2"), 0);
@@ -360,13 +360,13 @@ VT_TEST(setting_replaces_and_adding_appends)
 
 VT_TEST(a_single_field_is_not_there_twice)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     vetch_http_call *call;
     const char *type;
 
-    BEGIN(answers);
+    BEGIN(responses);
     call = vetch_http_call_new(client, "POST", peer_url(&peer, "/"));
     ck_assert_int_eq(vetch_http_call_add_header(call, "content-type", "a/a"),
                      0);
@@ -383,11 +383,11 @@ VT_TEST(a_single_field_is_not_there_twice)
 
 VT_TEST(targets_are_encoded_on_their_way)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/a|b?ids[]=1#x");
     ck_assert_int_eq(
         strncmp(peer.requests, "GET /a%7Cb?ids%5B%5D=1 HTTP/1.1\r\n", 33), 0);
@@ -396,7 +396,7 @@ VT_TEST(targets_are_encoded_on_their_way)
 
 VT_TEST(credentials_of_the_url_become_a_field)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
@@ -404,7 +404,7 @@ VT_TEST(credentials_of_the_url_become_a_field)
     char url[128];
     vetch_http_call *call;
 
-    BEGIN(answers);
+    BEGIN(responses);
     snprintf(url, sizeof(url), "http://Aladdin:open%%20sesame@%s/", peer.host);
     vetch_http_response_unref(hc_run(vetch_http_get(client, url)));
     ck_assert_ptr_nonnull(
@@ -448,12 +448,12 @@ note_result(const vetch_error *error, void *result, void *ctx)
 
 VT_TEST(the_callback_form_hands_the_response_over)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
     };
     bool done = false;
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_callback(vetch_http_get(client, peer_url(&peer, "/")), note_result,
                    &done);
     ck_assert(!done);
@@ -463,12 +463,12 @@ VT_TEST(the_callback_form_hands_the_response_over)
 
 VT_TEST(a_response_that_nobody_takes_is_freed)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 },
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_promise_unref(vetch_http_get(client, peer_url(&peer, "/")));
     peer_until(peer.n_requests == 1);
     vetch_http_response_unref(hc_get("/"));
@@ -477,12 +477,12 @@ VT_TEST(a_response_that_nobody_takes_is_freed)
 
 VT_TEST(requests_keep_their_client_alive)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
     };
     vetch_promise *p;
 
-    BEGIN(answers);
+    BEGIN(responses);
     p = vetch_http_get(client, peer_url(&peer, "/"));
     client = vetch_http_client_unref(client);
     vetch_http_response_unref(hc_run(p));
@@ -581,11 +581,11 @@ VT_TEST(a_call_that_could_not_be_made_is_a_rejection)
 
 VT_TEST(credentials_stay_out_of_messages)
 {
-    static const struct peer_answer answers[] = { { NULL, PEER_CLOSE, 0 } };
+    static const struct peer_response responses[] = { { NULL, PEER_CLOSE, 0 } };
     vetch_error *error;
     char url[128];
 
-    BEGIN(answers);
+    BEGIN(responses);
     snprintf(url, sizeof(url), "http://me:secret@%s/", peer.host);
     error = hc_fail(vetch_http_get(client, url));
     ck_assert_ptr_null(strstr(vetch_error_text(error), "secret"));
@@ -625,14 +625,14 @@ VT_TEST(options_that_make_no_sense_are_refused, .misuse = true)
 
 VT_TEST(no_idle_time_keeps_no_connection)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
     o.idle_seconds = 0;
-    BEGIN_WITH(answers, &o);
+    BEGIN_WITH(responses, &o);
     hc_get_ok("/");
     ck_assert_uint_eq(hc_stats().idle, 0);
     hc_get_ok("/");
@@ -642,14 +642,14 @@ VT_TEST(no_idle_time_keeps_no_connection)
 
 VT_TEST(no_room_for_a_body_takes_only_empty_ones)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { OK("Content-Length: 1\r\n", "x"), 0, 0 }
     };
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
     o.max_body_bytes = 0;
-    BEGIN_WITH(answers, &o);
+    BEGIN_WITH(responses, &o);
     hc_get_ok("/");
     hc_fails(hc_start("/"), "/", VETCH_ETOOLARGE,
              "the body is larger than 0 bytes");

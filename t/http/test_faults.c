@@ -13,9 +13,9 @@
 #include "support/http_process.h"
 
 static struct http_process server;
-static char gzip_answer[4096];
+static char gzip_response[4096];
 
-static struct http_process_answer answers[] = {
+static struct http_process_response responses[] = {
     { "/plain", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 0, 0 },
     { "/chunked",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -23,11 +23,11 @@ static struct http_process_answer answers[] = {
       0, 0 },
     { "/close", "HTTP/1.1 200 OK\r\n\r\nhello", 0, 1 },
     { "/cut", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", 0, 1 },
-    { "/gzip", gzip_answer, 0, 0 },
+    { "/gzip", gzip_response, 0, 0 },
 };
 
 static void
-make_gzip_answer(struct http_process_answer *a)
+make_gzip_response(struct http_process_response *a)
 {
     unsigned char coded[512];
     z_stream z = { 0 };
@@ -39,11 +39,11 @@ make_gzip_answer(struct http_process_answer *a)
     z.next_out = coded;
     z.avail_out = sizeof(coded);
     ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
-    head = sprintf(gzip_answer,
+    head = sprintf(gzip_response,
                    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
                    "Content-Length: %lu\r\n\r\n",
                    z.total_out);
-    memcpy(gzip_answer + head, coded, z.total_out);
+    memcpy(gzip_response + head, coded, z.total_out);
     a->len = (size_t)head + z.total_out;
     deflateEnd(&z);
 }
@@ -51,12 +51,12 @@ make_gzip_answer(struct http_process_answer *a)
 static void
 start_server(void)
 {
-    size_t n = sizeof(answers) / sizeof(answers[0]);
+    size_t n = sizeof(responses) / sizeof(responses[0]);
 
     for (size_t i = 0; i < n; i++)
-        answers[i].len = strlen(answers[i].text);
-    make_gzip_answer(&answers[n - 1]);
-    server = http_process_start(answers, n);
+        responses[i].len = strlen(responses[i].text);
+    make_gzip_response(&responses[n - 1]);
+    server = http_process_start(responses, n);
 }
 
 static void

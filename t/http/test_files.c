@@ -327,7 +327,7 @@ VT_TEST(a_client_that_goes_leaves_no_file_open)
     end(); /* the fixture counts descriptors */
 }
 
-VT_TEST(a_file_that_shrinks_cuts_the_answer_off)
+VT_TEST(a_file_that_shrinks_cuts_the_response_off)
 {
     size_t len = 3000000;
     char *data = calloc(1, len);

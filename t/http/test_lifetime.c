@@ -25,31 +25,31 @@ now(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-struct answer {
+struct later {
     vetch_http_request *request;
 };
 
 static vetch_promise *
-answer_later(void *value, void *ctx)
+reply_later(void *value, void *ctx)
 {
-    struct answer *a = ctx;
+    struct later *l = ctx;
     size_t len;
-    const void *body = vetch_http_request_body(a->request, &len);
+    const void *body = vetch_http_request_body(l->request, &len);
 
     (void)value;
-    vetch_http_reply(a->request, 200, NULL, body, len);
+    vetch_http_reply(l->request, 200, NULL, body, len);
     return NULL;
 }
 
-/* Sleeps, then answers with the body: the shape of most handlers. */
+/* Sleeps, then replies with the body: the shape of most handlers. */
 static vetch_promise *
 later(vetch_http_request *r, void *ctx)
 {
-    struct answer *a = malloc(sizeof(*a));
+    struct later *l = malloc(sizeof(*l));
 
     (void)ctx;
-    a->request = r;
-    return vetch_finally(vetch_then(vetch_sleep(1), answer_later, a), free, a);
+    l->request = r;
+    return vetch_finally(vetch_then(vetch_sleep(1), reply_later, l), free, l);
 }
 
 struct copy {

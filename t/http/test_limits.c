@@ -457,7 +457,7 @@ VT_TEST(slow_streams_are_408_but_slow_readers_are_not)
 }
 
 static vetch_promise *
-answer_much(vetch_http_request *r, void *ctx)
+reply_much(vetch_http_request *r, void *ctx)
 {
     char *body = calloc(1, 10000000);
 
@@ -467,14 +467,14 @@ answer_much(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-/* A client that does not read its answer. */
+/* A client that does not read its response. */
 VT_TEST(slow_readers_are_cut_off)
 {
     struct talk t;
     int i;
 
     start(NULL);
-    ht_route("GET", "/much", answer_much, NULL);
+    ht_route("GET", "/much", reply_much, NULL);
     ht_connect(&t);
     ht_get(&t, "/much");
     for (i = 0; i < 30; i++) { /* reads something each second: it stays */

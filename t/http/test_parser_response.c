@@ -7,7 +7,7 @@
 #include "support/harness.h"
 #include "support/http_feed.h"
 
-/* The peer keeps the connection open, or closes it; answers to HEAD. */
+/* The peer keeps the connection open, or closes it; responses to HEAD. */
 static const struct feed open_end = { .response = true };
 static const struct feed closed_end = { .response = true, .eof = true };
 static const struct feed to_head = { .response = true, .to_head = true };

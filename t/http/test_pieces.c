@@ -1,4 +1,4 @@
-/* Answers in pieces, and how they wait for the client. */
+/* Responses in pieces, and how they wait for the client. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "support/http_talk.h"
 
 static vetch_promise *
-answer_in_pieces(vetch_http_request *r, void *ctx)
+reply_in_pieces(vetch_http_request *r, void *ctx)
 {
     (void)ctx;
     ck_assert_int_eq(vetch_http_reply_begin(r, 200, "text/plain"), 0);
@@ -22,12 +22,12 @@ answer_in_pieces(vetch_http_request *r, void *ctx)
 
 VT_CASE("pieces", vt_reactor_tcase);
 
-VT_TEST(answers_in_pieces_are_chunked)
+VT_TEST(responses_in_pieces_are_chunked)
 {
     struct talk t;
 
     ht_start(NULL);
-    ht_route("GET", "/", answer_in_pieces, NULL);
+    ht_route("GET", "/", reply_in_pieces, NULL);
     ht_connect(&t);
     ht_get(&t, "/");
     ck_assert_uint_eq(ht_hear(&t), 200);
@@ -56,7 +56,7 @@ forget_to_end(vetch_http_request *r, void *ctx)
     return NULL;
 }
 
-VT_TEST(an_answer_that_was_not_ended_is_cut_off)
+VT_TEST(a_response_that_was_not_ended_is_cut_off)
 {
     struct talk t;
 
@@ -123,28 +123,28 @@ VT_TEST(drain_waits_for_the_client)
     ht_end();
 }
 
-/* Two answers at once: the second is held until the first has ended. */
-static struct answer {
+/* Two responses at once: the second is held until the first has ended. */
+static struct held {
     vetch_http_request *request;
     vetch_deferred *end;
-} answers[2];
+} held[2];
 
 static vetch_promise *
 take_next(vetch_http_request *r, void *ctx)
 {
-    struct answer *a = &answers[answers[0].request == NULL ? 0 : 1];
+    struct held *h = &held[held[0].request == NULL ? 0 : 1];
 
     (void)ctx;
-    a->request = r;
-    a->end = vetch_deferred_new(NULL, NULL);
-    return vetch_deferred_promise(a->end);
+    h->request = r;
+    h->end = vetch_deferred_new(NULL, NULL);
+    return vetch_deferred_promise(h->end);
 }
 
 static void
-end_handler(struct answer *a)
+end_handler(struct held *h)
 {
-    vetch_deferred_resolve(a->end, NULL, NULL);
-    a->end = vetch_deferred_unref(a->end);
+    vetch_deferred_resolve(h->end, NULL, NULL);
+    h->end = vetch_deferred_unref(h->end);
     vt_run_ready();
 }
 
@@ -159,41 +159,41 @@ code_of(vetch_promise *p)
     return code;
 }
 
-VT_TEST(drain_waits_while_an_answer_is_held)
+VT_TEST(drain_waits_while_a_response_is_held)
 {
     static const char block[70000];
     struct talk t;
     vetch_promise *p;
 
-    memset(answers, 0, sizeof(answers));
+    memset(held, 0, sizeof(held));
     ht_start(NULL);
     ht_route("GET", "/", take_next, NULL);
     ht_connect(&t);
     ht_get(&t, "/");
     ht_get(&t, "/");
-    ck_assert_int_eq(vetch_http_reply_begin(answers[1].request, 200, NULL), 0);
-    ck_assert_int_eq(code_of(vetch_http_reply_drain(answers[1].request)), 0);
-    vetch_http_reply_write(answers[1].request, block, sizeof(block));
-    p = vetch_http_reply_drain(answers[1].request);
+    ck_assert_int_eq(vetch_http_reply_begin(held[1].request, 200, NULL), 0);
+    ck_assert_int_eq(code_of(vetch_http_reply_drain(held[1].request)), 0);
+    vetch_http_reply_write(held[1].request, block, sizeof(block));
+    p = vetch_http_reply_drain(held[1].request);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
-    ck_assert_int_eq(code_of(vetch_http_reply_drain(answers[1].request)),
+    ck_assert_int_eq(code_of(vetch_http_reply_drain(held[1].request)),
                      VETCH_EMISUSE);
     vetch_promise_cancel(p);
     vt_run_ready();
     ck_assert_int_eq(code_of(p), VETCH_ECANCELED);
-    p = vetch_http_reply_drain(answers[1].request);
-    vetch_http_reply(answers[0].request, 200, NULL, "first", 5);
+    p = vetch_http_reply_drain(held[1].request);
+    vetch_http_reply(held[0].request, 200, NULL, "first", 5);
     vt_run_ready();
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
     ck_assert_uint_eq(ht_hear(&t), 200);
     ck_assert(ht_body_is(&t, "first"));
-    vetch_http_reply_write(answers[1].request, "x", 1);
-    vetch_http_reply_end(answers[1].request);
+    vetch_http_reply_write(held[1].request, "x", 1);
+    vetch_http_reply_end(held[1].request);
     ck_assert_uint_eq(ht_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, sizeof(block) + 1);
-    end_handler(&answers[0]);
-    end_handler(&answers[1]);
+    end_handler(&held[0]);
+    end_handler(&held[1]);
     ht_hang_up(&t);
     ht_end();
 }

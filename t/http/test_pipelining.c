@@ -1,4 +1,4 @@
-/* Several requests on one connection at once: the order of answers, and what
+/* Several requests on one connection at once: the order of responses, and what
  * bounds them. */
 
 #include <errno.h>
@@ -43,7 +43,7 @@ wait_for_test(vetch_http_request *r, void *ctx)
 
 /* Answer with the path, and end. */
 static void
-answer(unsigned i)
+reply(unsigned i)
 {
     const char *path = vetch_http_request_path(waiting[i].request);
 
@@ -115,8 +115,8 @@ VT_TEST(requests_in_one_read_are_answered_in_order)
     ht_end();
 }
 
-/* CVE-2023-46137, CVE-2024-41671: answers out of order. */
-VT_TEST(cve_2026_54273_answers_keep_the_order_of_requests)
+/* CVE-2023-46137, CVE-2024-41671: responses out of order. */
+VT_TEST(cve_2026_54273_responses_keep_the_order_of_requests)
 {
     struct talk t;
 
@@ -125,9 +125,9 @@ VT_TEST(cve_2026_54273_answers_keep_the_order_of_requests)
     ht_say(&t, GET("/later/1") GET("/now/2") GET("/later/3") GET("/now/4"));
     ck_assert_uint_eq(n_waiting, 2);
     ck_assert(ht_is_silent(&t));
-    answer(1);
+    reply(1);
     ck_assert(ht_is_silent(&t));
-    answer(0);
+    reply(0);
     hear_path(&t, "/later/1");
     hear_path(&t, "/now/2");
     hear_path(&t, "/later/3");
@@ -137,7 +137,7 @@ VT_TEST(cve_2026_54273_answers_keep_the_order_of_requests)
     ht_end();
 }
 
-VT_TEST(large_answers_wait_for_their_turn)
+VT_TEST(large_responses_wait_for_their_turn)
 {
     char *body = calloc(1, 300000);
     struct talk t;
@@ -148,7 +148,7 @@ VT_TEST(large_answers_wait_for_their_turn)
     ck_assert_int_eq(
         vetch_http_reply(waiting[1].request, 200, NULL, body, 300000), 0);
     ck_assert(ht_is_silent(&t));
-    answer(0);
+    reply(0);
     hear_path(&t, "/later/1");
     ck_assert_uint_eq(ht_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 300000);
@@ -158,9 +158,9 @@ VT_TEST(large_answers_wait_for_their_turn)
     ht_end();
 }
 
-/* libevent #1350 #1466: the hard cap is the connection's, not each answer's;
+/* libevent #1350 #1466: the hard cap is the connection's, not each response's;
  * and what was taken arrives. */
-VT_TEST(held_answers_share_one_hard_cap)
+VT_TEST(held_responses_share_one_hard_cap)
 {
     const size_t len = 6000000;
     char *body = calloc(1, len);
@@ -204,13 +204,13 @@ VT_TEST(unsafe_requests_run_alone)
     ht_connect(&t);
     ht_say(&t, GET("/later/1") POST("/later/2", "0", "") GET("/later/3"));
     ck_assert_uint_eq(n_waiting, 1);
-    answer(0);
+    reply(0);
     hear_path(&t, "/later/1");
     ck_assert_uint_eq(n_waiting, 2);
-    answer(1);
+    reply(1);
     hear_path(&t, "/later/2");
     ck_assert_uint_eq(n_waiting, 3);
-    answer(2);
+    reply(2);
     hear_path(&t, "/later/3");
     ht_hang_up(&t);
     ht_end();
@@ -230,7 +230,7 @@ VT_TEST(no_more_requests_run_than_the_limit)
     ck_assert_uint_eq(n_waiting, 8);
     for (i = 0; i < 20; i++) {
         ck_assert_uint_eq(n_waiting, i + 8 < 20 ? i + 8 : 20);
-        answer(i);
+        reply(i);
         hear_path(&t, "/later/x");
     }
     ck_assert(ht_is_silent(&t));
@@ -314,7 +314,7 @@ VT_TEST(a_refused_request_is_answered_after_those_before_it)
     ht_connect(&t);
     ht_say(&t, GET("/later/1") "BAD\r\n\r\n" GET("/now/2"));
     ck_assert(ht_is_silent(&t));
-    answer(0);
+    reply(0);
     hear_path(&t, "/later/1");
     ck_assert_uint_eq(ht_hear(&t), 400);
     ck_assert(ht_hear_end(&t));
@@ -324,7 +324,7 @@ VT_TEST(a_refused_request_is_answered_after_those_before_it)
 
 VT_CASE("ends", vt_reactor_tcase);
 
-VT_TEST(an_answer_that_closes_cancels_what_is_behind_it)
+VT_TEST(a_response_that_closes_cancels_what_is_behind_it)
 {
     struct talk t;
 
@@ -359,9 +359,9 @@ VT_TEST(all_are_cancelled_when_the_client_goes)
 
 VT_CASE("order", vt_reactor_tcase);
 
-/* Answers leave in request order, exactly one for each, whatever the order in
+/* Responses leave in request order, exactly one for each, whatever the order in
  * which handlers end: random orders from a fixed seed. */
-VT_TEST(random_orders_of_answers_come_out_in_order)
+VT_TEST(random_orders_of_responses_come_out_in_order)
 {
     unsigned seed = 1, round;
 
@@ -382,7 +382,7 @@ VT_TEST(random_orders_of_answers_come_out_in_order)
             i = (unsigned)rand_r(&seed) % n;
             if (waiting[i].deferred == NULL)
                 continue;
-            answer(i);
+            reply(i);
             left--;
         }
         for (i = 0; i < n; i++) {

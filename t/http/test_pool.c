@@ -133,7 +133,7 @@ ask(struct request *r, unsigned host)
         vetch__http_pool_acquire(&world.pool, key, (size_t)len, &r->w), 0);
 }
 
-/* The request has its answer; the connection can be used again. */
+/* The request has its response; the connection can be used again. */
 static void
 finish(struct request *r)
 {

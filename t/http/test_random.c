@@ -1,6 +1,6 @@
 /* The server under random clients, handlers and times, from a fixed seed that
  * is printed when something is wrong. Whatever happens: each connection's
- * answers come in the order of its requests, one for each; nothing that is
+ * responses come in the order of its requests, one for each; nothing that is
  * begun is left at the end. */
 
 #include <stdio.h>
@@ -59,7 +59,7 @@ on_cancel(vetch_deferred *d, void *ctx)
 }
 
 static void
-answer(struct handler *h)
+reply(struct handler *h)
 {
     const char *n = vetch_http_request_param(h->request, "n");
 
@@ -96,13 +96,13 @@ step_handler(struct handler *h)
         if (h->begun)
             vetch_http_reply_end(h->request);
         else
-            answer(h);
+            reply(h);
         break;
     default:
         if (h->begun)
             vetch_http_reply_end(h->request);
         else
-            answer(h);
+            reply(h);
         vetch_deferred_resolve(h->deferred, NULL, NULL);
         end_handler(h);
         break;
@@ -122,7 +122,7 @@ handle(vetch_http_request *r, void *ctx)
     if (h == NULL || random_below(3) == 0) {
         struct handler now = { .request = r };
 
-        answer(&now);
+        reply(&now);
         return NULL;
     }
     h->request = r;
@@ -177,7 +177,7 @@ speak(struct client *c)
     c->at += n;
 }
 
-/* Take all whole answers: they carry the numbers of their requests. */
+/* Take all whole responses: they carry the numbers of their requests. */
 static void
 listen_to(struct client *c)
 {
@@ -266,7 +266,7 @@ step(void)
     }
 }
 
-VT_TEST(answers_keep_their_order_whatever_happens, .loops = 10)
+VT_TEST(responses_keep_their_order_whatever_happens, .loops = 10)
 {
     unsigned i;
 

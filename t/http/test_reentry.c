@@ -123,7 +123,7 @@ resolve(unsigned i)
 
 /* On cancel, answer every request there is, and end all handlers. */
 static void
-answer_all(vetch_deferred *d, void *ctx)
+reply_to_all(vetch_deferred *d, void *ctx)
 {
     unsigned i;
 
@@ -144,12 +144,12 @@ wait_for_test(vetch_http_request *r, void *ctx)
 
     (void)ctx;
     p->request = r;
-    p->deferred = vetch_deferred_new(answer_all, NULL);
+    p->deferred = vetch_deferred_new(reply_to_all, NULL);
     return vetch_deferred_promise(p->deferred);
 }
 
 static vetch_promise *
-answer_the_other(vetch_http_request *r, void *ctx)
+reply_to_the_other(vetch_http_request *r, void *ctx)
 {
     (void)ctx;
     vetch_http_reply(pending[0].request, 202, NULL, NULL, 0);
@@ -164,11 +164,11 @@ start(void)
     memset(pending, 0, sizeof(pending));
     ht_start(NULL);
     ht_route("GET", "/wait", wait_for_test, NULL);
-    ht_route("GET", "/other", answer_the_other, NULL);
+    ht_route("GET", "/other", reply_to_the_other, NULL);
     ht_route("GET", "/", hello, NULL);
 }
 
-VT_TEST(a_handler_may_answer_another_request)
+VT_TEST(a_handler_may_reply_to_another_request)
 {
     struct talk t;
 
@@ -182,7 +182,7 @@ VT_TEST(a_handler_may_answer_another_request)
     ht_end();
 }
 
-VT_TEST(a_handler_may_answer_a_request_of_another_connection)
+VT_TEST(a_handler_may_reply_to_a_request_of_another_connection)
 {
     struct talk a, b;
 
@@ -205,7 +205,7 @@ ignore_cancel(vetch_deferred *d, void *ctx)
     (void)ctx;
 }
 
-/* Ends its own connection, by the answer to the request before it, and goes
+/* Ends its own connection, by the response to the request before it, and goes
  * on. */
 static vetch_promise *
 outlive_the_connection(vetch_http_request *r, void *ctx)
@@ -284,7 +284,7 @@ VT_TEST(a_request_that_was_not_kept_says_nothing)
 }
 
 /* Cancellers run while the connection's list is being emptied. */
-VT_TEST(a_canceller_may_answer_all_requests)
+VT_TEST(a_canceller_may_reply_to_all_requests)
 {
     struct talk t;
 
@@ -298,7 +298,7 @@ VT_TEST(a_canceller_may_answer_all_requests)
     ht_end();
 }
 
-VT_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
+VT_TEST(a_canceller_may_reply_at_the_deadline_of_a_stop)
 {
     vetch_promise *p;
     struct talk t;
@@ -323,7 +323,7 @@ VT_TEST(a_canceller_may_answer_at_the_deadline_of_a_stop)
 /* ---- a request in its own handler ---- */
 
 static vetch_promise *
-answer_and_abort(vetch_http_request *r, void *ctx)
+reply_and_abort(vetch_http_request *r, void *ctx)
 {
     vetch_http_reply(r, 200, NULL, "x", 1);
     vetch_http_reply_abort(r);
@@ -332,7 +332,7 @@ answer_and_abort(vetch_http_request *r, void *ctx)
 }
 
 static vetch_promise *
-abort_and_answer(vetch_http_request *r, void *ctx)
+abort_and_reply(vetch_http_request *r, void *ctx)
 {
     vetch_http_reply_begin(r, 200, NULL);
     vetch_http_reply_abort(r);
@@ -348,10 +348,10 @@ VT_TEST(a_handler_may_abort_its_own_connection)
     size_t i;
 
     ht_start(NULL);
-    ht_route("GET", "/1", answer_and_abort, NULL);
-    ht_route("GET", "/2", answer_and_abort, &t);
-    ht_route("GET", "/3", abort_and_answer, NULL);
-    ht_route("GET", "/4", abort_and_answer, &t);
+    ht_route("GET", "/1", reply_and_abort, NULL);
+    ht_route("GET", "/2", reply_and_abort, &t);
+    ht_route("GET", "/3", abort_and_reply, NULL);
+    ht_route("GET", "/4", abort_and_reply, &t);
     for (i = 0; i < 4; i++) {
         ht_connect(&t);
         ht_get(&t, paths[i]);

@@ -11,13 +11,13 @@
 
 #define EMPTY OK("Content-Length: 0\r\n", "")
 
-static const struct peer_answer ok_then_close[] = { { EMPTY, 0, 0 },
-                                                    { NULL, PEER_CLOSE, 0 },
-                                                    { EMPTY, 0, 0 } };
-static const struct peer_answer ok_then_reset[] = { { EMPTY, 0, 0 },
-                                                    { NULL, PEER_ABORT, 0 },
-                                                    { EMPTY, 0, 0 } };
-static const struct peer_answer silence[] = { { NULL, 0, 0 } };
+static const struct peer_response ok_then_close[] = { { EMPTY, 0, 0 },
+                                                      { NULL, PEER_CLOSE, 0 },
+                                                      { EMPTY, 0, 0 } };
+static const struct peer_response ok_then_reset[] = { { EMPTY, 0, 0 },
+                                                      { NULL, PEER_ABORT, 0 },
+                                                      { EMPTY, 0, 0 } };
+static const struct peer_response silence[] = { { NULL, 0, 0 } };
 
 static void
 cancel_and_check(vetch_promise *p)
@@ -53,12 +53,12 @@ VT_TEST(a_request_on_a_dead_connection_is_tried_again, .loops = 2)
 
 VT_TEST(it_is_tried_again_once_only)
 {
-    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
-                                                  { NULL, PEER_CLOSE, 0 },
-                                                  { NULL, PEER_CLOSE, 0 },
-                                                  { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { EMPTY, 0, 0 },
+                                                      { NULL, PEER_CLOSE, 0 },
+                                                      { NULL, PEER_CLOSE, 0 },
+                                                      { EMPTY, 0, 0 } };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     hc_fails(hc_start("/"), "/", VETCH_EEOF,
              "the connection ended without a response");
@@ -68,10 +68,10 @@ VT_TEST(it_is_tried_again_once_only)
 
 VT_TEST(a_fresh_connection_is_not_tried_again)
 {
-    static const struct peer_answer answers[] = { { NULL, PEER_CLOSE, 0 },
-                                                  { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { NULL, PEER_CLOSE, 0 },
+                                                      { EMPTY, 0, 0 } };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_fails(hc_start("/"), "/", VETCH_EEOF,
              "the connection ended without a response");
     ck_assert_uint_eq(peer.n_requests, 1);
@@ -92,13 +92,13 @@ VT_TEST(what_is_not_idempotent_is_not_tried_again)
     hc_end();
 }
 
-VT_TEST(an_answer_that_had_begun_is_not_tried_again)
+VT_TEST(a_response_that_had_begun_is_not_tried_again)
 {
-    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
-                                                  { "H", PEER_CLOSE, 0 },
-                                                  { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { EMPTY, 0, 0 },
+                                                      { "H", PEER_CLOSE, 0 },
+                                                      { EMPTY, 0, 0 } };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     hc_fails(hc_start("/"), "/", VETCH_EEOF,
              "the connection ended in the middle of the head");
@@ -142,7 +142,7 @@ VT_TEST(a_retry_can_be_cancelled)
     vetch_promise *p;
 
     BEGIN(ok_then_close);
-    peer.n_answers = 2;
+    peer.n_responses = 2;
     hc_get_ok("/");
     p = hc_start("/");
     peer_until(peer.n_requests == 3);
@@ -155,10 +155,10 @@ VT_TEST(a_retry_can_be_cancelled)
 /* LESSONS 7 again: what came while nobody looked. */
 VT_TEST(a_connection_that_was_closed_meanwhile_is_not_used, .loops = 2)
 {
-    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
-                                                  { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { EMPTY, 0, 0 },
+                                                      { EMPTY, 0, 0 } };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     if (_i == 0)
         peer_close(&peer, 0);
@@ -175,10 +175,10 @@ VT_TEST(a_connection_that_was_closed_meanwhile_is_not_used, .loops = 2)
 /* The loop has not seen it yet: the look at the socket before reuse does. */
 VT_TEST(a_close_that_was_not_noticed_yet_is_noticed, .loops = 2)
 {
-    static const struct peer_answer answers[] = { { EMPTY, 0, 0 },
-                                                  { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { EMPTY, 0, 0 },
+                                                      { EMPTY, 0, 0 } };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     if (_i == 0)
         peer_close(&peer, 0);
@@ -192,9 +192,9 @@ VT_TEST(a_close_that_was_not_noticed_yet_is_noticed, .loops = 2)
     hc_end();
 }
 
-static const struct peer_answer close_silently[] = { { EMPTY, PEER_CLOSE, 0 },
-                                                     { EMPTY, PEER_CLOSE, 0 },
-                                                     { EMPTY, 0, 0 } };
+static const struct peer_response close_silently[] = { { EMPTY, PEER_CLOSE, 0 },
+                                                       { EMPTY, PEER_CLOSE, 0 },
+                                                       { EMPTY, 0, 0 } };
 
 static vetch_promise *
 post(void)
@@ -239,9 +239,9 @@ VT_TEST(who_waits_does_not_get_a_closed_connection)
 }
 
 /* What nobody asked for answers nobody. */
-VT_TEST(a_stray_response_is_not_taken_for_an_answer, .loops = 2)
+VT_TEST(a_stray_response_is_not_taken_for_the_one_awaited, .loops = 2)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { EMPTY "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", 0,
           0 },
         { EMPTY, 0, 0 }
@@ -251,7 +251,7 @@ VT_TEST(a_stray_response_is_not_taken_for_an_answer, .loops = 2)
     vetch_promise *p;
 
     o.max_per_host = 1;
-    BEGIN_WITH(answers, &o);
+    BEGIN_WITH(responses, &o);
     if (_i == 0) {
         p = vetch_then(post(), post_again, NULL);
     } else { /* it waits while the first is served */
@@ -313,7 +313,7 @@ VT_TEST(eight_for_a_host_and_a_hundred_in_all_by_default)
     client = vetch_http_client_unref(client);
 }
 
-static struct peer_answer
+static struct peer_response
 echo_path(struct peer *p, const char *request)
 {
     static char text[128];
@@ -322,7 +322,7 @@ echo_path(struct peer *p, const char *request)
     (void)p;
     snprintf(text, sizeof(text), OK("Content-Length: %d\r\n", "%.*s"), len, len,
              request + 4);
-    return (struct peer_answer){ text, PEER_KEEP, 0 };
+    return (struct peer_response){ text, PEER_KEEP, 0 };
 }
 
 VT_TEST(waiting_requests_are_served_in_order)
@@ -365,14 +365,14 @@ VT_TEST(waiting_requests_are_served_in_order)
 
 VT_TEST(an_idle_connection_of_another_origin_gives_way)
 {
-    static const struct peer_answer answers[] = { { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { EMPTY, 0, 0 } };
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     struct peer other;
     vetch_promise *p;
 
     o.max_connections = 1;
-    BEGIN_WITH(answers, &o);
-    PEER_START(&other, answers);
+    BEGIN_WITH(responses, &o);
+    PEER_START(&other, responses);
     hc_get_ok("/");
     p = vetch_http_get(client, peer_url(&other, "/"));
     vetch_http_response_unref(hc_run(p));
@@ -483,12 +483,12 @@ VT_TEST(a_cancel_before_the_head)
 
 VT_TEST(a_cancel_in_the_middle_of_the_body)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 10\r\n", "hello"), 0, 0 }
     };
     vetch_promise *p;
 
-    BEGIN(answers);
+    BEGIN(responses);
     p = hc_start("/");
     peer_until(peer.n_requests == 1);
     vt_run_ready();
@@ -573,11 +573,11 @@ cancel_other(void *response, void *ctx)
 
 VT_TEST(a_handler_may_cancel_another_request)
 {
-    static const struct peer_answer answers[] = { { EMPTY, 0, 0 } };
+    static const struct peer_response responses[] = { { EMPTY, 0, 0 } };
     vetch_promise *first, *second;
     vetch_error *error;
 
-    BEGIN(answers);
+    BEGIN(responses);
     first = hc_start("/");
     second = hc_start("/");
     vetch_run(vetch_then(first, cancel_other, second), NULL);

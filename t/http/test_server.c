@@ -1,4 +1,4 @@
-/* The server: routes, what a handler learns, what it may answer. */
+/* The server: routes, what a handler learns, what it may reply. */
 
 #include <errno.h>
 #include <math.h>
@@ -45,7 +45,7 @@ say_nothing(vetch_http_request *r, void *ctx)
 }
 
 static vetch_promise *
-fulfil_without_answer(vetch_http_request *r, void *ctx)
+fulfil_without_reply(vetch_http_request *r, void *ctx)
 {
     (void)r;
     (void)ctx;
@@ -98,7 +98,7 @@ let_go(struct pending *p)
 
 VT_CASE("basics", vt_reactor_tcase);
 
-VT_TEST(a_handler_answers)
+VT_TEST(a_handler_replies)
 {
     struct talk t;
 
@@ -117,7 +117,7 @@ VT_TEST(a_handler_answers)
     ht_end();
 }
 
-VT_TEST(it_answers_over_tcp_too)
+VT_TEST(it_replies_over_tcp_too)
 {
     struct talk t;
 
@@ -326,13 +326,13 @@ VT_TEST(date_follows_the_clock)
 
 VT_CASE("handlers", vt_reactor_tcase);
 
-VT_TEST(no_answer_is_500)
+VT_TEST(no_reply_is_500)
 {
     struct talk t;
 
     ht_start(NULL);
     ht_route("GET", "/nothing", say_nothing, NULL);
-    ht_route("GET", "/fulfilled", fulfil_without_answer, NULL);
+    ht_route("GET", "/fulfilled", fulfil_without_reply, NULL);
     ht_connect(&t);
     ht_get(&t, "/nothing");
     ck_assert_uint_eq(ht_hear(&t), 500);
@@ -359,7 +359,7 @@ VT_TEST(a_rejection_is_500_and_a_log_line)
     ht_end();
 }
 
-VT_TEST(a_handler_may_answer_later)
+VT_TEST(a_handler_may_reply_later)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -383,7 +383,7 @@ VT_TEST(a_handler_may_answer_later)
     ht_end();
 }
 
-VT_TEST(an_answer_leaves_before_the_handler_ends)
+VT_TEST(a_response_leaves_before_the_handler_ends)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -400,7 +400,7 @@ VT_TEST(an_answer_leaves_before_the_handler_ends)
     ht_end();
 }
 
-VT_TEST(there_is_one_answer)
+VT_TEST(there_is_one_response)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -442,7 +442,7 @@ VT_TEST(a_client_that_goes_cancels_the_handler)
 }
 
 static void
-go_on_when_cancelled(vetch_deferred *d, void *ctx)
+go_on_when_canceled(vetch_deferred *d, void *ctx)
 {
     (void)d;
     ((struct pending *)ctx)->canceled++;
@@ -454,12 +454,12 @@ wait_stubbornly(vetch_http_request *r, void *ctx)
     struct pending *p = ctx;
 
     p->request = r;
-    p->deferred = vetch_deferred_new(go_on_when_cancelled, p);
+    p->deferred = vetch_deferred_new(go_on_when_canceled, p);
     return vetch_deferred_promise(p->deferred);
 }
 
 /* The request stays valid until the handler's promise has settled. */
-VT_TEST(a_late_answer_does_nothing)
+VT_TEST(a_late_response_does_nothing)
 {
     struct pending p = { 0 };
     struct talk t;
@@ -487,12 +487,12 @@ VT_TEST(a_late_answer_does_nothing)
     ht_end();
 }
 
-/* ---- what may be answered ---- */
+/* ---- what may be replied ---- */
 
-VT_CASE("answers", vt_reactor_tcase);
+VT_CASE("responses", vt_reactor_tcase);
 
 static vetch_promise *
-answer_badly(vetch_http_request *r, void *ctx)
+reply_badly(vetch_http_request *r, void *ctx)
 {
     static const char *const rows[][2] = {
         { "X", "a\r\nB: c" },
@@ -524,12 +524,12 @@ answer_badly(vetch_http_request *r, void *ctx)
 }
 
 /* CVE-2018-12116 class: nothing that a handler sets can break the framing. */
-VT_TEST(bad_answers_are_refused_on_the_spot)
+VT_TEST(bad_responses_are_refused_on_the_spot)
 {
     struct talk t;
 
     ht_start(NULL);
-    ht_route("GET", "/", answer_badly, NULL);
+    ht_route("GET", "/", reply_badly, NULL);
     ht_connect(&t);
     ht_get(&t, "/");
     ck_assert_uint_eq(ht_hear(&t), 200);
@@ -540,7 +540,7 @@ VT_TEST(bad_answers_are_refused_on_the_spot)
 }
 
 static vetch_promise *
-answer_much(vetch_http_request *r, void *ctx)
+reply_much(vetch_http_request *r, void *ctx)
 {
     size_t len = *(size_t *)ctx;
     char *body = malloc(len);
@@ -559,7 +559,7 @@ VT_TEST(bodies_of_any_size_arrive)
     struct talk t;
 
     ht_start(NULL);
-    ht_route("GET", "/", answer_much, &len);
+    ht_route("GET", "/", reply_much, &len);
     ht_connect(&t);
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         len = sizes[i];
@@ -572,7 +572,7 @@ VT_TEST(bodies_of_any_size_arrive)
 }
 
 static vetch_promise *
-answer_too_much(vetch_http_request *r, void *ctx)
+reply_too_much(vetch_http_request *r, void *ctx)
 {
     size_t len = (size_t)17 << 20;
     char *body = calloc(1, len);
@@ -591,7 +591,7 @@ VT_TEST(a_body_beyond_the_hard_cap_is_refused)
     struct talk t;
 
     ht_start(NULL);
-    ht_route("GET", "/", answer_too_much, NULL);
+    ht_route("GET", "/", reply_too_much, NULL);
     ht_connect(&t);
     ht_get(&t, "/");
     ck_assert_uint_eq(ht_hear(&t), 507);

@@ -10,11 +10,11 @@
 
 #include "support/http_client_kit.h"
 
-static const struct peer_answer hello[] = {
+static const struct peer_response hello[] = {
     { OK("Content-Length: 5\r\n", "hello"), 0, 0 },
     { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
 };
-static const struct peer_answer beginning[] = {
+static const struct peer_response beginning[] = {
     { OK("Content-Length: 10\r\n", "hello"), 0, 0 },
     { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
 };
@@ -100,12 +100,12 @@ VT_TEST(a_stream_begins_with_its_head)
 
 VT_TEST(a_stream_without_body_ends_at_once)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { "HTTP/1.1 204 No Content\r\n\r\n", 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     for (int i = 0; i < 2; i++) {
         vetch_http_response *r = open_stream("/");
 
@@ -329,22 +329,22 @@ VT_CASE("basics", vt_reactor_tcase);
 
 enum { LONG = 9000000 };
 
-static char *long_answer;
+static char *long_response;
 
-static struct peer_answer
-answer_long(struct peer *p, const char *request)
+static struct peer_response
+respond_long(struct peer *p, const char *request)
 {
     char *at;
 
     (void)p;
     (void)request;
-    long_answer = malloc(LONG + 100);
-    at = long_answer +
-         sprintf(long_answer, OK("Content-Length: %d\r\n", ""), LONG);
+    long_response = malloc(LONG + 100);
+    at = long_response +
+         sprintf(long_response, OK("Content-Length: %d\r\n", ""), LONG);
     for (size_t i = 0; i < LONG; i++)
         at[i] = pattern(i);
-    return (struct peer_answer){ long_answer, 0,
-                                 (size_t)(at - long_answer) + LONG };
+    return (struct peer_response){ long_response, 0,
+                                   (size_t)(at - long_response) + LONG };
 }
 
 /* libevent #694 #1211, libuv #1169: what nobody reads is not received. */
@@ -354,7 +354,7 @@ VT_TEST(what_is_not_read_is_not_received)
     size_t unsent;
 
     hc_begin(NULL, 0, NULL);
-    peer.pick = answer_long;
+    peer.pick = respond_long;
     r = open_stream("/");
     for (int i = 0; i < 20; i++)
         vt_run_ready();
@@ -366,7 +366,7 @@ VT_TEST(what_is_not_read_is_not_received)
     ck_assert_uint_eq(read_all(r, pattern), LONG);
     ck_assert_uint_eq(hc_stats().idle, 1);
     vetch_http_response_unref(r);
-    free(long_answer);
+    free(long_response);
     hc_end();
 }
 
@@ -378,11 +378,11 @@ VT_TEST(streams_have_no_limit_on_their_length)
 
     o.max_body_bytes = 1000;
     hc_begin(NULL, 0, &o);
-    peer.pick = answer_long;
+    peer.pick = respond_long;
     r = open_stream("/");
     ck_assert_uint_eq(read_all(r, pattern), LONG);
     vetch_http_response_unref(r);
-    free(long_answer);
+    free(long_response);
     hc_end();
 }
 
@@ -393,12 +393,12 @@ VT_CASE("codings", vt_reactor_tcase);
 static char coded_text[400000];
 
 /* A response whose body is `len` bytes of make(i), as gzip. */
-static struct peer_answer
-coded_answer(size_t len, char (*make)(size_t i), size_t cut)
+static struct peer_response
+coded_response(size_t len, char (*make)(size_t i), size_t cut)
 {
     unsigned char *plain = malloc(len), *coded = malloc(len + 1000);
     z_stream z = { 0 };
-    struct peer_answer answer = { coded_text, 0, 0 };
+    struct peer_response response = { coded_text, 0, 0 };
     int head;
 
     for (size_t i = 0; i < len; i++)
@@ -415,11 +415,11 @@ coded_answer(size_t len, char (*make)(size_t i), size_t cut)
                    z.total_out);
     ck_assert_uint_lt((size_t)head + z.total_out, sizeof(coded_text));
     memcpy(coded_text + head, coded, z.total_out);
-    answer.len = (size_t)head + z.total_out;
+    response.len = (size_t)head + z.total_out;
     deflateEnd(&z);
     free(coded);
     free(plain);
-    return answer;
+    return response;
 }
 
 static char
@@ -437,12 +437,12 @@ zero(size_t i)
 
 VT_TEST(a_coded_body_is_decoded_whole)
 {
-    struct peer_answer answer = coded_answer(300000, noise, 0);
+    struct peer_response response = coded_response(300000, noise, 0);
     vetch_http_response *r;
     const char *body;
     size_t len;
 
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     r = hc_get("/");
     body = vetch_http_response_body(r, &len);
     ck_assert_uint_eq(len, 300000);
@@ -456,10 +456,10 @@ VT_TEST(a_coded_body_is_decoded_whole)
 
 VT_TEST(a_coded_body_is_decoded_in_pieces)
 {
-    struct peer_answer answer = coded_answer(300000, noise, 0);
+    struct peer_response response = coded_response(300000, noise, 0);
     vetch_http_response *r;
 
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     r = open_stream("/");
     ck_assert_uint_eq(read_all(r, noise), 300000);
     ck_assert_uint_eq(hc_stats().idle, 1);
@@ -469,11 +469,11 @@ VT_TEST(a_coded_body_is_decoded_in_pieces)
 
 VT_TEST(a_cut_coded_body_is_an_error_at_its_end)
 {
-    struct peer_answer answer = coded_answer(1000, noise, 4);
+    struct peer_response response = coded_response(1000, noise, 4);
     vetch_http_response *r;
     vetch_bytes *piece;
 
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     r = open_stream("/");
     piece = read_piece(r);
     ck_assert_uint_eq(vetch_bytes_len(piece), 1000);
@@ -487,13 +487,13 @@ VT_TEST(a_cut_coded_body_is_an_error_at_its_end)
 
 VT_TEST(who_asks_for_codings_gets_them)
 {
-    struct peer_answer answer = coded_answer(1000, noise, 0);
+    struct peer_response response = coded_response(1000, noise, 0);
     vetch_http_call *call;
     vetch_http_response *r;
     const unsigned char *body;
     size_t len;
 
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
     ck_assert_int_eq(
         vetch_http_call_set_header(call, "Accept-Encoding", "gzip"), 0);
@@ -507,14 +507,14 @@ VT_TEST(who_asks_for_codings_gets_them)
 
 VT_TEST(decoding_can_be_switched_off)
 {
-    struct peer_answer answer = coded_answer(1000, noise, 0);
+    struct peer_response response = coded_response(1000, noise, 0);
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
     const unsigned char *body;
     size_t len;
 
     o.decompress = false;
-    hc_begin(&answer, 1, &o);
+    hc_begin(&response, 1, &o);
     r = hc_get("/");
     ck_assert_ptr_null(strstr(peer.requests, "Accept-Encoding"));
     body = vetch_http_response_body(r, &len);
@@ -526,14 +526,14 @@ VT_TEST(decoding_can_be_switched_off)
 /* CVE-2025-69223, CVE-2026-22036, curl #21143 and PR #21581. */
 VT_TEST(a_bomb_is_refused)
 {
-    struct peer_answer answers[2] = { coded_answer(10000000, zero, 0) };
+    struct peer_response responses[2] = { coded_response(10000000, zero, 0) };
     vetch_http_response *r;
     vetch_bytes *piece;
     vetch_error *error = NULL;
     size_t total = 0;
 
-    answers[1] = answers[0];
-    hc_begin(answers, 2, NULL);
+    responses[1] = responses[0];
+    hc_begin(responses, 2, NULL);
     hc_fails(hc_start("/"), "/", VETCH_ECODING, "expands more than 100 times");
     r = open_stream("/");
     while ((piece = vetch_run(vetch_http_response_read(r), &error)) != NULL) {
@@ -550,11 +550,11 @@ VT_TEST(a_bomb_is_refused)
 
 VT_TEST(the_limit_on_a_body_counts_what_comes_out)
 {
-    struct peer_answer answer = coded_answer(300000, noise, 0);
+    struct peer_response response = coded_response(300000, noise, 0);
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
     o.max_body_bytes = 299999;
-    hc_begin(&answer, 1, &o);
+    hc_begin(&response, 1, &o);
     hc_fails(hc_start("/"), "/", VETCH_ETOOLARGE,
              "the body is larger than 299999 bytes");
     hc_end();

@@ -13,20 +13,21 @@
        "\x1f\x8b\x08\0\0\0\0\0\x02\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6"      \
        "\x10\x36\x05\0\0\0")
 
-static const struct peer_answer hello = { OK("Content-Length: 10\r\n", "hello"),
-                                          0, 0 };
-static const struct peer_answer gzipped = { GZIPPED, 0, sizeof(GZIPPED) - 1 };
+static const struct peer_response hello = {
+    OK("Content-Length: 10\r\n", "hello"), 0, 0
+};
+static const struct peer_response gzipped = { GZIPPED, 0, sizeof(GZIPPED) - 1 };
 
 VT_CASE("reads", vt_reactor_tcase);
 
 static vetch_http_response *response;
 
 static void
-begin_stream(const struct peer_answer *answer)
+begin_stream(const struct peer_response *given)
 {
     vetch_http_call *call;
 
-    hc_begin(answer, 1, NULL);
+    hc_begin(given, 1, NULL);
     call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
     response = hc_run(vetch_http_call_stream(call));
 }

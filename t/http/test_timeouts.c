@@ -9,8 +9,8 @@
 
 #include "support/http_client_kit.h"
 
-static const struct peer_answer silence[] = { { NULL, 0, 0 } };
-static const struct peer_answer half_body[] = {
+static const struct peer_response silence[] = { { NULL, 0, 0 } };
+static const struct peer_response half_body[] = {
     { OK("Content-Length: 10\r\n", "12345"), 0, 0 }
 };
 
@@ -28,7 +28,7 @@ expires(vetch_promise *p, double seconds, const char *text)
 
 VT_CASE("limits", vt_reactor_tcase);
 
-VT_TEST(no_answer_within_the_time_for_a_head)
+VT_TEST(no_response_within_the_time_for_a_head)
 {
     vetch_promise *p;
 
@@ -187,9 +187,9 @@ VT_TEST(infinity_means_no_limit)
 }
 
 /* A large request on its way to a slow reader is no silent server. */
-VT_TEST(sending_is_not_waiting_for_an_answer)
+VT_TEST(sending_is_not_waiting_for_a_response)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 2\r\n", "ok"), 0, 0 }
     };
     size_t len = 30000000;
@@ -197,7 +197,7 @@ VT_TEST(sending_is_not_waiting_for_an_answer)
     vetch_promise *p;
     vetch_http_response *r;
 
-    BEGIN(answers);
+    BEGIN(responses);
     peer.deaf = true;
     p = vetch_http_post(client, peer_url(&peer, "/"), NULL, body, len);
     free(body);
@@ -338,11 +338,11 @@ VT_CASE("idle", vt_reactor_tcase);
 
 VT_TEST(an_idle_connection_closes_after_its_time)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     vt_advance(9.9);
     ck_assert_uint_eq(hc_stats().idle, 1);
@@ -357,12 +357,12 @@ VT_TEST(an_idle_connection_closes_after_its_time)
  * before the server does. */
 VT_TEST(an_announced_time_is_undercut)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Keep-Alive: timeout=5, max=100\r\nContent-Length: 0\r\n", ""), 0,
           0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     vt_advance(3.9);
     ck_assert_uint_eq(hc_stats().idle, 1);
@@ -373,12 +373,12 @@ VT_TEST(an_announced_time_is_undercut)
 
 VT_TEST(an_announced_time_does_not_stretch_ours)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Keep-Alive: max=3,timeout=500\r\nContent-Length: 0\r\n", ""), 0,
           0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     vt_advance(10.1);
     ck_assert_uint_eq(hc_stats().idle, 0);
@@ -387,13 +387,13 @@ VT_TEST(an_announced_time_does_not_stretch_ours)
 
 VT_TEST(an_announced_second_is_too_short_to_keep)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Keep-Alive: timeout=1\r\nContent-Length: 0\r\n", ""), 0, 0 },
         { OK("Keep-Alive: timeout=\r\nContent-Length: 0\r\n", ""), 0, 0 },
         { OK("Keep-Alive: timeout=x\r\nContent-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     ck_assert_uint_eq(hc_stats().idle, 0);
     hc_get_ok("/");
@@ -406,14 +406,14 @@ VT_TEST(an_announced_second_is_too_short_to_keep)
 /* libevent #1781: no timer of an earlier state ends a connection in use. */
 VT_TEST(a_timer_of_one_state_spares_the_next)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 0\r\n", ""), 0, 0 },
         { NULL, 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
     vetch_promise *p;
 
-    BEGIN(answers);
+    BEGIN(responses);
     hc_get_ok("/");
     vt_advance(9);
     p = hc_start("/");

@@ -460,7 +460,7 @@ VT_TEST(rule_05_catch_does_not_see_a_cancel)
 
 VT_TEST(rule_05_catch_does_not_see_a_wrapped_cancel)
 {
-    vetch_error *cancel = vetch_error_new(VETCH_ECANCELED, "canceled");
+    vetch_error *cancel = vetch_error_new(VETCH_ECANCELED, "cancelled");
     vetch_promise *p = vetch_rejected(vetch_error_wrap(cancel, "fetch BR"));
 
     vetch_error_unref(cancel);

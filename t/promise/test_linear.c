@@ -163,7 +163,7 @@ wide_scope(size_t n)
 /* Branches of one promise, cancelled in an order that is neither the first nor
  * the last way round. */
 static vetch_promise *
-cancelled_branches(size_t n)
+canceled_branches(size_t n)
 {
     vetch_promise *p = operation(), **branches = calloc(n, sizeof(*branches));
 
@@ -208,7 +208,7 @@ static const struct graph {
     { "race", nest_race },           { "any", nest_any },
     { "shields", nest_shields },     { "finally", nest_finally },
     { "scopes", nest_scopes },       { "a wide all", wide_all },
-    { "a wide scope", wide_scope },  { "branches", cancelled_branches },
+    { "a wide scope", wide_scope },  { "branches", canceled_branches },
     { "answers", chain_by_answers },
 };
 

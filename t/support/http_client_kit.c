@@ -13,10 +13,10 @@ struct peer peer;
 vetch_http_client *client;
 
 void
-hc_begin(const struct peer_answer *answers, size_t n,
+hc_begin(const struct peer_response *responses, size_t n,
          const vetch_http_client_options *options)
 {
-    peer_start(&peer, answers, n);
+    peer_start(&peer, responses, n);
     client = vetch_http_client_new(options);
     ck_assert_ptr_nonnull(client);
 }

@@ -10,14 +10,14 @@
 extern struct peer peer;
 extern vetch_http_client *client;
 
-/* A peer with these answers and a client with these options (NULL: the
+/* A peer with these responses and a client with these options (NULL: the
  * defaults); and their end. */
-void hc_begin(const struct peer_answer *answers, size_t n,
+void hc_begin(const struct peer_response *responses, size_t n,
               const vetch_http_client_options *options);
-#define BEGIN(answers)                                                         \
-    hc_begin(answers, sizeof(answers) / sizeof((answers)[0]), NULL)
-#define BEGIN_WITH(answers, options)                                           \
-    hc_begin(answers, sizeof(answers) / sizeof((answers)[0]), options)
+#define BEGIN(responses)                                                       \
+    hc_begin(responses, sizeof(responses) / sizeof((responses)[0]), NULL)
+#define BEGIN_WITH(responses, options)                                         \
+    hc_begin(responses, sizeof(responses) / sizeof((responses)[0]), options)
 void hc_end(void);
 
 /* Runs until the promise fulfils. */

@@ -29,20 +29,20 @@ connected(vetch_protocol *p, vetch_transport *t)
         vetch_transport_pause(t);
 }
 
-static struct peer_answer
-next_answer(struct peer *peer, const char *request)
+static struct peer_response
+next_response(struct peer *peer, const char *request)
 {
     size_t i = peer->n_requests++;
 
     if (peer->pick != NULL)
         return peer->pick(peer, request);
-    if (i < peer->n_answers)
-        return peer->answers[i];
-    return (struct peer_answer){ .then = PEER_KEEP };
+    if (i < peer->n_responses)
+        return peer->responses[i];
+    return (struct peer_response){ .then = PEER_KEEP };
 }
 
 static void
-say(struct peer_conn *c, const struct peer_answer *a)
+say(struct peer_conn *c, const struct peer_response *a)
 {
     size_t len = a->len;
 
@@ -94,14 +94,14 @@ received(vetch_protocol *p, vetch_buffer *input)
 
     while ((len = request_len(vetch_buffer_data(input),
                               vetch_buffer_len(input))) > 0) {
-        struct peer_answer answer;
+        struct peer_response response;
         char *request = strndup(vetch_buffer_data(input), len);
 
         note_request(c->peer, vetch_buffer_data(input), len);
         vetch_buffer_consume(input, len);
-        answer = next_answer(c->peer, request);
+        response = next_response(c->peer, request);
         free(request);
-        say(c, &answer);
+        say(c, &response);
     }
 }
 
@@ -147,12 +147,12 @@ accept_one(void *ctx)
 }
 
 void
-peer_start(struct peer *peer, const struct peer_answer *answers,
-           size_t n_answers)
+peer_start(struct peer *peer, const struct peer_response *responses,
+           size_t n_responses)
 {
     memset(peer, 0, sizeof(*peer));
-    peer->answers = answers;
-    peer->n_answers = n_answers;
+    peer->responses = responses;
+    peer->n_responses = n_responses;
     peer->listener =
         vetch_listener_new("tcp:127.0.0.1:0", accept_one, peer, NULL);
     ck_assert_ptr_nonnull(peer->listener);

@@ -13,7 +13,7 @@ enum peer_then {
     PEER_ABORT  /* reset */
 };
 
-struct peer_answer {
+struct peer_response {
     const char *text; /* NULL: no byte */
     enum peer_then then;
     size_t len; /* 0: that of a string */
@@ -25,12 +25,12 @@ struct peer {
     vetch_listener *listener;
     char base[64];    /* "http://127.0.0.1:PORT" */
     const char *host; /* of it, with the port */
-    /* The answers, one for each request, whichever connection it comes on;
+    /* The responses, one for each request, whichever connection it comes on;
      * after the last one the peer is silent. */
-    const struct peer_answer *answers;
-    size_t n_answers;
+    const struct peer_response *responses;
+    size_t n_responses;
     /* Instead, if set: what to answer to this request. */
-    struct peer_answer (*pick)(struct peer *peer, const char *request);
+    struct peer_response (*pick)(struct peer *peer, const char *request);
     bool deaf; /* new connections are not read, as after peer_pause() */
     size_t n_requests;
     char requests[65536]; /* all heads and bodies, as far as they fit */
@@ -39,10 +39,10 @@ struct peer {
     struct peer_conn *conn[PEER_CONNECTIONS]; /* NULL when lost */
 };
 
-void peer_start(struct peer *peer, const struct peer_answer *answers,
-                size_t n_answers);
-#define PEER_START(peer, answers)                                              \
-    peer_start(peer, answers, sizeof(answers) / sizeof((answers)[0]))
+void peer_start(struct peer *peer, const struct peer_response *responses,
+                size_t n_responses);
+#define PEER_START(peer, responses)                                            \
+    peer_start(peer, responses, sizeof(responses) / sizeof((responses)[0]))
 /* Ends all connections. */
 void peer_stop(struct peer *peer);
 

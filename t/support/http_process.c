@@ -15,18 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct http_process_answer *answers;
-static size_t n_answers;
+static const struct http_process_response *responses;
+static size_t n_responses;
 
-static const struct http_process_answer *
-find_answer(const char *request)
+static const struct http_process_response *
+find_response(const char *request)
 {
     size_t len = strcspn(request + 4, " ");
 
-    for (size_t i = 0; i < n_answers; i++)
-        if (strlen(answers[i].path) == len &&
-            memcmp(answers[i].path, request + 4, len) == 0)
-            return &answers[i];
+    for (size_t i = 0; i < n_responses; i++)
+        if (strlen(responses[i].path) == len &&
+            memcmp(responses[i].path, request + 4, len) == 0)
+            return &responses[i];
     return NULL;
 }
 
@@ -44,7 +44,7 @@ send_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-/* A client sends its next request after our answer, so each read that
+/* A client sends its next request after our response, so each read that
  * completes a request holds nothing else. */
 static void *
 serve(void *arg)
@@ -55,13 +55,13 @@ serve(void *arg)
     ssize_t n;
 
     while ((n = read(fd, request + len, sizeof(request) - 1 - len)) > 0) {
-        const struct http_process_answer *a;
+        const struct http_process_response *a;
 
         len += (size_t)n;
         request[len] = '\0';
         if (strstr(request, "\r\n\r\n") == NULL)
             continue;
-        a = find_answer(request);
+        a = find_response(request);
         if (a == NULL || send_all(fd, a->text, a->len) < 0 || a->close)
             break;
         len = 0;
@@ -87,7 +87,7 @@ serve_all(int listener)
 }
 
 struct http_process
-http_process_start(const struct http_process_answer *a, size_t n)
+http_process_start(const struct http_process_response *a, size_t n)
 {
     struct sockaddr_in sa = { .sin_family = AF_INET };
     socklen_t len = sizeof(sa);
@@ -100,8 +100,8 @@ http_process_start(const struct http_process_answer *a, size_t n)
     ck_assert_int_eq(listen(fd, 128), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
     p.port = ntohs(sa.sin_port);
-    answers = a;
-    n_answers = n;
+    responses = a;
+    n_responses = n;
     p.pid = fork();
     ck_assert_int_ge(p.pid, 0);
     if (p.pid == 0) {

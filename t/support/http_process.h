@@ -11,7 +11,7 @@ struct http_process {
     unsigned port;
 };
 
-struct http_process_answer {
+struct http_process_response {
     const char *path; /* a request for it gets: */
     const char *text;
     size_t len;
@@ -19,7 +19,7 @@ struct http_process_answer {
 };
 
 /* Answers requests without body; for other paths it closes the connection. */
-struct http_process http_process_start(const struct http_process_answer *a,
+struct http_process http_process_start(const struct http_process_response *a,
                                        size_t n);
 void http_process_stop(struct http_process *p);
 

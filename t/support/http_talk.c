@@ -208,7 +208,7 @@ take(struct talk *t, size_t n)
         memmove(t->in, t->in + n, t->n_in);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 /* All that is there. */
 static enum vetch__http_verdict

@@ -14,7 +14,7 @@ struct talk {
     bool ended;  /* the server has closed */
     int error;   /* ECONNRESET, if it was not in good order */
 
-    /* The last answer, see ht_hear(). */
+    /* The last response, see ht_hear(). */
     unsigned status;
     char head[20000]; /* with its empty line */
     char *body;
@@ -41,14 +41,14 @@ void ht_say(struct talk *t, const char *text);
 void ht_say_bytes(struct talk *t, const char *data, size_t len);
 /* `GET path HTTP/1.1` with a Host field. */
 void ht_get(struct talk *t, const char *path);
-/* Wait for the next answer, informational ones too; its status, 0 if the
+/* Wait for the next response, informational ones too; its status, 0 if the
  * connection ended instead. */
 unsigned ht_hear(struct talk *t);
-/* The same, for the answer to a HEAD request. */
+/* The same, for the response to a HEAD request. */
 unsigned ht_hear_head(struct talk *t);
-/* The value of a field of the last answer, or NULL. Valid until the next. */
+/* The value of a field of the last response, or NULL. Valid until the next. */
 const char *ht_field(const struct talk *t, const char *name);
-/* Whether the last answer has that body. */
+/* Whether the last response has that body. */
 bool ht_body_is(const struct talk *t, const char *text);
 /* Run what is ready: true if no byte and no end has come. */
 bool ht_is_silent(struct talk *t);

@@ -2,7 +2,7 @@
  *
  *   client    options and the pool                      client.c, pool.c
  *   call      one request, from its making to its end   call.c
- *   conn      one connection, a protocol object         client_conn.c, answer.c
+ *   conn      one connection, a protocol object         conn.c, receive.c
  *   response  what came back                            response.c
  *
  * A call either waits in the pool, or has a connection, or is over. Who
@@ -72,7 +72,7 @@ struct vetch_http_call {
 
 enum vetch__client_conn_state {
     VETCH__CLIENT_OPENING,
-    VETCH__CLIENT_HEAD, /* a request was sent, its answer is due */
+    VETCH__CLIENT_HEAD, /* a request was sent, its response is due */
     VETCH__CLIENT_BODY,
     VETCH__CLIENT_IDLE,
     VETCH__CLIENT_OVER /* being closed: nothing is expected any more */
@@ -94,8 +94,8 @@ struct vetch__client_conn {
     uint32_t uses; /* requests sent on it */
     unsigned informational;
     uint8_t state;
-    bool heard; /* something of this answer has come */
-    bool keep;  /* can be used again after this answer */
+    bool heard; /* something of this response has come */
+    bool keep;  /* can be used again after this response */
     struct vetch__http_gate gate;
     struct vetch__http_body body;
 };
@@ -149,7 +149,7 @@ void vetch__http_call_fail(vetch_http_call *call, vetch_error *error);
 int vetch__http_call_write(vetch_http_call *call, vetch_transport *t,
                            const char *host, size_t host_len);
 
-/* ---- client_conn.c ---- */
+/* ---- conn.c ---- */
 
 extern const struct vetch__http_pool_class vetch__http_pool_class;
 /* Stop what the connection does for its call, which then fails with `error`
@@ -165,11 +165,11 @@ void vetch__client_conn_close(struct vetch__client_conn *c);
 void vetch__client_conn_timer_start(struct vetch__client_conn *c, uint64_t ns);
 void vetch__client_conn_timer_stop(struct vetch__client_conn *c);
 
-/* ---- answer.c ---- */
+/* ---- receive.c ---- */
 
-/* Something of an answer has come. */
+/* Something of a response has come. */
 void vetch__client_conn_read(struct vetch__client_conn *c, vetch_buffer *input);
-/* The answer is complete; `clean`: nothing came behind it. */
+/* The response is complete; `clean`: nothing came behind it. */
 void vetch__client_conn_finish(struct vetch__client_conn *c, bool clean);
 
 /* ---- response.c ---- */

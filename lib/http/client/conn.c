@@ -1,5 +1,5 @@
 /* A connection of the client: a protocol object that sends one request after
- * the other and reads the answers.
+ * the other and reads the responses.
  *
  *   OPENING -> HEAD -> BODY -> IDLE -> HEAD …      and from all of them: OVER
  *
@@ -111,7 +111,7 @@ conn_received(vetch_protocol *p, vetch_buffer *input)
     vetch_http_client *client = vetch_http_client_ref(c->client);
 
     if (c->state == VETCH__CLIENT_IDLE)
-        vetch__client_conn_close(c); /* an answer to nothing */
+        vetch__client_conn_close(c); /* a response to nothing */
     else if (c->call != NULL)
         vetch__client_conn_read(c, input);
     vetch_http_client_unref(client);

@@ -336,7 +336,7 @@ vetch__inflate_complete(const struct vetch__inflate *f)
 {
     const struct stage *first = &f->stage[0], *last = &f->stage[f->n - 1];
 
-    /* No byte at all is what answers without content have. */
+    /* No byte at all is what responses without content have. */
     if (!first->begun && first->n_held == 0)
         return true;
     return first->ended && f->middle_len == 0 && last->ended;

@@ -36,7 +36,7 @@ vetch__http_writer(const struct vetch__http_conn *c)
 
 /* Those whose response was sent keep the connection, until it is lost. */
 static void
-orphan_unanswered(struct vetch__http_conn *c)
+orphan_waiting(struct vetch__http_conn *c)
 {
     vetch_http_request *r;
 
@@ -56,7 +56,7 @@ vetch__http_conn_close(struct vetch__http_conn *c)
 {
     read_no_more(c);
     vetch_transport_close(c->transport);
-    orphan_unanswered(c);
+    orphan_waiting(c);
 }
 
 void
@@ -64,7 +64,7 @@ vetch__http_conn_abort(struct vetch__http_conn *c)
 {
     read_no_more(c);
     vetch_transport_abort(c->transport);
-    orphan_unanswered(c);
+    orphan_waiting(c);
 }
 
 /* ---- responses in order ---- */

@@ -9,7 +9,7 @@
  *
  *   HEARD     its head has come; perhaps its body has not
  *     |  \
- *     |   `--> OVER      the server answers it without a handler
+ *     |   `--> OVER      the server replies without a handler
  *     v
  *   RUNNING   its handler is on the stack (or, once more, what follows the
  *     |  \     end of its promise)

@@ -1,6 +1,6 @@
-/* Reading an answer: heads, informational ones and the final one, then the
+/* Reading a response: heads, informational ones and the final one, then the
  * body, piece by piece, into its response; and what becomes of the connection
- * when the answer is complete. */
+ * when the response is complete. */
 
 #include "http/client/client-private.h"
 
@@ -15,7 +15,7 @@ enum {
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
-/* ---- the end of an answer ---- */
+/* ---- the end of a response ---- */
 
 void
 vetch__client_conn_finish(struct vetch__client_conn *c, bool clean)
@@ -74,7 +74,7 @@ announced_timeout(const char *value, size_t len)
     return seconds;
 }
 
-/* Whether and how long the connection may be kept after this answer. */
+/* Whether and how long the connection may be kept after this response. */
 static void
 decide_keeping(struct vetch__client_conn *c, const struct vetch__http_head *h,
                const char *data)

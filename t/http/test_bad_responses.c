@@ -1,4 +1,4 @@
-/* The client and answers that are wrong, or too large. */
+/* The client and responses that are wrong, or too large. */
 
 #include "support/harness.h"
 
@@ -40,7 +40,7 @@ VT_TEST(a_refused_connection_names_everything)
 }
 
 struct failure {
-    struct peer_answer answer;
+    struct peer_response response;
     int code;
     const char *text;
 };
@@ -73,7 +73,7 @@ VT_TEST(an_early_end_is_an_error, .loops = VT_COUNT_OF(truncations))
 {
     const struct failure *f = &truncations[_i];
 
-    hc_begin(&f->answer, 1, NULL);
+    hc_begin(&f->response, 1, NULL);
     check_failure(f->code, f->text);
     ck_assert_uint_eq(peer.n_requests, 1); /* a fresh one is not retried */
     hc_end();
@@ -81,13 +81,13 @@ VT_TEST(an_early_end_is_an_error, .loops = VT_COUNT_OF(truncations))
 
 VT_TEST(a_reset_is_told_from_an_end)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 10\r\n", "12345"), 0, 0 }
     };
     vetch_error *error = NULL;
     vetch_promise *p;
 
-    BEGIN(answers);
+    BEGIN(responses);
     p = vetch_http_get(client, peer_url(&peer, "/"));
     peer_until(peer.n_requests == 1);
     vt_run_ready();
@@ -145,12 +145,12 @@ static const struct failure malformed[] = {
       "the coded body ends early" },
 };
 
-VT_TEST(malformed_answers_are_refused, .loops = VT_COUNT_OF(malformed))
+VT_TEST(malformed_responses_are_refused, .loops = VT_COUNT_OF(malformed))
 {
     const struct failure *f = &malformed[_i];
     vetch_error *error;
 
-    hc_begin(&f->answer, 1, NULL);
+    hc_begin(&f->response, 1, NULL);
     if (f->text != NULL) {
         check_failure(f->code, f->text);
     } else {
@@ -161,16 +161,16 @@ VT_TEST(malformed_answers_are_refused, .loops = VT_COUNT_OF(malformed))
     hc_end();
 }
 
-VT_TEST(twenty_informational_answers_are_enough, .loops = 2)
+VT_TEST(twenty_informational_responses_are_enough, .loops = 2)
 {
     static char text[4096];
-    struct peer_answer answer = { text, 0, 0 };
+    struct peer_response response = { text, 0, 0 };
 
     text[0] = '\0';
     for (int i = 0; i < 20 + _i; i++)
         strcat(text, "HTTP/1.1 102 Processing\r\n\r\n");
     strcat(text, OK("Content-Length: 2\r\n", "ok"));
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     if (_i == 0) {
         vetch_http_response *r = hc_get("/");
 
@@ -182,14 +182,14 @@ VT_TEST(twenty_informational_answers_are_enough, .loops = 2)
     hc_end();
 }
 
-VT_TEST(bytes_behind_the_answer_end_the_connection)
+VT_TEST(bytes_behind_the_response_end_the_connection)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { "HTTP/1.1 204 No Content\r\n\r\nx", 0, 0 },
         { OK("Content-Length: 0\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     vetch_http_response_unref(hc_get("/"));
     vetch_http_response_unref(hc_get("/"));
     ck_assert_uint_eq(peer.accepted, 2);
@@ -199,14 +199,14 @@ VT_TEST(bytes_behind_the_answer_end_the_connection)
 /* In one segment or in two: what is behind a response is no part of it. */
 VT_TEST(a_body_ends_where_it_was_announced_to_end)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 3\r\n", "hello"), 0, 0 },
         { OK("Content-Length: 5\r\n", "helloHTTP/1.1 200 OK\r\n"), 0, 0 },
         { OK("Content-Length: 5\r\n", "hello"), 0, 0 }
     };
     static const char *const bodies[] = { "hel", "hello", "hello" };
 
-    BEGIN(answers);
+    BEGIN(responses);
     for (int i = 0; i < 3; i++) {
         vetch_http_response *r = hc_get("/");
 
@@ -223,16 +223,16 @@ VT_CASE("limits", vt_reactor_tcase);
 
 VT_TEST(a_long_body_is_refused_before_it_comes)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Content-Length: 10000000000\r\n", ""), 0, 0 }
     };
 
-    BEGIN(answers);
+    BEGIN(responses);
     check_failure(VETCH_ETOOLARGE, "the body is larger than 16777216 bytes");
     hc_end();
 }
 
-static const struct peer_answer unannounced[] = {
+static const struct peer_response unannounced[] = {
     { OK("Transfer-Encoding: chunked\r\n",
          "8\r\n12345678\r\n8\r\n12345678\r\n"),
       0, 0 },
@@ -252,7 +252,7 @@ VT_TEST(a_body_is_refused_as_soon_as_it_is_too_long, .loops = 3)
 
 VT_TEST(a_body_of_just_the_limit_is_taken)
 {
-    static const struct peer_answer answers[] = {
+    static const struct peer_response responses[] = {
         { OK("Transfer-Encoding: chunked\r\n",
              "5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n"),
           0, 0 },
@@ -262,7 +262,7 @@ VT_TEST(a_body_of_just_the_limit_is_taken)
     vetch_http_response *r;
 
     o.max_body_bytes = 10;
-    hc_begin(answers, 2, &o);
+    hc_begin(responses, 2, &o);
     for (int i = 0; i < 2; i++) {
         r = hc_get("/");
         hc_body(r, "1234512345");
@@ -275,12 +275,12 @@ VT_TEST(a_body_of_just_the_limit_is_taken)
 VT_TEST(a_long_head_is_refused)
 {
     static char text[40000];
-    struct peer_answer answer = { text, 0, 0 };
+    struct peer_response response = { text, 0, 0 };
     vetch_error *error;
 
     strcpy(text, "HTTP/1.1 200 OK\r\nX: ");
     memset(text + strlen(text), 'x', 20000);
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
     vetch_error_unref(error);
@@ -290,7 +290,7 @@ VT_TEST(a_long_head_is_refused)
 VT_TEST(the_limit_of_the_head_can_be_raised)
 {
     static char text[3000000];
-    struct peer_answer answer = { text, 0, 0 };
+    struct peer_response response = { text, 0, 0 };
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
     vetch_http_response *r;
 
@@ -298,7 +298,7 @@ VT_TEST(the_limit_of_the_head_can_be_raised)
     strcpy(text, "HTTP/1.1 200 OK\r\nX: ");
     memset(text + strlen(text), 'x', 2000000);
     strcat(text, "\r\nContent-Length: 2\r\n\r\nok");
-    hc_begin(&answer, 1, &o);
+    hc_begin(&response, 1, &o);
     r = hc_get("/");
     ck_assert_uint_eq(strlen(vetch_http_response_header(r, "x")), 2000000);
     hc_body(r, "ok");
@@ -310,14 +310,14 @@ VT_TEST(the_limit_of_the_head_can_be_raised)
 VT_TEST(cve_2022_32205_the_number_of_fields_is_bounded)
 {
     static char text[16000];
-    struct peer_answer answer = { text, 0, 0 };
+    struct peer_response response = { text, 0, 0 };
     vetch_error *error;
 
     strcpy(text, "HTTP/1.1 200 OK\r\n");
     for (int i = 0; i < 300; i++)
         strcat(text, "Set-Cookie: a=b\r\n");
     strcat(text, "Content-Length: 0\r\n\r\n");
-    hc_begin(&answer, 1, NULL);
+    hc_begin(&response, 1, NULL);
     error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
     vetch_error_unref(error);
