@@ -73,6 +73,10 @@ EXTRA_DIST += \
 	t/fuzz/url/address \
 	t/fuzz/url/bare \
 	t/fuzz/url/credentials \
+	t/fuzz/url/join \
+	t/fuzz/url/join_hostless \
+	t/fuzz/url/join_rootless \
+	t/fuzz/url/mailto \
 	t/fuzz/url/plain \
 	t/fuzz/url/port \
 	t/fuzz/url/raw \

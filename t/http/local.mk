@@ -8,6 +8,7 @@ unit_tests += \
 	t/http/test_files \
 	t/http/test_fork \
 	t/http/test_half_close \
+	t/http/test_http_url \
 	t/http/test_inflate \
 	t/http/test_lifetime \
 	t/http/test_limits \
@@ -29,5 +30,4 @@ unit_tests += \
 	t/http/test_stream \
 	t/http/test_stream_reads \
 	t/http/test_timeouts \
-	t/http/test_url \
-	t/http/test_url_object
+	t/http/test_url

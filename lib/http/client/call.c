@@ -312,7 +312,7 @@ is_idempotent(int method)
 
 /* NULL if method and URL are good; then `*ret` is filled in. */
 static vetch_error *
-examine(vetch_http_call *call, struct vetch__url *ret)
+examine(vetch_http_call *call, struct vetch__http_url *ret)
 {
     const char *why;
     int method;
@@ -325,7 +325,7 @@ examine(vetch_http_call *call, struct vetch__url *ret)
     method = vetch__http_method_find(call->text, call->method_len);
     if (method == VETCH__HTTP_CONNECT)
         return vetch_error_from_errno(EINVAL, "no tunnels");
-    why = vetch__url_parse(ret, call->text + call->method_len + 1);
+    why = vetch__http_url_parse(ret, call->text + call->method_len + 1);
     if (why != NULL)
         return vetch_error_new(VETCH_EURL, "%s", why);
     call->idempotent = is_idempotent(method);
@@ -354,7 +354,7 @@ static vetch_promise *
 send_call(vetch_http_call *call)
 {
     vetch_http_client *c = call->client;
-    struct vetch__url url = { .endpoint_len = 0 };
+    struct vetch__http_url url = { .endpoint_len = 0 };
     vetch_error *error = examine(call, &url);
     vetch_promise *p;
 
@@ -506,9 +506,9 @@ write_head(const vetch_http_call *call, char *to, const char *host,
     if (call->n_raw == 0)
         at = put_bytes(at, call->target, call->target_len);
     else
-        at = vetch__url_put_target(at, call->target, call->target_len);
+        at = vetch__url_put_encoded(at, call->target, call->target_len);
     at = PUT_TEXT(at, " HTTP/1.1\r\nHost: ");
-    at = vetch__url_put_host(at, host, host_len);
+    at = vetch__http_url_put_host(at, host, host_len);
     at = PUT_TEXT(at, "\r\n");
     /* A part of a coded body could not be decoded. */
     if (call->client->options.decompress && !call->own_coding &&

@@ -6,6 +6,7 @@ libvetch_private_la_SOURCES += \
 	lib/http/message/gate.c \
 	lib/http/message/headers-private.h \
 	lib/http/message/headers.c \
+	lib/http/message/http_url.c \
 	lib/http/message/inflate-private.h \
 	lib/http/message/inflate.c \
 	lib/http/message/parser-private.h \
@@ -15,4 +16,4 @@ libvetch_private_la_SOURCES += \
 	lib/http/message/status.c \
 	lib/http/message/url-private.h \
 	lib/http/message/url.c \
-	lib/http/message/url_object.c
+	lib/http/message/url_parts.c

@@ -1,385 +1,429 @@
-/* Parsing of http URLs.
+/* URIs as objects: joined, compared and put together by RFC 3986; url_parts.c
+ * splits and judges them.
  *
- * Strict on purpose: what two programs could read in two ways is refused, not
- * repaired.  What RFC 3986 forbids, but browsers and curl take in paths and
- * queries (quotes, angle and other brackets, `|`, `^`), can be read in one way
- * only: it is percent-encoded before it is sent.  A backslash is such a
- * character in a query; in a path some take it for a slash.  This keeps control
- * bytes, spaces and CRLF out of request lines (a URL often comes from somebody
- * else), backslashes and second `@`s out of the question which host is meant,
- * and a NUL or percent sign out of host names.  A host that is too long for DNS
- * is refused here, never cut. */
+ * A URI is one block: the object, its text, and each part as a string of its
+ * own behind that. It never changes. */
 
+#include <vetch/url.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include <vetch/buffer.h>
+
+#include "base/buffer-private.h"
+#include "base/check-private.h"
+#include "base/mem-private.h"
+#include "base/object-private.h"
+#include "http/message/headers-private.h"
 #include "http/message/url-private.h"
 
-#include <arpa/inet.h>
-#include <stdint.h>
-#include <string.h>
-#include <strings.h>
-
-/* `%25` and the name of an interface. */
-enum { ZONE_MAX = 3 + 64 };
-
-/* What a byte may be, as bits. */
-enum {
-    HOST = 1,     /* a letter, digit, `-`, `.` or `_` of a host name */
-    USERINFO = 2, /* unreserved, sub-delims or `:` */
-    TARGET = 4,   /* pchar, `/` or `?` */
-    FRAGMENT = 8, /* as TARGET */
-    HEX = 16,
-    RAW = 32,       /* not allowed in a target, but sent nevertheless */
-    RAW_QUERY = 64, /* the same, in queries */
-    ZONE = 128      /* unreserved */
+struct vetch_url {
+    struct vetch__object object;
+    unsigned port;
+    const char *scheme, *userinfo, *host, *path, *query, *fragment;
+    char text[];
 };
 
-static const uint8_t classes[256] = {
-    ['0' ... '9'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT | HEX,
-    ['a' ... 'f'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT | HEX,
-    ['A' ... 'F'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT | HEX,
-    ['g' ... 'z'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
-    ['G' ... 'Z'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
-    ['-'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
-    ['.'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
-    ['_'] = ZONE | HOST | USERINFO | TARGET | FRAGMENT,
-    ['~'] = ZONE | USERINFO | TARGET | FRAGMENT,
-    ['!'] = USERINFO | TARGET | FRAGMENT,
-    ['$'] = USERINFO | TARGET | FRAGMENT,
-    ['&'] = USERINFO | TARGET | FRAGMENT,
-    ['\''] = USERINFO | TARGET | FRAGMENT,
-    ['('] = USERINFO | TARGET | FRAGMENT,
-    [')'] = USERINFO | TARGET | FRAGMENT,
-    ['*'] = USERINFO | TARGET | FRAGMENT,
-    ['+'] = USERINFO | TARGET | FRAGMENT,
-    [','] = USERINFO | TARGET | FRAGMENT,
-    [';'] = USERINFO | TARGET | FRAGMENT,
-    ['='] = USERINFO | TARGET | FRAGMENT,
-    [':'] = USERINFO | TARGET | FRAGMENT,
-    ['@'] = TARGET | FRAGMENT,
-    ['/'] = TARGET | FRAGMENT,
-    ['?'] = TARGET | FRAGMENT,
-    ['"'] = RAW,
-    ['<'] = RAW,
-    ['>'] = RAW,
-    ['['] = RAW,
-    [']'] = RAW,
-    ['^'] = RAW,
-    ['`'] = RAW,
-    ['{'] = RAW,
-    ['|'] = RAW,
-    ['}'] = RAW,
-    ['\\'] = RAW_QUERY,
-};
+/* ---- putting together ---- */
 
-static bool
-is_class(char c, unsigned class)
+/* Section 5.2.4, on absolute paths and relative ones; the new length. */
+static size_t
+remove_dots(char *to, const char *s, size_t len)
 {
-    return (classes[(unsigned char)c] & class) != 0;
-}
-
-/* Whether all bytes are of the class or well-formed percent triplets. */
-static bool
-all_of(const char *s, size_t len, unsigned class)
-{
-    size_t i = 0;
+    size_t i = 0, n = 0;
 
     while (i < len) {
-        if (s[i] == '%') {
-            if (len - i < 3 || !is_class(s[i + 1], HEX) ||
-                !is_class(s[i + 2], HEX))
-                return false;
-            i += 3;
-        } else if (is_class(s[i], class)) {
-            i++;
-        } else {
-            return false;
+        size_t slash = s[i] == '/', next = i + slash;
+        const char *stop = memchr(s + next, '/', len - next);
+        size_t segment = (stop != NULL ? (size_t)(stop - s) : len) - next;
+        bool one = segment == 1 && s[next] == '.';
+        bool two = segment == 2 && s[next] == '.' && s[next + 1] == '.';
+
+        if (two)
+            while (n > 0 && to[--n] != '/')
+                ;
+        if (!one && !two) {
+            memcpy(to + n, s + i, slash + segment);
+            n += slash + segment;
         }
+        i = next + segment;
+        if ((one || two) && i == len && slash)
+            to[n++] = '/';
+        if ((one || two) && i < len && !slash) /* "./" and "../" in front */
+            i++;
     }
-    return true;
-}
-
-bool
-vetch__url_is_userinfo(const char *s, size_t len)
-{
-    return all_of(s, len, USERINFO);
-}
-
-bool
-vetch__url_is_path(const char *s, size_t len)
-{
-    return all_of(s, len, TARGET | RAW);
-}
-
-bool
-vetch__url_is_query(const char *s, size_t len)
-{
-    return all_of(s, len, TARGET | RAW | RAW_QUERY);
-}
-
-/* The port of `:PORT` (`text` begins behind the colon); 80 if there are no
- * digits (RFC 3986, section 3.2.3), 0 if it is none. */
-static unsigned
-parse_port(const char *text, size_t len)
-{
-    unsigned port = 0;
-
-    if (len == 0)
-        return 80;
-    if (len > 5)
-        return 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return 0;
-        port = port * 10 + (unsigned)(text[i] - '0');
-    }
-    return port <= 65535 ? port : 0;
-}
-
-/* Where the zone of an address begins (`%25`, RFC 6874), or its end; what is no
- * zone stays a part of the address, and that is refused. */
-static size_t
-find_zone(const char *text, size_t len)
-{
-    const char *percent = memchr(text, '%', len);
-    size_t at = percent != NULL ? (size_t)(percent - text) : len;
-
-    if (len - at <= 3 || len - at > ZONE_MAX || memcmp(percent, "%25", 3) != 0)
-        return len;
-    for (size_t i = at + 3; i < len; i++)
-        if (!is_class(text[i], ZONE))
-            return len;
-    return at;
-}
-
-/* Writes "[ADDRESS]" or "[ADDRESS%ZONE]", the address in the one text form of
- * RFC 5952, behind "tcp:". */
-static const char *
-put_ipv6(struct vetch__url *url, const char *text, size_t whole)
-{
-    char address[INET6_ADDRSTRLEN];
-    struct in6_addr binary;
-    char *out = url->endpoint + 4, *start = out;
-    size_t len = find_zone(text, whole);
-    const char *zone = text + len;
-
-    if (len >= sizeof(address))
-        return "malformed IPv6 address";
-    memcpy(address, text, len);
-    address[len] = '\0';
-    if (inet_pton(AF_INET6, address, &binary) != 1 ||
-        inet_ntop(AF_INET6, &binary, address, sizeof(address)) == NULL)
-        return "malformed IPv6 address";
-    len = strlen(address);
-    *out++ = '[';
-    memcpy(out, address, len);
-    out += len;
-    if (zone < text + whole) {
-        *out++ = '%';
-        len = (size_t)(text + whole - zone) - 3;
-        memcpy(out, zone + 3, len);
-        out += len;
-    }
-    *out++ = ']';
-    url->host_len = (size_t)(out - start);
-    return NULL;
-}
-
-/* Writes the name in small letters behind "tcp:". */
-static const char *
-put_name(struct vetch__url *url, const char *text, size_t len)
-{
-    char *out = url->endpoint + 4;
-
-    if (len == 0)
-        return "no host";
-    if (len > VETCH__URL_HOST_MAX)
-        return "host name too long";
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-
-        if (!is_class(c, HOST))
-            return "host name with a forbidden character";
-        out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    url->host_len = len;
-    return NULL;
-}
-
-static const char *
-parse_host_and_port(struct vetch__url *url, const char *text, size_t len)
-{
-    const char *end = text + len, *colon, *why;
-
-    if (len > 0 && *text == '[') {
-        const char *bracket = memchr(text, ']', len);
-
-        if (bracket == NULL)
-            return "malformed IPv6 address";
-        why = put_ipv6(url, text + 1, (size_t)(bracket - text) - 1);
-        colon = bracket + 1;
-        if (colon < end && *colon != ':')
-            return "malformed IPv6 address";
-    } else {
-        colon = memchr(text, ':', len);
-        if (colon == NULL)
-            colon = end;
-        why = put_name(url, text, (size_t)(colon - text));
-    }
-    if (why != NULL)
-        return why;
-    url->port =
-        colon < end ? parse_port(colon + 1, (size_t)(end - colon) - 1) : 80;
-    return url->port == 0 ? "malformed port" : NULL;
-}
-
-/* Writes ":PORT" and a NUL; the length without that. */
-static size_t
-put_port(char *to, unsigned port)
-{
-    char digits[5];
-    size_t n = 0, len = 0;
-
-    do {
-        digits[n++] = (char)('0' + port % 10);
-        port /= 10;
-    } while (port > 0);
-    to[len++] = ':';
-    while (n > 0)
-        to[len++] = digits[--n];
-    to[len] = '\0';
-    return len;
-}
-
-/* Completes `endpoint` and finds the Host value in it. */
-static void
-finish_names(struct vetch__url *url)
-{
-    size_t at = 4 + url->host_len;
-
-    memcpy(url->endpoint, "tcp:", 4);
-    url->endpoint_len = at + put_port(url->endpoint + at, url->port);
-    url->host = url->endpoint + 4;
-    if (url->port != 80)
-        url->host_len = url->endpoint_len - 4;
-}
-
-static const char *
-parse_authority(struct vetch__url *url, const char *text, size_t len)
-{
-    /* The last one: all_of() refuses others. */
-    const char *at = memrchr(text, '@', len);
-
-    url->userinfo = NULL;
-    url->userinfo_len = 0;
-    if (at != NULL) {
-        url->userinfo = text;
-        url->userinfo_len = (size_t)(at - text);
-        if (!all_of(text, url->userinfo_len, USERINFO))
-            return "credentials with a forbidden character";
-        len -= url->userinfo_len + 1;
-        text = at + 1;
-    }
-    url->shown = text;
-    return parse_host_and_port(url, text, len);
-}
-
-static size_t
-count_raw(const char *s, size_t len)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < len; i++)
-        n += is_class(s[i], RAW | RAW_QUERY);
     return n;
 }
 
-char *
-vetch__url_put_target(char *to, const char *target, size_t len)
+static int
+put_part(vetch_buffer *b, const char *before, struct vetch__url_part p,
+         bool lower)
 {
-    static const char digits[] = "0123456789ABCDEF";
+    size_t room = strlen(before) + 3 * p.len + 1;
+    char *to, *at;
 
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)target[i];
-
-        if (!is_class(target[i], RAW | RAW_QUERY)) {
-            *to++ = target[i];
-            continue;
-        }
-        *to++ = '%';
-        *to++ = digits[c >> 4];
-        *to++ = digits[c & 15];
-    }
-    return to;
+    if (p.at == NULL)
+        return 0;
+    to = vetch_buffer_reserve(b, room);
+    if (to == NULL)
+        return -1;
+    at = mempcpy(to, before, strlen(before));
+    at = vetch__url_put_encoded(at, p.at, p.len);
+    if (lower)
+        for (char *c = to; c < at; c++)
+            *c = (char)vetch__http_lower(*c);
+    vetch_buffer_commit(b, (size_t)(at - to));
+    return 0;
 }
 
-char *
-vetch__url_put_host(char *to, const char *host, size_t len)
+static int
+put_host(vetch_buffer *b, const struct vetch__url_parts *p)
 {
-    const char *zone = memchr(host, '%', len), *rest = host + len;
+    size_t at = vetch__buffer_len(b);
 
-    if (zone == NULL)
-        zone = rest;
-    else
-        rest = memchr(zone, ']', (size_t)(rest - zone));
-    to = mempcpy(to, host, (size_t)(zone - host));
-    return mempcpy(to, rest, (size_t)(host + len - rest));
+    if (p->host.at == NULL)
+        return 0;
+    if (vetch_buffer_append(b, p->host.at, p->host.len) < 0)
+        return -1;
+    /* The names of interfaces tell their letters' cases apart. */
+    for (char *c = b->data + b->start + at;
+         c < b->data + b->end && (*p->host.at != '[' || *c != '%'); c++)
+        *c = (char)vetch__http_lower(*c);
+    return put_part(b, ":", p->port, false);
 }
 
-const char *
-vetch__url_parse(struct vetch__url *ret, const char *text)
+static int
+put_all(vetch_buffer *b, const struct vetch__url_parts *p)
 {
-    size_t len = strnlen(text, VETCH__URL_MAX + 1);
-    const char *end = text + len, *path, *query, *fragment, *why;
+    static const struct vetch__url_part nothing = { "", 0 };
+    /* Without a host, `//` in front would be taken for one. */
+    bool misleading = p->host.at == NULL && p->path.len > 1 &&
+                      memcmp(p->path.at, "//", 2) == 0;
 
-    if (len > VETCH__URL_MAX)
-        return "longer than 8192 bytes";
-    if (strncasecmp(text, "http://", 7) != 0)
-        return strstr(text, "://") != NULL ? "unsupported scheme, not http"
-                                           : "not an absolute http URL";
-    text += 7;
-    path = text + strcspn(text, "/?#");
-    why = parse_authority(ret, text, (size_t)(path - text));
-    if (why != NULL)
-        return why;
-    fragment = memchr(path, '#', (size_t)(end - path));
-    if (fragment == NULL)
-        fragment = end;
-    else if (!all_of(fragment + 1, (size_t)(end - fragment) - 1,
-                     FRAGMENT | RAW | RAW_QUERY))
-        return "fragment with a forbidden character";
-    ret->target = path;
-    ret->target_len = (size_t)(fragment - path);
-    ret->needs_slash = ret->target_len == 0 || *path != '/';
-    query = memchr(path, '?', ret->target_len);
-    if (query == NULL)
-        query = fragment;
-    if (!all_of(path, (size_t)(query - path), TARGET | RAW) ||
-        !all_of(query, (size_t)(fragment - query), TARGET | RAW | RAW_QUERY))
-        return "path or query with a character that must be percent-encoded";
-    ret->n_raw = count_raw(path, ret->target_len);
-    ret->shown_len = (size_t)(fragment - ret->shown);
-    finish_names(ret);
+    if (put_part(b, "", p->scheme, true) < 0 ||
+        put_part(b, ":", nothing, false) < 0)
+        return -1;
+    if (p->host.at != NULL &&
+        (vetch_buffer_append(b, "//", 2) < 0 ||
+         put_part(b, "", p->userinfo, false) < 0 ||
+         (p->userinfo.at != NULL && vetch_buffer_append(b, "@", 1) < 0)))
+        return -1;
+    if (put_host(b, p) < 0 ||
+        put_part(b, misleading ? "/." : "", p->path, false) < 0 ||
+        put_part(b, "?", p->query, false) < 0)
+        return -1;
+    return put_part(b, "#", p->fragment, false);
+}
+
+/* ---- objects ---- */
+
+static const char *
+copy_part(char **to, struct vetch__url_part p)
+{
+    char *start = *to;
+
+    if (p.at == NULL)
+        return NULL;
+    memcpy(start, p.at, p.len);
+    start[p.len] = '\0';
+    *to = start + p.len + 1;
+    return start;
+}
+
+/* From text that is as it shall be. */
+static vetch_url *
+make_url(const char *text, size_t len, unsigned port)
+{
+    vetch_url *u = vetch__malloc(sizeof(*u) + 2 * len + 9);
+    struct vetch__url_parts p;
+    char *at;
+
+    if (u == NULL)
+        return NULL;
+    u->object = (struct vetch__object){ .type = VETCH__URL, .refs = 1 };
+    u->port = port;
+    at = mempcpy(u->text, text, len);
+    *at++ = '\0';
+    vetch__url_split(&p, u->text);
+    u->scheme = copy_part(&at, p.scheme);
+    u->userinfo = copy_part(&at, p.userinfo);
+    u->host = copy_part(&at, p.host);
+    u->path = copy_part(&at, p.path);
+    u->query = copy_part(&at, p.query);
+    u->fragment = copy_part(&at, p.fragment);
+    return u;
+}
+
+static vetch_url *
+refuse_url(const char *why, const char **ret_why)
+{
+    if (ret_why != NULL)
+        *ret_why = why;
+    errno = EINVAL;
     return NULL;
 }
 
-static unsigned
-hex_value(char c)
+static vetch_url *
+url_of_parts(const struct vetch__url_parts *p, const char **ret_why)
 {
-    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 32) - 'a' + 10);
+    vetch_buffer b = { .data = NULL };
+    vetch_url *u = NULL;
+    unsigned port;
+    const char *why = vetch__url_judge(p, &port);
+    bool fits = false;
+
+    if (why != NULL)
+        return refuse_url(why, ret_why);
+    if (put_all(&b, p) == 0) {
+        fits = vetch__buffer_len(&b) <= VETCH__URL_MAX;
+        if (fits)
+            u = make_url(vetch_buffer_data(&b), vetch__buffer_len(&b), port);
+        else
+            refuse_url("longer than 8192 bytes", ret_why);
+    }
+    vetch__buffer_done(&b);
+    return u;
 }
 
-size_t
-vetch__url_decode(char *text, size_t len)
+vetch_url *
+vetch_url_parse(const char *text, const char **ret_why)
 {
-    size_t from = 0, to = 0;
+    struct vetch__url_parts p;
+    const char *why;
 
-    while (from < len) {
-        if (text[from] == '%' && len - from >= 3) {
-            text[to++] = (char)(hex_value(text[from + 1]) << 4 |
-                                hex_value(text[from + 2]));
-            from += 3;
+    VETCH_CHECK(text != NULL, EINVAL, NULL);
+    why = vetch__url_split(&p, text);
+    if (why == NULL && p.scheme.at == NULL)
+        why = "not an absolute URL";
+    return why != NULL ? refuse_url(why, ret_why) : url_of_parts(&p, ret_why);
+}
+
+/* Section 5.2.3, and dots removed; `to` has room for both paths. */
+static struct vetch__url_part
+merge_paths(const struct vetch__url_parts *base, struct vetch__url_part path,
+            char *to)
+{
+    const char *slash = memrchr(base->path.at, '/', base->path.len);
+    char merged[2 * VETCH__URL_MAX + 2], *at = merged;
+
+    if (path.len > 0 && path.at[0] == '/')
+        slash = NULL;
+    else if (base->host.at != NULL && base->path.len == 0)
+        *at++ = '/';
+    if (slash != NULL)
+        at = mempcpy(at, base->path.at, (size_t)(slash + 1 - base->path.at));
+    at = mempcpy(at, path.at, path.len);
+    return (struct vetch__url_part){ to, remove_dots(to, merged,
+                                                     (size_t)(at - merged)) };
+}
+
+vetch_url *
+vetch_url_join(const vetch_url *base, const char *reference,
+               const char **ret_why)
+{
+    char path[2 * VETCH__URL_MAX + 2];
+    struct vetch__url_parts b, r;
+    const char *why;
+
+    VETCH_CHECK(base != NULL && reference != NULL, EINVAL, NULL);
+    vetch__url_split(&b, base->text);
+    why = vetch__url_split(&r, reference);
+    if (why != NULL)
+        return refuse_url(why, ret_why);
+    if (r.scheme.at == NULL && r.host.at == NULL) {
+        if (r.path.len == 0 && r.query.at == NULL)
+            r.query = b.query;
+        if (r.path.len == 0)
+            r.path = b.path;
+        else
+            r.path = merge_paths(&b, r.path, path);
+        r.userinfo = b.userinfo;
+        r.host = b.host;
+        r.port = b.port;
+    } else {
+        r.path.len = remove_dots(path, r.path.at, r.path.len);
+        r.path.at = path;
+    }
+    if (r.scheme.at == NULL)
+        r.scheme = b.scheme;
+    return url_of_parts(&r, ret_why);
+}
+
+/* ---- comparing ---- */
+
+static bool
+is_unreserved(char c)
+{
+    char lower = (char)vetch__http_lower(c);
+
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* Section 6.2.2: escapes in capital letters, and only where needed. */
+static int
+put_normal(vetch_buffer *b, const char *s, bool lower)
+{
+    char *to = vetch_buffer_reserve(b, strlen(s) + 1), *at = to;
+
+    if (to == NULL)
+        return -1;
+    for (; *s != '\0'; s++) {
+        int value = -1;
+
+        if (*s == '%') /* what was parsed has two digits behind it */
+            value = vetch__http_hex(s[1]) << 4 | vetch__http_hex(s[2]);
+        if (value >= 0 && is_unreserved((char)value)) {
+            *at++ = (char)(lower ? vetch__http_lower((char)value) : value);
+            s += 2;
+        } else if (value >= 0) {
+            *at++ = '%';
+            *at++ = "0123456789ABCDEF"[value >> 4];
+            *at++ = "0123456789ABCDEF"[value & 15];
+            s += 2;
         } else {
-            text[to++] = text[from++];
+            *at++ = *s;
         }
     }
-    return to;
+    vetch_buffer_commit(b, (size_t)(at - to));
+    return 0;
+}
+
+/* The parts apart from one another by bytes that no part can hold. */
+static int
+normalise(vetch_buffer *b, const vetch_url *u)
+{
+    const char *parts[] = { u->scheme, u->userinfo, u->host, u->query,
+                            u->fragment };
+    vetch_buffer path = { .data = NULL };
+    int result = put_normal(&path, u->path, false);
+    char *to = NULL;
+
+    for (size_t i = 0; result == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (vetch_buffer_append(b, parts[i] != NULL ? "\n" : "\t", 1) < 0 ||
+            (parts[i] != NULL &&
+             put_normal(b, parts[i], parts[i] == u->host) < 0))
+            result = -1;
+    if (result == 0)
+        to = vetch_buffer_reserve(b, vetch__buffer_len(&path) + 2);
+    if (to != NULL) {
+        size_t len = remove_dots(to + 1, vetch_buffer_data(&path),
+                                 vetch__buffer_len(&path));
+
+        *to = ' ';
+        if (len == 0 && u->host != NULL)
+            to[++len] = '/';
+        vetch_buffer_commit(b, len + 1);
+    }
+    vetch__buffer_done(&path);
+    return to != NULL ? 0 : -1;
+}
+
+bool
+vetch_url_equal(const vetch_url *a, const vetch_url *b)
+{
+    vetch_buffer na = { .data = NULL }, nb = { .data = NULL };
+    bool equal;
+
+    VETCH_CHECK(a != NULL && b != NULL, EINVAL, false);
+    equal = a->port == b->port && normalise(&na, a) == 0 &&
+            normalise(&nb, b) == 0 &&
+            vetch__buffer_len(&na) == vetch__buffer_len(&nb) &&
+            memcmp(vetch_buffer_data(&na), vetch_buffer_data(&nb),
+                   vetch__buffer_len(&na)) == 0;
+    vetch__buffer_done(&na);
+    vetch__buffer_done(&nb);
+    return equal;
+}
+
+/* ---- components ---- */
+
+int
+vetch_url_encode(vetch_buffer *to, const void *data, size_t len)
+{
+    const char *s = data;
+    char *start, *at;
+
+    VETCH_CHECK(to != NULL && (data != NULL || len == 0), EINVAL, -1);
+    start = len <= SIZE_MAX / 4 ? vetch_buffer_reserve(to, 3 * len + 1) : NULL;
+    if (start == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    at = start;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+
+        if (is_unreserved(s[i])) {
+            *at++ = s[i];
+            continue;
+        }
+        *at++ = '%';
+        *at++ = "0123456789ABCDEF"[c >> 4];
+        *at++ = "0123456789ABCDEF"[c & 15];
+    }
+    vetch_buffer_commit(to, (size_t)(at - start));
+    return 0;
+}
+
+int
+vetch_url_decode(vetch_buffer *to, const char *text, size_t len)
+{
+    char *start;
+
+    VETCH_CHECK(to != NULL && (text != NULL || len == 0), EINVAL, -1);
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '%' &&
+            (len - i < 3 || vetch__http_hex(text[i + 1]) < 0 ||
+             vetch__http_hex(text[i + 2]) < 0)) {
+            errno = EINVAL;
+            return -1;
+        }
+    start = vetch_buffer_reserve(to, len + 1);
+    if (start == NULL)
+        return -1;
+    memcpy(start, text, len);
+    vetch_buffer_commit(to, vetch__url_decode(start, len));
+    return 0;
+}
+
+/* ---- looking at one ---- */
+
+#define URL_GETTER(part)                                                       \
+    const char *vetch_url_##part(const vetch_url *u)                           \
+    {                                                                          \
+        VETCH_CHECK(u != NULL, EINVAL, NULL);                                  \
+        return u->part;                                                        \
+    }
+
+URL_GETTER(text)
+URL_GETTER(scheme)
+URL_GETTER(userinfo)
+URL_GETTER(host)
+URL_GETTER(path)
+URL_GETTER(query)
+URL_GETTER(fragment)
+
+unsigned
+vetch_url_port(const vetch_url *u)
+{
+    VETCH_CHECK(u != NULL, EINVAL, 0);
+    return u->port;
+}
+
+vetch_url *
+vetch_url_ref(vetch_url *u)
+{
+    if (u != NULL)
+        u->object.refs++;
+    return u;
+}
+
+vetch_url *
+vetch_url_unref(vetch_url *u)
+{
+    if (u != NULL && --u->object.refs == 0)
+        vetch__free(u);
+    return NULL;
 }
