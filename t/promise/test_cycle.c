@@ -391,8 +391,8 @@ VT_TEST(cancel_of_an_unseen_cycle_comes_to_an_end)
     vetch_promise_cancel(whole);
     pk_expect_pending(whole);
     vetch_deferred_reject(d, vetch_error_new(VETCH_EUSER, "enough"));
-    vetch_deferred_unref(d);
     pk_expect_error(whole, VETCH_EUSER);
+    vetch_deferred_unref(d);
 }
 
 VT_TEST(end_of_a_reactor_with_an_unseen_cycle_comes_to_an_end)
