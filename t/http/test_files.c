@@ -111,7 +111,7 @@ get(struct talk *t, const char *path)
     return ht_hear(t);
 }
 
-VT_CASE("files", vt_reactor_tcase, .seconds = 30);
+VT_CASE("files", vt_reactor_tcase);
 
 VT_TEST(regular_files_are_served)
 {

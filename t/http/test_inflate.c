@@ -160,7 +160,7 @@ check_format(const struct format *f, size_t len)
     free(text.data);
 }
 
-VT_CASE("basics", vt_tcase, .seconds = 60);
+VT_CASE("basics", vt_tcase);
 
 VT_TEST(any_pieces_give_the_same_bytes, .loops = VT_COUNT_OF(formats))
 {

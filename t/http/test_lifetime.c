@@ -140,7 +140,7 @@ hear_all(struct talk *t)
 
 /* ---- the client goes ---- */
 
-VT_CASE("clients", vt_reactor_tcase, .seconds = 60);
+VT_CASE("clients", vt_reactor_tcase);
 
 /* libevent #689 #712 #997 #1289 #1808, PR #77 #182 #218: use after free in the
  * HTTP layer. (LESSONS 2) */
@@ -207,7 +207,7 @@ VT_TEST(a_client_may_go_at_each_moment)
 
 /* ---- the reactor ends ---- */
 
-VT_CASE("reactors", vt_reactor_tcase, .seconds = 60);
+VT_CASE("reactors", vt_reactor_tcase);
 
 static void
 end_reactor(void)
@@ -279,7 +279,7 @@ VT_TEST(the_reactor_may_end_while_the_server_stops)
 
 /* ---- memory ends ---- */
 
-VT_CASE("memory", vt_reactor_tcase, .seconds = 60);
+VT_CASE("memory", vt_reactor_tcase);
 
 static const char *script; /* of the sweep */
 

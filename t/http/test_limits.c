@@ -63,7 +63,7 @@ status_of(const char *before, const char *what, size_t n, const char *after)
 
 /* ---- sizes ---- */
 
-VT_CASE("sizes", vt_reactor_tcase, .seconds = 30);
+VT_CASE("sizes", vt_reactor_tcase);
 
 VT_TEST(a_request_line_of_8_kib_is_414)
 {
@@ -324,7 +324,7 @@ VT_TEST(deadlines_of_one_phase_do_not_outlive_it)
     ht_end();
 }
 
-VT_CASE("sizes", vt_reactor_tcase, .seconds = 30);
+VT_CASE("sizes", vt_reactor_tcase);
 
 /* The opposite of no limit. */
 VT_TEST(a_limit_of_zero_bytes_refuses_every_body)

@@ -38,7 +38,7 @@ expect_bytes(const char *input, size_t len, const char *outcome)
 
 /* ---- one test for each class of mistakes made elsewhere ---- */
 
-VT_CASE("regressions", vt_tcase, .seconds = 60);
+VT_CASE("regressions", vt_tcase);
 
 VT_TEST(cve_2019_15605_malformed_transfer_encoding)
 {

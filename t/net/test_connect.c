@@ -283,7 +283,7 @@ VT_TEST(without_a_reactor_it_is_refused)
 
 /* ---- the race ---- */
 
-VT_CASE("race", vt_reactor_tcase, .seconds = 60);
+VT_CASE("race", vt_reactor_tcase);
 
 VT_TEST(the_next_address_follows_a_refused_one_at_once)
 {

@@ -325,7 +325,7 @@ VT_TEST(a_callback_that_holds_the_loop_is_named, .loops = NP_KINDS)
 
 /* ---- out of memory ---- */
 
-VT_CASE("errors", vt_reactor_tcase, .seconds = 60);
+VT_CASE("errors", vt_reactor_tcase);
 
 static enum np_kind swept;
 

@@ -76,7 +76,7 @@ exercise(struct probe ends[2], const char *data)
         vetch_transport_close(ends[0].t);
 }
 
-VT_CASE("lifetime", vt_reactor_tcase, .seconds = 60, .loops = NP_KINDS);
+VT_CASE("lifetime", vt_reactor_tcase, .loops = NP_KINDS);
 
 /* libuv #2172 #2544, libhv #496, libevent #997 #1289 #1808, curl #3537 #5354:
  * whatever a callback does to its own connection is fine, and the order of

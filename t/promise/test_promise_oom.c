@@ -202,7 +202,7 @@ sweep(vetch_promise *(*graph)(void))
 
 /* ---- chains ---- */
 
-VT_CASE("sweeps", pk_tcase, .seconds = 60);
+VT_CASE("sweeps", pk_tcase);
 
 static vetch_promise *
 chain(void)

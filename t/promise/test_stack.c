@@ -147,7 +147,7 @@ can_guard_without_mapping(void)
     return can;
 }
 
-VT_CASE("limits", vt_tcase, .take_down = forget_the_kernel, .seconds = 60);
+VT_CASE("limits", vt_tcase, .take_down = forget_the_kernel);
 
 VT_TEST(guards_cost_no_mappings_where_the_kernel_can_do_without)
 {

@@ -488,7 +488,7 @@ VT_TEST(cancel_leaves_a_shared_promise_alone)
 
 /* ---- lifetime ---- */
 
-VT_CASE("lifetime", vt_reactor_tcase, .seconds = 60);
+VT_CASE("lifetime", vt_reactor_tcase);
 
 static vetch_promise *
 wait_long(void *ctx)

@@ -212,8 +212,7 @@ VT_TEST(post_without_memory_is_refused)
 
 /* ---- several threads ---- */
 
-VT_CASE("threads", vt_real_reactor_tcase, .set_up = start_counting,
-        .seconds = 30);
+VT_CASE("threads", vt_real_reactor_tcase, .set_up = start_counting);
 
 static void *
 post_many(void *arg)

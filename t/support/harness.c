@@ -22,6 +22,10 @@
 
 #define LOG_SIZE ((size_t)65536)
 
+/* What a test may take if its case does not say. Check's own 4 seconds are
+ * short for an instrumented program on a busy machine. */
+#define DEFAULT_SECONDS 60
+
 vetch_reactor *vt_reactor;
 int vt_n_run, vt_n_freed;
 
@@ -347,8 +351,8 @@ open_case(Suite *suite, const struct vt_case *c)
     tcase_add_checked_fixture(tc, c->set_up, c->take_down);
     if (isinf(c->seconds))
         tcase_set_timeout(tc, 0); /* as Check spells it */
-    else if (c->seconds > 0)
-        tcase_set_timeout(tc, c->seconds);
+    else
+        tcase_set_timeout(tc, c->seconds > 0 ? c->seconds : DEFAULT_SECONDS);
     suite_add_tcase(suite, tc);
     return tc;
 }

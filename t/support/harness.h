@@ -15,7 +15,7 @@
  * A test file is a list of cases and of the tests that belong to them. There is
  * no other list: what is declared runs, in the order of the file.
  *
- *     VT_CASE("limits", vt_reactor_tcase, .set_up = open_pair, .seconds = 30);
+ *     VT_CASE("limits", vt_reactor_tcase, .set_up = open_pair, .seconds = 120);
  *
  *     VT_TEST(a_long_line_is_refused)
  *     {
@@ -53,7 +53,7 @@ struct vt_case {
     /* Around each test, inside what the kind does. */
     void (*set_up)(void), (*take_down)(void);
     int loops;            /* of each test that does not say otherwise */
-    double seconds;       /* that a test may take; INFINITY: any time */
+    double seconds;       /* that a test may take; 0: 60; INFINITY: any time */
     bool (*unless)(void); /* if true, the case is left out */
 };
 
