@@ -51,9 +51,7 @@ vetch__joint_start(struct vetch__joint *j, vetch_cancel_fn cancel,
     j->deferred = vetch_deferred_new(cancel, j);
     if (j->deferred == NULL)
         return NULL;
-    vetch__deferred_node(j->deferred)->second.state = VETCH__K_JOINT;
-    j->next_input = next_input;
-    j->below = false;
+    vetch__joint_begin(j, next_input);
     return j->deferred;
 }
 

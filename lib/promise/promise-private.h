@@ -394,8 +394,18 @@ vetch_promise *vetch__promise_follower(vetch_reactor *r, vetch_promise *p);
 /* The value of a settled promise, for a caller that wants to own it. True: the
  * value is in *ret_value, or (with *ret_error set) it has none. False: it is
  * shared and cannot be handed over. Consumes `p`. */
-bool vetch__promise_take(vetch_promise *p, void **ret_value,
-                         vetch_error **ret_error);
+bool vetch__promise_take_any(vetch_promise *p, void **ret_value,
+                             vetch_error **ret_error);
+static inline bool
+vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
+{
+    if (vetch__unlikely(!vetch__promise_is_plain(p)))
+        return vetch__promise_take_any(p, ret_value, ret_error);
+    *ret_value = p->u.value.data;
+    *ret_error = NULL;
+    vetch__promise_drop(p);
+    return true;
+}
 
 /* How the library itself waits for a promise. */
 /* Call fn(ctx, index, source) once `p` has settled. Consumes `p`. The watch is
@@ -430,8 +440,17 @@ void vetch__watch_forget(vetch_promise *watch);
 void vetch__promise_report(vetch_promise *p);
 /* The same for an error that has no promise any more; `r` may be NULL. */
 void vetch__error_report(const vetch_reactor *r, const vetch_error *error);
+/* The same, and release it. */
+void vetch__error_refuse(vetch_error *error);
 /* Hand an error over to a caller; one that it does not want is reported. */
-void vetch__error_hand_over(vetch_error *error, vetch_error **ret_error);
+static inline void
+vetch__error_hand_over(vetch_error *error, vetch_error **ret_error)
+{
+    if (ret_error != NULL)
+        *ret_error = error;
+    else if (vetch__unlikely(error != NULL))
+        vetch__error_refuse(error);
+}
 
 /* ---- cycle.c ---- */
 /* Whether `q`, which is pending, waits for `p`, by whatever way. */
@@ -444,6 +463,10 @@ vetch__waits_for(vetch_promise *q, vetch_promise *p)
     /* Nobody waits for p, or q for nobody: most are one or the other. */
     if (p->tail == NULL || q->second.state == VETCH__K_PRODUCED)
         return false;
+    /* One waits for p, and nobody for that one. */
+    if (vetch__untag(p->tail->next) == p->tail && p->tail->tail == NULL &&
+        p->tail->second.state != VETCH__K_INPUT)
+        return p->tail == q;
     return vetch__waits_by_detour(q, p);
 }
 vetch_error *vetch__error_cycle(void);
@@ -542,6 +565,15 @@ void vetch__deferred_hear_again(vetch_deferred *d);
 vetch_deferred *vetch__joint_start(struct vetch__joint *j,
                                    vetch_cancel_fn cancel,
                                    vetch__next_input_fn next_input);
+/* The same for a deferred that is there already and whose canceller takes `j`
+ * as its ctx: until now it waited for nothing. */
+static inline void
+vetch__joint_begin(struct vetch__joint *j, vetch__next_input_fn next_input)
+{
+    vetch__deferred_node(j->deferred)->second.state = VETCH__K_JOINT;
+    j->next_input = next_input;
+    j->below = false;
+}
 /* For next_input functions: of a joint with one input, or none (NULL), */
 bool vetch__only_input(vetch_promise *input, const void **cursor,
                        vetch_promise **ret_input);

@@ -122,14 +122,9 @@ vetch__error_report(const vetch_reactor *r, const vetch_error *error)
 }
 
 void
-vetch__error_hand_over(vetch_error *error, vetch_error **ret_error)
+vetch__error_refuse(vetch_error *error)
 {
-    if (ret_error != NULL) {
-        *ret_error = error;
-        return;
-    }
-    if (error != NULL)
-        vetch__error_report(vetch__reactor, error);
+    vetch__error_report(vetch__reactor, error);
     vetch_error_unref(error);
 }
 
@@ -627,7 +622,8 @@ run_link(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
     /* A cancel that was asked for before counts no more. */
     p->object.flags =
         (uint8_t)((p->object.flags & ~VETCH__CANCELING) | VETCH__RUNNING);
-    vetch__promise_get_offer(from);
+    if (vetch__unlikely(vetch__promise_is_offered(from)))
+        vetch__promise_deliver(from);
     q = call_handler(r, p, source, from);
     p->object.flags &= (uint8_t)~VETCH__RUNNING;
     if (vetch__likely(q == NULL)) {
@@ -700,13 +696,17 @@ void
 vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
 {
     vetch_promise *p = (vetch_promise *)node, *source = p->prev;
+    enum vetch__kind kind = p->second.state;
 
     p->object.flags &= (uint8_t)~VETCH__QUEUED;
     if (vetch__unlikely(p->object.flags & VETCH__CANCELING))
         source = source_of_canceled(p, source);
-    switch ((enum vetch__kind)p->second.state) {
-    case VETCH__K_LINK:
+    if (vetch__likely(kind == VETCH__K_LINK)) { /* past the jump table */
         run_link(r, p, source);
+        return;
+    }
+    switch (kind) {
+    case VETCH__K_LINK: /* seen to above */
         break;
     case VETCH__K_FINALLY:
         run_finally(r, p, source);

@@ -286,6 +286,16 @@ resume(vetch_reactor *r, struct task *t)
         task_end(r, t);
 }
 
+static bool
+awaited_input(const struct vetch__joint *j, const void **cursor,
+              vetch_promise **ret_input)
+{
+    struct task *t = vetch__container(j, struct task, joint);
+
+    return vetch__only_input(t->state == TASK_AWAITING ? &t->watch : NULL,
+                             cursor, ret_input);
+}
+
 static void
 begin(void *ctx, size_t index, vetch_promise *source)
 {
@@ -299,6 +309,7 @@ begin(void *ctx, size_t index, vetch_promise *source)
         return;
     }
     (void)source; /* an immortal */
+    vetch__joint_begin(&t->joint, awaited_input);
     if (t->stack.fresh)
         begin_stack(t);
     else
@@ -320,7 +331,6 @@ awaited(void *ctx, size_t index, vetch_promise *source)
     }
     t->state = TASK_RUNNING;
     t->given = source;
-    vetch__cancel_reopen(vetch__deferred_node(t->joint.deferred));
     resume(r, t);
 }
 
@@ -346,16 +356,6 @@ cancel_task(vetch_deferred *d, void *ctx)
         deliver_cancel(vetch__reactor, t);
     else
         t->cancel_pending = true;
-}
-
-static bool
-awaited_input(const struct vetch__joint *j, const void **cursor,
-              vetch_promise **ret_input)
-{
-    struct task *t = vetch__container(j, struct task, joint);
-
-    return vetch__only_input(t->state == TASK_AWAITING ? &t->watch : NULL,
-                             cursor, ret_input);
 }
 
 static struct vetch__tasks *
@@ -392,7 +392,9 @@ task_new(vetch_reactor *r)
     if (stack == NULL)
         return NULL;
     t = vetch__container(stack, struct task, stack);
-    if (vetch__joint_start(&t->joint, cancel_task, awaited_input) == NULL) {
+    /* No joint before it has begun: until then it waits for nothing. */
+    t->joint.deferred = vetch_deferred_new(cancel_task, &t->joint);
+    if (t->joint.deferred == NULL) {
         vetch__stack_give(tasks->stacks, stack);
         return NULL;
     }
@@ -466,11 +468,13 @@ suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
     if (t->cancel_pending)
         deliver_cancel(r, t);
     switch_to_reactor(r->tasks, t);
+    vetch__cancel_reopen(vetch__deferred_node(t->joint.deferred));
     return t->given;
 }
 
-/* The same, where the reactor may have no time left. */
-static vetch_promise *
+/* The same, where the reactor may have no time left. Apart, so that an await of
+ * what is settled saves no register. */
+static vetch_promise *__attribute__((noinline))
 wait_for(vetch_reactor *r, struct task *t, vetch_promise *p)
 {
     if (vetch__likely(!r->finishing))
@@ -545,7 +549,7 @@ vetch_try(vetch_promise *p)
     if (vetch__unlikely(t == NULL))
         vetch_promise_unref(p);
     VETCH_CHECK(t != NULL, EPERM, NULL);
-    error = await(t, p, &value);
+    value = vetch_await(p, &error);
     if (vetch__likely(error == NULL))
         return value;
     fail_task(t, error);

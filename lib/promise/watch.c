@@ -97,7 +97,8 @@ take_value(vetch_promise *p, vetch_promise *from, void **ret_value)
 }
 
 bool
-vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
+vetch__promise_take_any(vetch_promise *p, void **ret_value,
+                        vetch_error **ret_error)
 {
     vetch_promise *from = vetch__outcome(p);
     bool taken = true;
