@@ -30,7 +30,8 @@ VETCH_EXPORT int vetch_testing_shuffle(uint64_t seed);
 VETCH_EXPORT int vetch_testing_fail_connect(uint64_t nth, int errnum);
 
 /* Let every write of this reactor's connections take at most `limit_bytes`, as
- * a slow peer would; 0: no limit. Errors: -1 and errno EPERM. */
+ * a slow peer would; VETCH_NO_LIMIT ends it. Errors: -1 and errno: EPERM;
+ * EINVAL for 0. */
 VETCH_EXPORT int vetch_testing_short_writes(size_t limit_bytes);
 
 /* Make the n-th allocation of the library from now on (1: the next) fail, and

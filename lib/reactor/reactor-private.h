@@ -119,7 +119,8 @@ struct vetch_reactor {
         uint64_t shuffle;     /* the state of the generator */
         uint64_t connect_nth; /* which connect fails next */
         int connect_errno;
-        size_t write_limit; /* bytes that one write takes */
+        size_t write_limit; /* bytes that one write takes; 0: as the kernel
+                               likes */
     } faults;
 
     /* The transport layer's: made on first use, freed by net_done (if set) when

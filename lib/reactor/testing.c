@@ -107,6 +107,8 @@ int
 vetch_testing_short_writes(size_t limit_bytes)
 {
     VETCH_CHECK(vetch__reactor != NULL, EPERM, -1);
-    vetch__reactor->faults.write_limit = limit_bytes;
+    VETCH_CHECK(limit_bytes > 0, EINVAL, -1);
+    vetch__reactor->faults.write_limit =
+        limit_bytes != VETCH_NO_LIMIT ? limit_bytes : 0;
     return 0;
 }

@@ -327,7 +327,7 @@ VT_TEST(cve_2021_32640_no_quadratic_cost)
     /* 16 KiB byte by byte: the gate looks at each byte a few times at most.
      * (With a restart at each byte this would be 134 million looks.) */
     struct vetch__http_gate gate = { 0 };
-    struct vetch__http_limits limits = { 0, 0 };
+    struct vetch__http_limits limits = { VETCH_NO_LIMIT, VETCH_NO_LIMIT };
     struct vetch__http_refusal refusal;
     char *input = feed_repeat("A: b\r\n", 3000);
     size_t ret, i, looked = 0;

@@ -8,9 +8,13 @@
 #include "support/http_feed.h"
 
 /* The peer keeps the connection open, or closes it; responses to HEAD. */
-static const struct feed open_end = { .response = true };
-static const struct feed closed_end = { .response = true, .eof = true };
-static const struct feed to_head = { .response = true, .to_head = true };
+#define NO_LIMITS .limits = { VETCH_NO_LIMIT, VETCH_NO_LIMIT }
+
+static const struct feed open_end = { NO_LIMITS, .response = true };
+static const struct feed closed_end = { NO_LIMITS, .response = true,
+                                        .eof = true };
+static const struct feed to_head = { NO_LIMITS, .response = true,
+                                     .to_head = true };
 
 #define OK  "HTTP/1.1 200 OK\r\n"
 #define LEN "Content-Length: "

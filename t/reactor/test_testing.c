@@ -199,7 +199,7 @@ VT_TEST(short_writes_lose_nothing)
         vt_run_ready();
     ck_assert_uint_eq(received, sizeof(bytes));
     ck_assert_uint_lt(largest, sizeof(bytes));
-    vetch_testing_short_writes(0);
+    vetch_testing_short_writes(VETCH_NO_LIMIT);
     vetch_transport_abort(t);
     vetch_transport_unref(t);
     stop(l);

@@ -254,7 +254,8 @@ hear(struct talk *t, bool to_head)
 {
     struct vetch__http_field table[100];
     struct vetch__http_head h = { .fields = { table, 0, 100 } };
-    struct vetch__http_limits limits = { 0, sizeof(t->head) - 1000 };
+    struct vetch__http_limits limits = { VETCH_NO_LIMIT,
+                                         sizeof(t->head) - 1000 };
     struct vetch__http_gate gate = { 0 };
     struct vetch__http_refusal refusal;
     enum vetch__http_verdict verdict;

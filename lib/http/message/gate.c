@@ -37,7 +37,7 @@ bound(const struct vetch__http_gate *g, const struct vetch__http_limits *limits)
 {
     size_t limit = g->line == 0 ? limits->line_bytes : limits->head_bytes;
 
-    if (limit == 0 || limit > VETCH__HTTP_HEAD_MAX)
+    if (limit > VETCH__HTTP_HEAD_MAX)
         limit = VETCH__HTTP_HEAD_MAX;
     return g->line == 0 ? limit + 1 : g->line + 2 + limit;
 }

@@ -27,8 +27,8 @@ struct vetch__http_refusal {
 /* ---- the gate ---- */
 
 struct vetch__http_limits {
-    size_t line_bytes; /* of the first line, without CRLF; 0: no limit */
-    size_t head_bytes; /* of all fields with the last CRLF; 0: no limit */
+    size_t line_bytes; /* of the first line, without CRLF */
+    size_t head_bytes; /* of all fields with the last CRLF */
 };
 
 /* All zero: at the start of a message. */
