@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/http_feed.h"
+#include "support/http_parser_kit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct feed f = { .limits = { 512, 2048 } };
+    struct hpk_feed f = { .limits = { 512, 2048 } };
     char *whole, *cut;
 
     if (size == 0)
@@ -24,9 +24,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f.response = (data[0] & 1) != 0;
     f.to_head = (data[0] & 2) != 0;
     f.eof = (data[0] & 4) != 0;
-    whole = feed_run(&f, (const char *)data + 1, size - 1);
+    whole = hpk_run(&f, (const char *)data + 1, size - 1);
     f.step = 1 + (data[0] >> 3);
-    cut = feed_run(&f, (const char *)data + 1, size - 1);
+    cut = hpk_run(&f, (const char *)data + 1, size - 1);
     if (strcmp(whole, cut) != 0) {
         fprintf(stderr, "at once:\n%s\nin steps of %zu:\n%s\n", whole, f.step,
                 cut);

@@ -18,8 +18,8 @@ fuzz_libs = libvetch-private.la $(DEPENDENCY_LIBS)
 
 t_fuzz_fuzz_http_SOURCES = \
 	t/fuzz/fuzz_http.c \
-	t/support/http_feed.c \
-	t/support/http_feed.h \
+	t/support/http_parser_kit.c \
+	t/support/http_parser_kit.h \
 	$(fuzz_main)
 t_fuzz_fuzz_http_LDADD = $(fuzz_libs)
 t_fuzz_fuzz_http_LDFLAGS = $(fuzz_ldflags)

@@ -12,7 +12,7 @@
 static void
 check_failure(int code, const char *text)
 {
-    hc_fails(hc_start("/x"), "/x", code, text);
+    hck_fails(hck_start("/x"), "/x", code, text);
 }
 
 /* ---- what goes wrong ---- */
@@ -24,11 +24,11 @@ VT_TEST(a_refused_connection_names_everything)
     vetch_error *error, *want;
     char url[64];
 
-    hc_begin(NULL, 0, NULL);
-    strcpy(url, peer_url(&peer, "/br.gif"));
-    hc_end();
+    hck_begin(NULL, 0, NULL);
+    strcpy(url, hok_url(&peer, "/br.gif"));
+    hck_end();
     client = vetch_http_client_new(NULL);
-    error = hc_fail(vetch_http_get(client, url));
+    error = hck_fail(vetch_http_get(client, url));
     want = vetch_error_from_errno(ECONNREFUSED, "GET %s: connect %.*s", url,
                                   (int)(strlen(url) - 14), url + 7);
     ck_assert_str_eq(vetch_error_text(error), vetch_error_text(want));
@@ -48,23 +48,23 @@ struct failure {
 /* node #28172 #31054: a message that ends too early is never taken for whole.
  */
 static const struct failure truncations[] = {
-    { { OK("Content-Length: 10\r\n", "12345"), PEER_CLOSE, 0 },
+    { { OK("Content-Length: 10\r\n", "12345"), HOK_CLOSE, 0 },
       VETCH_ETRUNCATED,
       "the connection ended, 5 bytes of the body are missing" },
-    { { OK("Content-Length: 10\r\n", ""), PEER_CLOSE, 0 },
+    { { OK("Content-Length: 10\r\n", ""), HOK_CLOSE, 0 },
       VETCH_ETRUNCATED,
       "the connection ended, 10 bytes of the body are missing" },
-    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), PEER_CLOSE, 0 },
+    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), HOK_CLOSE, 0 },
       VETCH_ETRUNCATED,
       "the connection ended in the middle of the body" },
-    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n"), PEER_CLOSE,
+    { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n"), HOK_CLOSE,
         0 },
       VETCH_ETRUNCATED,
       "the connection ended in the middle of the body" },
-    { { "HTTP/1.1 200 OK\r\nContent-", PEER_CLOSE, 0 },
+    { { "HTTP/1.1 200 OK\r\nContent-", HOK_CLOSE, 0 },
       VETCH_EEOF,
       "the connection ended in the middle of the head" },
-    { { NULL, PEER_CLOSE, 0 },
+    { { NULL, HOK_CLOSE, 0 },
       VETCH_EEOF,
       "the connection ended without a response" },
 };
@@ -73,10 +73,10 @@ VT_TEST(an_early_end_is_an_error, .loops = VT_COUNT_OF(truncations))
 {
     const struct failure *f = &truncations[_i];
 
-    hc_begin(&f->response, 1, NULL);
+    hck_begin(&f->response, 1, NULL);
     check_failure(f->code, f->text);
     ck_assert_uint_eq(peer.n_requests, 1); /* a fresh one is not retried */
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_reset_is_told_from_an_end)
@@ -88,15 +88,15 @@ VT_TEST(a_reset_is_told_from_an_end)
     vetch_promise *p;
 
     BEGIN(responses);
-    p = vetch_http_get(client, peer_url(&peer, "/"));
-    peer_until(peer.n_requests == 1);
+    p = vetch_http_get(client, hok_url(&peer, "/"));
+    hok_until(peer.n_requests == 1);
     vt_run_ready();
-    peer_abort(&peer, 0);
+    hok_abort(&peer, 0);
     ck_assert_ptr_null(vetch_run(p, &error));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETRUNCATED);
     ck_assert(vetch_error_is(error, ECONNRESET));
     vetch_error_unref(error);
-    hc_end();
+    hck_end();
 }
 
 static const struct failure malformed[] = {
@@ -113,7 +113,7 @@ static const struct failure malformed[] = {
     { { OK("Content-Length: 99999999999999999999\r\n", "a"), 0, 0 },
       VETCH_EPROTO_HTTP,
       NULL },
-    { { OK("Transfer-Encoding: gzip\r\n", "x"), PEER_CLOSE, 0 },
+    { { OK("Transfer-Encoding: gzip\r\n", "x"), HOK_CLOSE, 0 },
       VETCH_EPROTO_HTTP,
       "unknown transfer coding" },
     { { OK("Content-Length: 5\r\nX Y: 1\r\n", "hello"), 0, 0 },
@@ -150,15 +150,15 @@ VT_TEST(malformed_responses_are_refused, .loops = VT_COUNT_OF(malformed))
     const struct failure *f = &malformed[_i];
     vetch_error *error;
 
-    hc_begin(&f->response, 1, NULL);
+    hck_begin(&f->response, 1, NULL);
     if (f->text != NULL) {
         check_failure(f->code, f->text);
     } else {
-        error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
+        error = hck_fail(vetch_http_get(client, hok_url(&peer, "/")));
         ck_assert_int_eq(vetch_error_code(error), f->code);
         vetch_error_unref(error);
     }
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(twenty_informational_responses_are_enough, .loops = 2)
@@ -170,16 +170,16 @@ VT_TEST(twenty_informational_responses_are_enough, .loops = 2)
     for (int i = 0; i < 20 + _i; i++)
         strcat(text, "HTTP/1.1 102 Processing\r\n\r\n");
     strcat(text, OK("Content-Length: 2\r\n", "ok"));
-    hc_begin(&response, 1, NULL);
+    hck_begin(&response, 1, NULL);
     if (_i == 0) {
-        vetch_http_response *r = hc_get("/");
+        vetch_http_response *r = hck_get("/");
 
-        hc_body(r, "ok");
+        hck_body(r, "ok");
         vetch_http_response_unref(r);
     } else {
         check_failure(VETCH_EPROTO_HTTP, "too many informational responses");
     }
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(bytes_behind_the_response_end_the_connection)
@@ -190,10 +190,10 @@ VT_TEST(bytes_behind_the_response_end_the_connection)
     };
 
     BEGIN(responses);
-    vetch_http_response_unref(hc_get("/"));
-    vetch_http_response_unref(hc_get("/"));
+    vetch_http_response_unref(hck_get("/"));
+    vetch_http_response_unref(hck_get("/"));
     ck_assert_uint_eq(peer.accepted, 2);
-    hc_end();
+    hck_end();
 }
 
 /* In one segment or in two: what is behind a response is no part of it. */
@@ -208,13 +208,13 @@ VT_TEST(a_body_ends_where_it_was_announced_to_end)
 
     BEGIN(responses);
     for (int i = 0; i < 3; i++) {
-        vetch_http_response *r = hc_get("/");
+        vetch_http_response *r = hck_get("/");
 
-        hc_body(r, bodies[i]);
+        hck_body(r, bodies[i]);
         vetch_http_response_unref(r);
     }
     ck_assert_uint_eq(peer.accepted, 3);
-    hc_end();
+    hck_end();
 }
 
 /* ---- limits ---- */
@@ -229,7 +229,7 @@ VT_TEST(a_long_body_is_refused_before_it_comes)
 
     BEGIN(responses);
     check_failure(VETCH_ETOOLARGE, "the body is larger than 16777216 bytes");
-    hc_end();
+    hck_end();
 }
 
 static const struct peer_response unannounced[] = {
@@ -245,9 +245,9 @@ VT_TEST(a_body_is_refused_as_soon_as_it_is_too_long, .loops = 3)
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
     o.max_body_bytes = 10;
-    hc_begin(&unannounced[_i], 1, &o);
+    hck_begin(&unannounced[_i], 1, &o);
     check_failure(VETCH_ETOOLARGE, "the body is larger than 10 bytes");
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_body_of_just_the_limit_is_taken)
@@ -262,13 +262,13 @@ VT_TEST(a_body_of_just_the_limit_is_taken)
     vetch_http_response *r;
 
     o.max_body_bytes = 10;
-    hc_begin(responses, 2, &o);
+    hck_begin(responses, 2, &o);
     for (int i = 0; i < 2; i++) {
-        r = hc_get("/");
-        hc_body(r, "1234512345");
+        r = hck_get("/");
+        hck_body(r, "1234512345");
         vetch_http_response_unref(r);
     }
-    hc_end();
+    hck_end();
 }
 
 /* CVE-2018-12121, CVE-2023-38039: the head is bounded. */
@@ -280,11 +280,11 @@ VT_TEST(a_long_head_is_refused)
 
     strcpy(text, "HTTP/1.1 200 OK\r\nX: ");
     memset(text + strlen(text), 'x', 20000);
-    hc_begin(&response, 1, NULL);
-    error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
+    hck_begin(&response, 1, NULL);
+    error = hck_fail(vetch_http_get(client, hok_url(&peer, "/")));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
     vetch_error_unref(error);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(the_limit_of_the_head_can_be_raised)
@@ -298,12 +298,12 @@ VT_TEST(the_limit_of_the_head_can_be_raised)
     strcpy(text, "HTTP/1.1 200 OK\r\nX: ");
     memset(text + strlen(text), 'x', 2000000);
     strcat(text, "\r\nContent-Length: 2\r\n\r\nok");
-    hc_begin(&response, 1, &o);
-    r = hc_get("/");
+    hck_begin(&response, 1, &o);
+    r = hck_get("/");
     ck_assert_uint_eq(strlen(vetch_http_response_header(r, "x")), 2000000);
-    hc_body(r, "ok");
+    hck_body(r, "ok");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 /* CVE-2022-32205: very many fields. */
@@ -317,9 +317,9 @@ VT_TEST(cve_2022_32205_the_number_of_fields_is_bounded)
     for (int i = 0; i < 300; i++)
         strcat(text, "Set-Cookie: a=b\r\n");
     strcat(text, "Content-Length: 0\r\n\r\n");
-    hc_begin(&response, 1, NULL);
-    error = hc_fail(vetch_http_get(client, peer_url(&peer, "/")));
+    hck_begin(&response, 1, NULL);
+    error = hck_fail(vetch_http_get(client, hok_url(&peer, "/")));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETOOLARGE);
     vetch_error_unref(error);
-    hc_end();
+    hck_end();
 }

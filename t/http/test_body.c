@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "http/server/server-private.h"
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define POST "POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -29,8 +29,8 @@ echo(vetch_http_request *r, void *ctx)
 static void
 start_echo(void)
 {
-    ht_start(NULL);
-    ht_route("POST", "/", echo, NULL);
+    hsk_start(NULL);
+    hsk_route("POST", "/", echo, NULL);
 }
 
 VT_TEST(bodies_are_whole_when_the_handler_is_called)
@@ -46,113 +46,114 @@ VT_TEST(bodies_are_whole_when_the_handler_is_called)
 
     start_echo();
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct talk t;
+        struct hsk_client t;
 
-        ht_connect(&t);
-        ht_say(&t, rows[i]);
-        ck_assert_uint_eq(ht_hear(&t), 200);
-        ck_assert(ht_body_is(&t, "hello"));
+        hsk_connect(&t);
+        hsk_say(&t, rows[i]);
+        ck_assert_uint_eq(hsk_hear(&t), 200);
+        ck_assert(hsk_body_is(&t, "hello"));
         for (j = 0; j < strlen(rows[i]); j++) {
-            ck_assert(ht_is_silent(&t));
-            ht_say_bytes(&t, rows[i] + j, 1);
+            ck_assert(hsk_is_silent(&t));
+            hsk_say_bytes(&t, rows[i] + j, 1);
         }
-        ck_assert_uint_eq(ht_hear(&t), 200);
-        ck_assert(ht_body_is(&t, "hello"));
-        ht_hang_up(&t);
+        ck_assert_uint_eq(hsk_hear(&t), 200);
+        ck_assert(hsk_body_is(&t, "hello"));
+        hsk_hang_up(&t);
     }
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_body_without_bytes_is_empty)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start_echo();
-    ht_connect(&t);
-    ht_say(&t, POST "\r\n" POST "Content-Length: 0\r\n\r\n" POST
-                    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_connect(&t);
+    hsk_say(&t, POST "\r\n" POST "Content-Length: 0\r\n\r\n" POST
+                     "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 0);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 0);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 0);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(large_bodies_are_echoed)
 {
     size_t len = 1048576, i;
     char *body = malloc(len);
-    struct talk t;
+    struct hsk_client t;
 
     for (i = 0; i < len; i++)
         body[i] = (char)(i * 7 + i / 256);
     start_echo();
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 1048576\r\n\r\n");
-    ht_say_bytes(&t, body, len);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 1048576\r\n\r\n");
+    hsk_say_bytes(&t, body, len);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, len);
     ck_assert_mem_eq(t.body, body, len);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     free(body);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(continue_is_said_when_the_client_waits_for_it)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start_echo();
-    ht_connect(&t);
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 100);
-    ck_assert(ht_is_silent(&t));
-    ht_say(&t, "ab");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "ab"));
+    hsk_connect(&t);
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 100);
+    ck_assert(hsk_is_silent(&t));
+    hsk_say(&t, "ab");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "ab"));
     /* Not if the body is there already, nor without one. */
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_say(&t, "POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
-               "Content-Length: 2\r\n\r\nab");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_say(&t, "POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
+                "Content-Length: 2\r\n\r\nab");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_refused_expectation_is_answered_at_once)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start_echo();
-    ht_connect(&t);
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 413);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_connect(&t);
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 413);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(an_error_without_reading_the_body_closes)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start_echo();
-    ht_connect(&t);
-    ht_say(&t, "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
-               "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 404);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
+    hsk_connect(&t);
+    hsk_say(&t,
+            "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 404);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
     ck_assert_uint_eq(t.n_in, 0);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* ---- streams ---- */
@@ -217,9 +218,9 @@ static void
 start_stream(struct stream *s)
 {
     memset(s, 0, sizeof(*s));
-    ht_start(NULL);
-    ht_stream_route("POST", "/", take_stream, s);
-    ht_route("GET", "/", echo, NULL);
+    hsk_start(NULL);
+    hsk_stream_route("POST", "/", take_stream, s);
+    hsk_route("GET", "/", echo, NULL);
 }
 
 static void
@@ -235,19 +236,19 @@ end_stream(struct stream *s)
 VT_TEST(a_stream_is_read_piece_by_piece)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 6\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 6\r\n\r\nab");
     ck_assert_ptr_nonnull(s.request);
     read_piece(&s);
     ck_assert_uint_eq(s.len, 2);
     read_piece(&s);
     ck_assert_uint_eq(s.len, 2);
-    ht_say(&t, "cd");
+    hsk_say(&t, "cd");
     ck_assert_uint_eq(s.len, 4);
-    ht_say(&t, "ef");
+    hsk_say(&t, "ef");
     read_piece(&s);
     ck_assert_uint_eq(s.len, 6);
     read_piece(&s);
@@ -255,22 +256,22 @@ VT_TEST(a_stream_is_read_piece_by_piece)
     ck_assert_mem_eq(s.data, "abcdef", 6);
     vetch_http_reply(s.request, 200, NULL, "x", 1);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_get(&t, "/"); /* the connection goes on */
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_get(&t, "/"); /* the connection goes on */
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(tiny_chunks_come_together)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n"
-                    "1\r\nc\r\n0\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n"
+                     "1\r\nc\r\n0\r\n\r\n");
     read_piece(&s);
     ck_assert_uint_eq(s.pieces, 1);
     ck_assert_uint_eq(s.len, 3);
@@ -278,34 +279,34 @@ VT_TEST(tiny_chunks_come_together)
     ck_assert(s.over);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_ptr_null(ht_field(&t, "Connection"));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_ptr_null(hsk_field(&t, "Connection"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(the_end_of_a_stream_may_come_late)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
     read_piece(&s);
     ck_assert_uint_eq(s.len, 1);
     read_piece(&s);
-    ht_say(&t, "0\r\nX: y\r\n");
+    hsk_say(&t, "0\r\nX: y\r\n");
     ck_assert(!s.over);
-    ht_say(&t, "\r\n");
+    hsk_say(&t, "\r\n");
     ck_assert(s.over);
     read_piece(&s); /* and it stays the end */
     ck_assert_int_eq(s.error, 0);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* node 10487, libevent 483: the handler starts at the end of the head, and
@@ -313,70 +314,70 @@ VT_TEST(the_end_of_a_stream_may_come_late)
 VT_TEST(continue_is_said_at_the_first_read)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     ck_assert_ptr_nonnull(s.request);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     read_piece(&s);
-    ck_assert_uint_eq(ht_hear(&t), 100);
-    ht_say(&t, "ab");
+    ck_assert_uint_eq(hsk_hear(&t), 100);
+    hsk_say(&t, "ab");
     ck_assert_uint_eq(s.len, 2);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* The client has gone, and the server is about to be told. */
 VT_TEST(continue_to_nobody_rejects_the_read)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     vetch_transport_abort(s.request->conn->transport);
     read_piece(&s);
     ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     vetch_deferred_unref(s.end);
-    ht_end();
+    hsk_end();
 }
 
 /* libevent 588, 634: refuse early, without reading. */
 VT_TEST(an_early_response_closes_but_arrives)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 1000000\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 1000000\r\n\r\nab");
     vetch_http_reply(s.request, 403, NULL, "no", 2);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 403);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 403);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(what_is_not_read_is_not_received)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
     size_t sent = 0;
     char *much = calloc(1, 65536);
     ssize_t n;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 100000000\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 100000000\r\n\r\n");
     do {
         n = send(t.fd, much, 65536, MSG_DONTWAIT | MSG_NOSIGNAL);
         vt_run_ready();
@@ -388,49 +389,49 @@ VT_TEST(what_is_not_read_is_not_received)
     while (s.len < sent)
         read_piece(&s);
     ck_assert_uint_eq(s.len, sent);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     free(s.data);
     vetch_deferred_unref(s.end);
     free(much);
-    ht_end();
+    hsk_end();
 }
 
 /* node 28172, 31054: a premature end is an error. */
 VT_TEST(a_truncated_stream_rejects_the_read)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 6\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 6\r\n\r\nab");
     read_piece(&s);
     read_piece(&s);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
     free(s.data);
     vetch_deferred_unref(s.end);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_malformed_stream_rejects_the_read_and_is_400)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n");
     read_piece(&s);
     ck_assert_uint_eq(s.len, 1);
     read_piece(&s);
     ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
-    ck_assert_uint_eq(ht_hear(&t), 400);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 400);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     free(s.data);
     vetch_deferred_unref(s.end);
-    ht_end();
+    hsk_end();
 }
 
 /* What a first piece hides must not slip through with the next: the verdict on
@@ -446,23 +447,23 @@ VT_TEST(a_malformed_stream_stays_malformed)
 
     for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         struct stream s;
-        struct talk t;
+        struct hsk_client t;
 
         start_stream(&s);
-        ht_connect(&t);
-        ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n");
-        ht_say(&t, bodies[i]);
+        hsk_connect(&t);
+        hsk_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n");
+        hsk_say(&t, bodies[i]);
         read_piece(&s);
         ck_assert_uint_eq(s.len, 1);
         read_piece(&s);
         ck_assert_uint_eq(s.len, 1);
         ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
-        ck_assert_uint_eq(ht_hear(&t), 400);
-        ck_assert(ht_hear_end(&t));
-        ht_hang_up(&t);
+        ck_assert_uint_eq(hsk_hear(&t), 400);
+        ck_assert(hsk_hear_end(&t));
+        hsk_hang_up(&t);
         free(s.data);
         vetch_deferred_unref(s.end);
-        ht_end();
+        hsk_end();
     }
 }
 
@@ -471,72 +472,72 @@ VT_TEST(chunks_that_are_too_small_end_a_stream_for_good)
     char *body = malloc(64 * 1024);
     size_t len = 0;
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     while (len < 60 * 1024) /* 20 bytes of framing for each of content */
         len += (size_t)sprintf(body + len, "0000000000000001\r\nx\r\n");
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n");
-    ht_say_bytes(&t, body, len);
+    hsk_connect(&t);
+    hsk_say(&t, POST "Transfer-Encoding: chunked\r\n\r\n");
+    hsk_say_bytes(&t, body, len);
     while (s.error == 0 && s.len < 60 * 1024 / 21)
         read_piece(&s);
     ck_assert_int_eq(s.error, VETCH_EPROTO_HTTP);
     ck_assert_ptr_null(memchr(s.data, '\n', s.len));
-    ck_assert_uint_eq(ht_hear(&t), 400);
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 400);
+    hsk_hang_up(&t);
     free(body);
     free(s.data);
     vetch_deferred_unref(s.end);
-    ht_end();
+    hsk_end();
 }
 
 /* A 100 behind the head of the response would be part of its body. */
 VT_TEST(continue_is_not_said_once_the_response_has_begun)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     ck_assert_int_eq(vetch_http_reply_begin(s.request, 200, NULL), 0);
     read_piece(&s);
-    ht_say(&t, "ab");
+    hsk_say(&t, "ab");
     ck_assert_uint_eq(s.len, 2);
     ck_assert_int_eq(vetch_http_reply_write(s.request, s.data, s.len), 0);
     ck_assert_int_eq(vetch_http_reply_end(s.request), 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "ab"));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "ab"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(reads_may_be_cancelled_and_repeated)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *p;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 2\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 2\r\n\r\n");
     p = vetch_http_request_read(s.request);
     vetch_promise_cancel(p);
     vt_run_ready();
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
     vetch_promise_unref(p);
-    ht_say(&t, "ab");
+    hsk_say(&t, "ab");
     p = vetch_http_request_read(s.request);
     vt_run_ready();
     ck_assert_uint_eq(vetch_bytes_len(vetch_promise_value(p)), 2);
     vetch_promise_unref(p);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 static vetch_promise *
@@ -561,12 +562,12 @@ read_in_vain(struct stream *s)
 VT_TEST(a_piece_that_nobody_got_is_read_again)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *p;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 6\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 6\r\n\r\nab");
     vetch_promise_unref(read_in_vain(&s)); /* released */
     p = vetch_then(read_in_vain(&s), must_not_run, NULL);
     vetch_promise_cancel(p); /* late */
@@ -575,7 +576,7 @@ VT_TEST(a_piece_that_nobody_got_is_read_again)
     vetch_promise_unref(p);
     vetch_promise_unref(vetch_timeout(read_in_vain(&s), 1));
     vt_run_ready();
-    ht_say(&t, "cdef");
+    hsk_say(&t, "cdef");
     read_piece(&s);
     ck_assert_uint_eq(s.len, 2);
     read_piece(&s);
@@ -585,20 +586,20 @@ VT_TEST(a_piece_that_nobody_got_is_read_again)
     ck_assert(s.over);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_read_is_pending_until_its_piece_was_got)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *first, *second;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 4\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 4\r\n\r\nab");
     first = read_in_vain(&s);
     second = vetch_http_request_read(s.request);
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(second)),
@@ -606,51 +607,51 @@ VT_TEST(a_read_is_pending_until_its_piece_was_got)
     vetch_promise_unref(second);
     ck_assert_uint_eq(vetch_bytes_len(vetch_promise_value(first)), 2);
     vetch_promise_unref(first);
-    ht_say(&t, "cd");
+    hsk_say(&t, "cd");
     read_piece(&s);
     ck_assert_mem_eq(s.data, "cd", 2);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_piece_may_come_back_after_its_request)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *p;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 2\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 2\r\n\r\nab");
     p = read_in_vain(&s);
     vetch_http_reply(s.request, 200, NULL, NULL, 0);
     end_stream(&s);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
     vetch_promise_unref(p);
 }
 
 VT_TEST(one_read_at_a_time)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *second;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 2\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 2\r\n\r\n");
     read_piece(&s);
     second = vetch_http_request_read(s.request);
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(second)),
                      VETCH_EMISUSE);
     vetch_promise_unref(second);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
     vetch_deferred_unref(s.end);
-    ht_end();
+    hsk_end();
 }
 
 static int misused;
@@ -669,31 +670,31 @@ read_without_stream(vetch_http_request *r, void *ctx)
 
 VT_TEST(whole_bodies_are_not_read_in_pieces)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("POST", "/", read_without_stream, NULL);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 1\r\n\r\na");
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_start(NULL);
+    hsk_route("POST", "/", read_without_stream, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 1\r\n\r\na");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_int_eq(misused, VETCH_EMISUSE);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(nothing_is_read_after_the_client_has_gone)
 {
     struct stream s;
-    struct talk t;
+    struct hsk_client t;
 
     start_stream(&s);
-    ht_connect(&t);
-    ht_say(&t, POST "Content-Length: 2\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, POST "Content-Length: 2\r\n\r\n");
     vetch_http_reply(s.request, 200, NULL, NULL, 0); /* it goes on */
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
     read_piece(&s);
     ck_assert_int_eq(s.error, VETCH_ETRUNCATED);
     end_stream(&s);
-    ht_end();
+    hsk_end();
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "support/http_peer.h"
+#include "support/http_origin_kit.h"
 
 #define OK(headers, body) "HTTP/1.1 200 OK\r\n" headers "\r\n" body
 
@@ -25,32 +25,32 @@ struct request {
     bool is_stream;
 };
 
-static struct peer peers[PEERS];
+static struct hok_origin peers[PEERS];
 static struct request requests[REQUESTS];
 static vetch_http_client *client;
 static size_t n_started, n_ok, n_failed, n_canceled;
 
 static struct peer_response
-respond_at_random(struct peer *peer, const char *request)
+respond_at_random(struct hok_origin *peer, const char *request)
 {
     static const struct peer_response some[] = {
-        { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 },
-        { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 },
-        { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 },
+        { OK("Content-Length: 5\r\n", "hello"), HOK_KEEP, 0 },
+        { OK("Content-Length: 5\r\n", "hello"), HOK_KEEP, 0 },
+        { OK("Content-Length: 5\r\n", "hello"), HOK_KEEP, 0 },
         { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
-          PEER_KEEP, 0 },
-        { OK("Connection: close\r\nContent-Length: 5\r\n", "hello"), PEER_CLOSE,
+          HOK_KEEP, 0 },
+        { OK("Connection: close\r\nContent-Length: 5\r\n", "hello"), HOK_CLOSE,
           0 },
-        { OK("", "hello"), PEER_CLOSE, 0 },
-        { OK("Content-Length: 5\r\n", "hel"), PEER_CLOSE, 0 },
-        { OK("Content-Length: 5\r\n", "hel"), PEER_ABORT, 0 },
-        { OK("Content-Length: 5\r\n", "hel"), PEER_KEEP, 0 },
-        { OK("Content-Length: 5\r\n", "helloHTTP"), PEER_KEEP, 0 },
-        { "HTTP/1.1 ", PEER_KEEP, 0 },
-        { "nonsense\r\n\r\n", PEER_KEEP, 0 },
-        { NULL, PEER_KEEP, 0 },
-        { NULL, PEER_CLOSE, 0 },
-        { NULL, PEER_ABORT, 0 },
+        { OK("", "hello"), HOK_CLOSE, 0 },
+        { OK("Content-Length: 5\r\n", "hel"), HOK_CLOSE, 0 },
+        { OK("Content-Length: 5\r\n", "hel"), HOK_ABORT, 0 },
+        { OK("Content-Length: 5\r\n", "hel"), HOK_KEEP, 0 },
+        { OK("Content-Length: 5\r\n", "helloHTTP"), HOK_KEEP, 0 },
+        { "HTTP/1.1 ", HOK_KEEP, 0 },
+        { "nonsense\r\n\r\n", HOK_KEEP, 0 },
+        { NULL, HOK_KEEP, 0 },
+        { NULL, HOK_CLOSE, 0 },
+        { NULL, HOK_ABORT, 0 },
     };
 
     (void)peer;
@@ -61,7 +61,7 @@ respond_at_random(struct peer *peer, const char *request)
 static void
 start(struct request *q)
 {
-    const char *url = peer_url(&peers[random() % PEERS], "/x");
+    const char *url = hok_url(&peers[random() % PEERS], "/x");
 
     q->is_stream = random() % 3 == 0;
     q->p = q->is_stream
@@ -190,7 +190,7 @@ VT_TEST(whatever_happens_the_pool_stays_whole, .loops = 6)
     printf("client: VETCH_SEED=%u\n", seed);
     srandom(seed);
     for (int i = 0; i < PEERS; i++) {
-        peer_start(&peers[i], NULL, 0);
+        hok_start(&peers[i], NULL, 0);
         peers[i].pick = respond_at_random;
     }
     o.max_connections = 1 + (size_t)random() % 10;
@@ -215,5 +215,5 @@ VT_TEST(whatever_happens_the_pool_stays_whole, .loops = 6)
     ck_assert_uint_gt(n_canceled, 10);
     client = vetch_http_client_unref(client);
     for (int i = 0; i < PEERS; i++)
-        peer_stop(&peers[i]);
+        hok_stop(&peers[i]);
 }

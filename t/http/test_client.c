@@ -24,7 +24,7 @@ VT_TEST(get_gives_the_whole_response)
     const char *name, *value;
 
     BEGIN(responses);
-    r = hc_get("/a?b=c#d");
+    r = hck_get("/a?b=c#d");
     ck_assert_uint_eq(vetch_http_response_status(r), 200);
     ck_assert_str_eq(vetch_http_response_header(r, "content-TYPE"),
                      "text/plain");
@@ -34,9 +34,9 @@ VT_TEST(get_gives_the_whole_response)
     ck_assert_str_eq(name, "Content-Length");
     ck_assert_str_eq(value, "5");
     ck_assert(!vetch_http_response_header_at(r, 3, &name, &value));
-    hc_body(r, "hello");
+    hck_body(r, "hello");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(the_request_is_as_the_rfc_wants_it)
@@ -47,7 +47,7 @@ VT_TEST(the_request_is_as_the_rfc_wants_it)
     char want[512];
 
     BEGIN(responses);
-    vetch_http_response_unref(hc_get("/a%20b?c=d#e"));
+    vetch_http_response_unref(hck_get("/a%20b?c=d#e"));
     snprintf(want, sizeof(want),
              "GET /a%%20b?c=d HTTP/1.1\r\n"
              "Host: %s\r\n"
@@ -56,7 +56,7 @@ VT_TEST(the_request_is_as_the_rfc_wants_it)
              "\r\n",
              peer.host, vetch_version());
     ck_assert_str_eq(peer.requests, want);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(an_empty_path_is_a_slash)
@@ -67,11 +67,11 @@ VT_TEST(an_empty_path_is_a_slash)
     };
 
     BEGIN(responses);
-    vetch_http_response_unref(hc_get(""));
+    vetch_http_response_unref(hck_get(""));
     ck_assert_ptr_nonnull(strstr(peer.requests, "GET / HTTP/1.1\r\n"));
-    vetch_http_response_unref(hc_get("?q"));
+    vetch_http_response_unref(hck_get("?q"));
     ck_assert_ptr_nonnull(strstr(peer.requests, "GET /?q HTTP/1.1\r\n"));
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_second_request_uses_the_same_connection)
@@ -84,19 +84,19 @@ VT_TEST(a_second_request_uses_the_same_connection)
     vetch_http_response *r;
 
     BEGIN(responses);
-    vetch_http_response_unref(hc_get("/"));
+    vetch_http_response_unref(hck_get("/"));
     vetch_http_client_get_stats(client, &stats);
     ck_assert_uint_eq(stats.connections, 1);
     ck_assert_uint_eq(stats.idle, 1);
-    r = hc_get("/");
-    hc_body(r, "b");
+    r = hck_get("/");
+    hck_body(r, "b");
     vetch_http_response_unref(r);
     vetch_http_client_get_stats(client, &stats);
     ck_assert_uint_eq(stats.opened, 1);
     ck_assert_uint_eq(stats.requests, 2);
     ck_assert_uint_eq(stats.waiting, 0);
     ck_assert_uint_eq(peer.accepted, 1);
-    hc_end();
+    hck_end();
 }
 
 struct framing {
@@ -106,43 +106,42 @@ struct framing {
 };
 
 static const struct framing framings[] = {
-    { { OK("Content-Length: 5\r\n", "hello"), PEER_KEEP, 0 }, "hello", true },
-    { { OK("Content-Length: 0\r\n", ""), PEER_KEEP, 0 }, "", true },
+    { { OK("Content-Length: 5\r\n", "hello"), HOK_KEEP, 0 }, "hello", true },
+    { { OK("Content-Length: 0\r\n", ""), HOK_KEEP, 0 }, "", true },
     { { OK("Transfer-Encoding: chunked\r\n",
            "3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"),
-        PEER_KEEP, 0 },
+        HOK_KEEP, 0 },
       "hello",
       true },
     { { OK("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nX: y\r\n\r\n"),
-        PEER_KEEP, 0 },
+        HOK_KEEP, 0 },
       "hello",
       true },
-    { { OK("Connection: close\r\nContent-Length: 5\r\n", "hello"), PEER_CLOSE,
+    { { OK("Connection: close\r\nContent-Length: 5\r\n", "hello"), HOK_CLOSE,
         0 },
       "hello",
       false },
-    { { OK("", "hello"), PEER_CLOSE, 0 }, "hello", false },
-    { { OK("", ""), PEER_CLOSE, 0 }, "", false },
-    { { "HTTP/1.0 200 OK\r\n\r\nhello", PEER_CLOSE, 0 }, "hello", false },
-    { { "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", PEER_CLOSE, 0 },
+    { { OK("", "hello"), HOK_CLOSE, 0 }, "hello", false },
+    { { OK("", ""), HOK_CLOSE, 0 }, "", false },
+    { { "HTTP/1.0 200 OK\r\n\r\nhello", HOK_CLOSE, 0 }, "hello", false },
+    { { "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", HOK_CLOSE, 0 },
       "hello",
       false },
     { { "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n"
         "hello",
-        PEER_KEEP, 0 },
+        HOK_KEEP, 0 },
       "hello",
       true },
-    { { "HTTP/1.1 204 No Content\r\n\r\n", PEER_KEEP, 0 }, "", true },
-    { { "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", PEER_KEEP,
-        0 },
+    { { "HTTP/1.1 204 No Content\r\n\r\n", HOK_KEEP, 0 }, "", true },
+    { { "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", HOK_KEEP, 0 },
       "",
       true },
     { { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n"
         "\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-        PEER_KEEP, 0 },
+        HOK_KEEP, 0 },
       "hello",
       true },
-    { { "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", PEER_KEEP, 0 },
+    { { "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", HOK_KEEP, 0 },
       "hello",
       true },
 };
@@ -156,12 +155,12 @@ VT_TEST(every_framing_gives_its_body, .loops = VT_COUNT_OF(framings))
     vetch_http_response *r;
 
     BEGIN(responses);
-    r = hc_get("/");
-    hc_body(r, f->body);
+    r = hck_get("/");
+    hck_body(r, f->body);
     vetch_http_response_unref(r);
-    vetch_http_response_unref(hc_get("/"));
+    vetch_http_response_unref(hck_get("/"));
     ck_assert_uint_eq(peer.accepted, f->reused ? 1 : 2);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_response_may_come_byte_by_byte, .loops = VT_COUNT_OF(framings))
@@ -174,21 +173,21 @@ VT_TEST(a_response_may_come_byte_by_byte, .loops = VT_COUNT_OF(framings))
     char one[2] = "";
 
     BEGIN(responses);
-    p = vetch_http_get(client, peer_url(&peer, "/"));
-    peer_until(peer.n_requests == 1);
+    p = vetch_http_get(client, hok_url(&peer, "/"));
+    hok_until(peer.n_requests == 1);
     for (const char *at = f->response.text; *at != '\0'; at++) {
         one[0] = *at;
         if (vetch_promise_state(p) == VETCH_PENDING)
-            peer_send(&peer, 0, one);
+            hok_send(&peer, 0, one);
         vt_run_ready();
     }
-    if (f->response.then == PEER_CLOSE && peer.conn[0] != NULL)
-        peer_close(&peer, 0);
+    if (f->response.then == HOK_CLOSE && peer.conn[0] != NULL)
+        hok_close(&peer, 0);
     r = vetch_run(p, &error);
     ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
-    hc_body(r, f->body);
+    hck_body(r, f->body);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 /* Browsers give such a body as it is. */
@@ -207,14 +206,14 @@ VT_TEST(a_body_of_unknown_coding_is_left_as_it_is)
     }
     BEGIN(responses);
     for (int i = 0; i < 5; i++) {
-        vetch_http_response *r = hc_get("/");
+        vetch_http_response *r = hck_get("/");
 
-        hc_body(r, "hello");
+        hck_body(r, "hello");
         ck_assert_str_eq(vetch_http_response_header(r, "content-encoding"),
                          codings[i]);
         vetch_http_response_unref(r);
     }
-    hc_end();
+    hck_end();
 }
 
 /* A part of coded bytes cannot be decoded: none is asked for, and one that
@@ -230,13 +229,13 @@ VT_TEST(a_range_is_not_coded)
     vetch_http_call *call;
 
     BEGIN(responses);
-    call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
+    call = vetch_http_call_new(client, "GET", hok_url(&peer, "/"));
     ck_assert_int_eq(vetch_http_call_set_header(call, "Range", "bytes=2-4"), 0);
-    r = hc_run(vetch_http_call_send(call));
-    hc_body(r, "abc");
+    r = hck_run(vetch_http_call_send(call));
+    hck_body(r, "abc");
     vetch_http_response_unref(r);
     ck_assert_ptr_null(strstr(peer.requests, "Accept-Encoding"));
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(head_gets_no_body)
@@ -249,14 +248,14 @@ VT_TEST(head_gets_no_body)
 
     BEGIN(responses);
     for (int i = 0; i < 2; i++) {
-        r = hc_run(vetch_http_head(client, peer_url(&peer, "/")));
+        r = hck_run(vetch_http_head(client, hok_url(&peer, "/")));
         ck_assert_uint_eq(vetch_http_response_status(r), 200);
-        hc_body(r, "");
+        hck_body(r, "");
         vetch_http_response_unref(r);
     }
     ck_assert_uint_eq(peer.accepted, 1);
     ck_assert_int_eq(strncmp(peer.requests, "HEAD / HTTP/1.1\r\n", 17), 0);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(post_sends_its_body)
@@ -267,23 +266,23 @@ VT_TEST(post_sends_its_body)
     };
 
     BEGIN(responses);
-    vetch_http_response_unref(hc_run(vetch_http_post(
-        client, peer_url(&peer, "/p"), "text/plain", "what to say", 11)));
+    vetch_http_response_unref(hck_run(vetch_http_post(
+        client, hok_url(&peer, "/p"), "text/plain", "what to say", 11)));
     ck_assert_ptr_nonnull(strstr(peer.requests, "POST /p HTTP/1.1\r\n"));
     ck_assert_ptr_nonnull(
         strstr(peer.requests, "Content-Type: text/plain\r\n"));
     ck_assert_ptr_nonnull(
         strstr(peer.requests, "Content-Length: 11\r\n\r\nwhat to say"));
     vetch_http_response_unref(
-        hc_run(vetch_http_post(client, peer_url(&peer, "/p"), NULL, NULL, 0)));
+        hck_run(vetch_http_post(client, hok_url(&peer, "/p"), NULL, NULL, 0)));
     ck_assert_ptr_nonnull(strstr(peer.requests, "Content-Length: 0\r\n\r\n"));
-    hc_end();
+    hck_end();
 }
 
 static size_t big_length;
 
 static struct peer_response
-count_body(struct peer *p, const char *request)
+count_body(struct hok_origin *p, const char *request)
 {
     const char *body = strstr(request, "\r\n\r\n") + 4;
 
@@ -298,13 +297,13 @@ VT_TEST(a_long_body_arrives_whole)
     char *body = malloc(len);
 
     memset(body, 'x', len);
-    hc_begin(NULL, 0, NULL);
+    hck_begin(NULL, 0, NULL);
     peer.pick = count_body;
-    vetch_http_response_unref(hc_run(vetch_http_post(
-        client, peer_url(&peer, "/"), "text/plain", body, len)));
+    vetch_http_response_unref(hck_run(
+        vetch_http_post(client, hok_url(&peer, "/"), "text/plain", body, len)));
     free(body);
     ck_assert_uint_eq(big_length, len);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(fields_of_a_call_are_sent)
@@ -316,7 +315,7 @@ VT_TEST(fields_of_a_call_are_sent)
     char want[512];
 
     BEGIN(responses);
-    call = vetch_http_call_new(client, "PROPFIND", peer_url(&peer, "/x"));
+    call = vetch_http_call_new(client, "PROPFIND", hok_url(&peer, "/x"));
     ck_assert_int_eq(vetch_http_call_set_header(call, "X-One", "1"), 0);
     ck_assert_int_eq(vetch_http_call_set_header(call, "X-Two", "2"), 0);
     ck_assert_int_eq(vetch_http_call_set_header(call, "x-one", "one"), 0);
@@ -325,14 +324,14 @@ VT_TEST(fields_of_a_call_are_sent)
                      0);
     ck_assert_int_eq(vetch_http_call_set_body(call, "a/b", "x", 1), 0);
     ck_assert_int_eq(vetch_http_call_set_body(call, "a/c", "yz", 2), 0);
-    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    vetch_http_response_unref(hck_run(vetch_http_call_send(call)));
     snprintf(want, sizeof(want),
              "PROPFIND /x HTTP/1.1\r\nHost: %s\r\nX-Two: 2\r\nx-one: one\r\n"
              "User-Agent: me\r\nAccept-Encoding: br\r\nContent-Type: a/c\r\n"
              "Content-Length: 2\r\n\r\nyz",
              peer.host);
     ck_assert_str_eq(peer.requests, want);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(setting_replaces_and_adding_appends)
@@ -343,19 +342,19 @@ VT_TEST(setting_replaces_and_adding_appends)
     vetch_http_call *call;
 
     BEGIN(responses);
-    call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
+    call = vetch_http_call_new(client, "GET", hok_url(&peer, "/"));
     ck_assert_int_eq(vetch_http_call_add_header(call, "X-Two", "1"), 0);
     ck_assert_int_eq(vetch_http_call_add_header(call, "x-two", "2"), 0);
     ck_assert_int_eq(vetch_http_call_add_header(call, "X-Both", "1"), 0);
     ck_assert_int_eq(vetch_http_call_set_header(call, "X-One", "1"), 0);
     ck_assert_int_eq(vetch_http_call_add_header(call, "x-both", "2"), 0);
     ck_assert_int_eq(vetch_http_call_set_header(call, "X-Two", "3"), 0);
-    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    vetch_http_response_unref(hck_run(vetch_http_call_send(call)));
     ck_assert_ptr_nonnull(strstr(peer.requests, "\r\nX-Both: 1\r\nX-One: 1\r\n"
                                                 "x-both: 2\r\nX-Two: 3\r\n"));
     ck_assert_ptr_null(strstr(peer.requests, "wo: 1"));
     ck_assert_ptr_null(strstr(peer.requests, "wo: 2"));
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_single_field_is_not_there_twice)
@@ -367,18 +366,18 @@ VT_TEST(a_single_field_is_not_there_twice)
     const char *type;
 
     BEGIN(responses);
-    call = vetch_http_call_new(client, "POST", peer_url(&peer, "/"));
+    call = vetch_http_call_new(client, "POST", hok_url(&peer, "/"));
     ck_assert_int_eq(vetch_http_call_add_header(call, "content-type", "a/a"),
                      0);
     ck_assert_int_eq(vetch_http_call_add_header(call, "Content-Type", "a/b"),
                      -1);
     ck_assert_int_eq(errno, EEXIST);
     ck_assert_int_eq(vetch_http_call_set_body(call, "a/c", "x", 1), 0);
-    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    vetch_http_response_unref(hck_run(vetch_http_call_send(call)));
     type = strcasestr(peer.requests, "content-type:");
     ck_assert_int_eq(strncmp(type, "Content-Type: a/c\r\n", 19), 0);
     ck_assert_ptr_null(strcasestr(type + 1, "content-type:"));
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(targets_are_encoded_on_their_way)
@@ -388,10 +387,10 @@ VT_TEST(targets_are_encoded_on_their_way)
     };
 
     BEGIN(responses);
-    hc_get_ok("/a|b?ids[]=1#x");
+    hck_get_ok("/a|b?ids[]=1#x");
     ck_assert_int_eq(
         strncmp(peer.requests, "GET /a%7Cb?ids%5B%5D=1 HTTP/1.1\r\n", 33), 0);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(credentials_of_the_url_become_a_field)
@@ -406,22 +405,22 @@ VT_TEST(credentials_of_the_url_become_a_field)
 
     BEGIN(responses);
     snprintf(url, sizeof(url), "http://Aladdin:open%%20sesame@%s/", peer.host);
-    vetch_http_response_unref(hc_run(vetch_http_get(client, url)));
+    vetch_http_response_unref(hck_run(vetch_http_get(client, url)));
     ck_assert_ptr_nonnull(
         strstr(peer.requests,
                "\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
     snprintf(url, sizeof(url), "http://a@%s/", peer.host);
-    vetch_http_response_unref(hc_run(vetch_http_get(client, url)));
+    vetch_http_response_unref(hck_run(vetch_http_get(client, url)));
     ck_assert_ptr_nonnull(
         strstr(peer.requests, "\r\nAuthorization: Basic YTo=\r\n"));
     call = vetch_http_call_new(client, "GET", url);
     ck_assert_int_eq(vetch_http_call_set_header(call, "Authorization", "mine"),
                      0);
     peer.requests_len = 0;
-    vetch_http_response_unref(hc_run(vetch_http_call_send(call)));
+    vetch_http_response_unref(hck_run(vetch_http_call_send(call)));
     ck_assert_ptr_nonnull(strstr(peer.requests, "\r\nAuthorization: mine\r\n"));
     ck_assert_ptr_null(strstr(peer.requests, "Basic"));
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_call_that_is_not_sent_can_be_freed)
@@ -441,7 +440,7 @@ static void
 note_result(const vetch_error *error, void *result, void *ctx)
 {
     ck_assert_ptr_null(error);
-    hc_body(result, "hello");
+    hck_body(result, "hello");
     vetch_http_response_unref(result);
     *(bool *)ctx = true;
 }
@@ -454,11 +453,11 @@ VT_TEST(the_callback_form_hands_the_response_over)
     bool done = false;
 
     BEGIN(responses);
-    vetch_callback(vetch_http_get(client, peer_url(&peer, "/")), note_result,
+    vetch_callback(vetch_http_get(client, hok_url(&peer, "/")), note_result,
                    &done);
     ck_assert(!done);
-    peer_until(done);
-    hc_end();
+    hok_until(done);
+    hck_end();
 }
 
 VT_TEST(a_response_that_nobody_takes_is_freed)
@@ -469,10 +468,10 @@ VT_TEST(a_response_that_nobody_takes_is_freed)
     };
 
     BEGIN(responses);
-    vetch_promise_unref(vetch_http_get(client, peer_url(&peer, "/")));
-    peer_until(peer.n_requests == 1);
-    vetch_http_response_unref(hc_get("/"));
-    hc_end();
+    vetch_promise_unref(vetch_http_get(client, hok_url(&peer, "/")));
+    hok_until(peer.n_requests == 1);
+    vetch_http_response_unref(hck_get("/"));
+    hck_end();
 }
 
 VT_TEST(requests_keep_their_client_alive)
@@ -483,11 +482,11 @@ VT_TEST(requests_keep_their_client_alive)
     vetch_promise *p;
 
     BEGIN(responses);
-    p = vetch_http_get(client, peer_url(&peer, "/"));
+    p = vetch_http_get(client, hok_url(&peer, "/"));
     client = vetch_http_client_unref(client);
-    vetch_http_response_unref(hc_run(p));
-    peer_until(peer.open == 0); /* and then its connection has closed */
-    hc_end();
+    vetch_http_response_unref(hck_run(p));
+    hok_until(peer.open == 0); /* and then its connection has closed */
+    hck_end();
 }
 
 /* ---- what cannot be sent ---- */
@@ -543,7 +542,7 @@ VT_TEST(an_invalid_method_is_a_rejection)
 
     client = vetch_http_client_new(NULL);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        vetch_error *error = hc_fail(vetch_http_call_send(
+        vetch_error *error = hck_fail(vetch_http_call_send(
             vetch_http_call_new(client, bad[i], "http://127.0.0.1:1/")));
 
         ck_assert_int_eq(vetch_error_code(error), EINVAL);
@@ -557,12 +556,12 @@ VT_TEST(an_invalid_url_is_a_rejection)
     vetch_error *error;
 
     client = vetch_http_client_new(NULL);
-    error = hc_fail(vetch_http_get(client, "https://h/"));
+    error = hck_fail(vetch_http_get(client, "https://h/"));
     ck_assert_int_eq(vetch_error_code(error), VETCH_EURL);
     ck_assert_str_eq(vetch_error_text(error),
                      "GET https://h/: unsupported scheme, not http");
     vetch_error_unref(error);
-    error = hc_fail(vetch_http_get(client, "http://me:secret@h:x/"));
+    error = hck_fail(vetch_http_get(client, "http://me:secret@h:x/"));
     ck_assert_str_eq(vetch_error_text(error), "GET h:x/: malformed port");
     vetch_error_unref(error);
     vetch_http_client_unref(client);
@@ -570,27 +569,27 @@ VT_TEST(an_invalid_url_is_a_rejection)
 
 VT_TEST(a_call_that_could_not_be_made_is_a_rejection)
 {
-    vetch_error *error = hc_fail(vetch_http_call_send(NULL));
+    vetch_error *error = hck_fail(vetch_http_call_send(NULL));
 
     ck_assert_int_eq(vetch_error_code(error), VETCH_ENOMEM);
     vetch_error_unref(error);
-    error = hc_fail(vetch_http_call_stream(NULL));
+    error = hck_fail(vetch_http_call_stream(NULL));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ENOMEM);
     vetch_error_unref(error);
 }
 
 VT_TEST(credentials_stay_out_of_messages)
 {
-    static const struct peer_response responses[] = { { NULL, PEER_CLOSE, 0 } };
+    static const struct peer_response responses[] = { { NULL, HOK_CLOSE, 0 } };
     vetch_error *error;
     char url[128];
 
     BEGIN(responses);
     snprintf(url, sizeof(url), "http://me:secret@%s/", peer.host);
-    error = hc_fail(vetch_http_get(client, url));
+    error = hck_fail(vetch_http_get(client, url));
     ck_assert_ptr_null(strstr(vetch_error_text(error), "secret"));
     vetch_error_unref(error);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(options_that_make_no_sense_are_refused, .misuse = true)
@@ -633,11 +632,11 @@ VT_TEST(no_idle_time_keeps_no_connection)
 
     o.idle_seconds = 0;
     BEGIN_WITH(responses, &o);
-    hc_get_ok("/");
-    ck_assert_uint_eq(hc_stats().idle, 0);
-    hc_get_ok("/");
+    hck_get_ok("/");
+    ck_assert_uint_eq(hck_stats().idle, 0);
+    hck_get_ok("/");
     ck_assert_uint_eq(peer.accepted, 2);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(no_room_for_a_body_takes_only_empty_ones)
@@ -650,10 +649,10 @@ VT_TEST(no_room_for_a_body_takes_only_empty_ones)
 
     o.max_body_bytes = 0;
     BEGIN_WITH(responses, &o);
-    hc_get_ok("/");
-    hc_fails(hc_start("/"), "/", VETCH_ETOOLARGE,
-             "the body is larger than 0 bytes");
-    hc_end();
+    hck_get_ok("/");
+    hck_fails(hck_start("/"), "/", VETCH_ETOOLARGE,
+              "the body is larger than 0 bytes");
+    hck_end();
 }
 
 /* A program built with an earlier library knows fewer of them. */
@@ -661,13 +660,13 @@ VT_TEST(statistics_may_be_shorter)
 {
     vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
 
-    hc_begin(NULL, 0, NULL);
+    hck_begin(NULL, 0, NULL);
     stats.size = offsetof(vetch_http_client_stats, requests);
     stats.requests = 42;
     vetch_http_client_get_stats(client, &stats);
     ck_assert_uint_eq(stats.connections, 0);
     ck_assert_uint_eq(stats.requests, 42);
-    hc_end();
+    hck_end();
 }
 
 /* A program built with an earlier or a later library. */

@@ -10,9 +10,9 @@
 
 #include <vetch/testing.h>
 
-#include "support/http_process.h"
+#include "support/http_remote_kit.h"
 
-static struct http_process server;
+static struct hrk_remote server;
 static char gzip_response[4096];
 
 static struct http_process_response responses[] = {
@@ -56,13 +56,13 @@ start_server(void)
     for (size_t i = 0; i < n; i++)
         responses[i].len = strlen(responses[i].text);
     make_gzip_response(&responses[n - 1]);
-    server = http_process_start(responses, n);
+    server = hrk_start(responses, n);
 }
 
 static void
 stop_server(void)
 {
-    http_process_stop(&server);
+    hrk_stop(&server);
 }
 
 static const char *

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 /* How often a field stands in the last response. */
 static unsigned
-count(const struct talk *t, const char *name)
+count(const struct hsk_client *t, const char *name)
 {
     const char *line = strstr(t->head, "\r\n");
     size_t len = strlen(name);
@@ -23,25 +23,25 @@ count(const struct talk *t, const char *name)
 
 /* Ask `handler` by GET or HEAD. */
 static void
-ask(struct talk *t, const char *method, vetch_http_handler_fn handler)
+ask(struct hsk_client *t, const char *method, vetch_http_handler_fn handler)
 {
     char text[64];
 
-    ht_start(NULL);
-    ht_route("*", "/", handler, NULL);
-    ht_connect(t);
+    hsk_start(NULL);
+    hsk_route("*", "/", handler, NULL);
+    hsk_connect(t);
     snprintf(text, sizeof(text), "%s / HTTP/1.1\r\nHost: a\r\n\r\n", method);
-    ht_say(t, text);
+    hsk_say(t, text);
     ck_assert_uint_ne(
-        strcmp(method, "HEAD") == 0 ? ht_hear_head(t) : ht_hear(t), 0);
+        strcmp(method, "HEAD") == 0 ? hsk_hear_head(t) : hsk_hear(t), 0);
 }
 
 static void
-end(struct talk *t)
+end(struct hsk_client *t)
 {
-    ck_assert(ht_is_silent(t));
-    ht_hang_up(t);
-    ht_end();
+    ck_assert(hsk_is_silent(t));
+    hsk_hang_up(t);
+    hsk_end();
 }
 
 static vetch_promise *
@@ -61,13 +61,13 @@ VT_CASE("fields", vt_reactor_tcase);
 
 VT_TEST(setting_replaces_all_of_that_name)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "GET", set_twice);
     ck_assert_uint_eq(count(&t, "X-A"), 1);
-    ck_assert_str_eq(ht_field(&t, "X-A"), "3");
+    ck_assert_str_eq(hsk_field(&t, "X-A"), "3");
     ck_assert_uint_eq(count(&t, "X-B"), 1);
-    ck_assert_str_eq(ht_field(&t, "X-B"), "kept too");
+    ck_assert_str_eq(hsk_field(&t, "X-B"), "kept too");
     end(&t);
 }
 
@@ -83,12 +83,12 @@ add_cookies(vetch_http_request *r, void *ctx)
 
 VT_TEST(adding_appends)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "GET", add_cookies);
     ck_assert_ptr_nonnull(strstr(t.head, "Set-Cookie: a=1\r\n"));
     ck_assert_ptr_nonnull(strstr(t.head, "set-cookie: b=2\r\n"));
-    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
+    ck_assert_ptr_null(hsk_field(&t, "Content-Length"));
     end(&t);
 }
 
@@ -109,13 +109,13 @@ add_single_ones(vetch_http_request *r, void *ctx)
 
 VT_TEST(a_second_one_of_a_single_field_is_refused)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "GET", add_single_ones);
     ck_assert_uint_eq(count(&t, "Location"), 1);
     ck_assert_uint_eq(count(&t, "ETag"), 1);
     ck_assert_uint_eq(count(&t, "Content-Type"), 1);
-    ck_assert_str_eq(ht_field(&t, "Content-Type"), "a/b");
+    ck_assert_str_eq(hsk_field(&t, "Content-Type"), "a/b");
     end(&t);
 }
 
@@ -132,13 +132,13 @@ type_twice(vetch_http_request *r, void *ctx)
 
 VT_TEST(the_type_of_the_call_replaces_the_one_that_was_set)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "GET", type_twice);
     ck_assert_uint_eq(count(&t, "Content-Type"), 1);
-    ck_assert_str_eq(ht_field(&t, "Content-Type"), "text/plain");
-    ck_assert_str_eq(ht_field(&t, "X-Before"), "1");
-    ck_assert_str_eq(ht_field(&t, "X-Behind"), "2");
+    ck_assert_str_eq(hsk_field(&t, "Content-Type"), "text/plain");
+    ck_assert_str_eq(hsk_field(&t, "X-Before"), "1");
+    ck_assert_str_eq(hsk_field(&t, "X-Behind"), "2");
     end(&t);
 }
 
@@ -153,11 +153,11 @@ own_date(vetch_http_request *r, void *ctx)
 
 VT_TEST(a_date_that_was_set_is_the_only_one)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "GET", own_date);
     ck_assert_uint_eq(count(&t, "Date"), 1);
-    ck_assert_str_eq(ht_field(&t, "Date"), "Thu, 01 Jan 1970 00:00:00 GMT");
+    ck_assert_str_eq(hsk_field(&t, "Date"), "Thu, 01 Jan 1970 00:00:00 GMT");
     end(&t);
 }
 
@@ -196,13 +196,13 @@ VT_TEST(a_response_to_head_may_announce_a_length)
 {
     static const vetch_http_handler_fn handlers[] = { announce,
                                                       announce_and_begin };
-    struct talk t;
+    struct hsk_client t;
 
     for (size_t i = 0; i < 2; i++) {
         ask(&t, "HEAD", handlers[i]);
         ck_assert_uint_eq(count(&t, "Content-Length"), 1);
-        ck_assert_str_eq(ht_field(&t, "Content-Length"), "12345");
-        ck_assert_ptr_null(ht_field(&t, "Transfer-Encoding"));
+        ck_assert_str_eq(hsk_field(&t, "Content-Length"), "12345");
+        ck_assert_ptr_null(hsk_field(&t, "Transfer-Encoding"));
         end(&t);
     }
 }
@@ -218,10 +218,10 @@ announce_nothing(vetch_http_request *r, void *ctx)
 
 VT_TEST(but_not_with_a_status_that_has_no_content)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "HEAD", announce_nothing);
-    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
+    ck_assert_ptr_null(hsk_field(&t, "Content-Length"));
     end(&t);
 }
 
@@ -237,9 +237,9 @@ announce_to_get(vetch_http_request *r, void *ctx)
 
 VT_TEST(where_a_body_is_sent_its_length_is_the_librarys)
 {
-    struct talk t;
+    struct hsk_client t;
 
     ask(&t, "GET", announce_to_get);
-    ck_assert(ht_body_is(&t, "four"));
+    ck_assert(hsk_body_is(&t, "four"));
     end(&t);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "http/server/server-private.h"
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 static char root[64]; /* holds `site` and, beside it, `secret` */
 
@@ -91,52 +91,53 @@ start(void)
     char site[100];
 
     make_site();
-    ht_start(NULL);
+    hsk_start(NULL);
     path_of(site, sizeof(site), "site");
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/f/", site), 0);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/f/", site), 0);
 }
 
 static void
 end(void)
 {
-    ht_end();
+    hsk_end();
     drop_site();
 }
 
 static unsigned
-get(struct talk *t, const char *path)
+get(struct hsk_client *t, const char *path)
 {
-    ht_connect(t);
-    ht_get(t, path);
-    return ht_hear(t);
+    hsk_connect(t);
+    hsk_get(t, path);
+    return hsk_hear(t);
 }
 
 VT_CASE("files", vt_reactor_tcase);
 
 VT_TEST(regular_files_are_served)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
     ck_assert_uint_eq(get(&t, "/f/a.txt"), 200);
-    ck_assert(ht_body_is(&t, "plain"));
-    ck_assert_str_eq(ht_field(&t, "Content-Type"), "text/plain; charset=utf-8");
-    ck_assert_uint_eq(strlen(ht_field(&t, "Last-Modified")), 29);
-    ht_get(&t, "/f/sub/b%20c.GIF?x=y"); /* on the same connection */
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "gif"));
-    ck_assert_str_eq(ht_field(&t, "Content-Type"), "image/gif");
-    ht_get(&t, "/f/empty");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, ""));
-    ck_assert_str_eq(ht_field(&t, "Content-Type"), "application/octet-stream");
-    ht_say(&t, "HEAD /f/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear_head(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Content-Length"), "5");
-    ht_say(&t, "POST /f/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 405);
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
+    ck_assert(hsk_body_is(&t, "plain"));
+    ck_assert_str_eq(hsk_field(&t, "Content-Type"),
+                     "text/plain; charset=utf-8");
+    ck_assert_uint_eq(strlen(hsk_field(&t, "Last-Modified")), 29);
+    hsk_get(&t, "/f/sub/b%20c.GIF?x=y"); /* on the same connection */
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "gif"));
+    ck_assert_str_eq(hsk_field(&t, "Content-Type"), "image/gif");
+    hsk_get(&t, "/f/empty");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, ""));
+    ck_assert_str_eq(hsk_field(&t, "Content-Type"), "application/octet-stream");
+    hsk_say(&t, "HEAD /f/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear_head(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Content-Length"), "5");
+    hsk_say(&t, "POST /f/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 405);
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
     end();
 }
 
@@ -188,24 +189,24 @@ check_traversal(void)
         "/f/%",
         "/f/%c",
     };
-    struct talk t;
+    struct hsk_client t;
     size_t i;
 
     start();
     for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         ck_assert_msg(get(&t, paths[i]) == 404, "%s gave %u", paths[i],
                       t.status);
-        ck_assert(ht_body_is(&t, "404 Not Found\n"));
-        ht_hang_up(&t);
+        ck_assert(hsk_body_is(&t, "404 Not Found\n"));
+        hsk_hang_up(&t);
     }
     for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
         ck_assert_msg(get(&t, malformed[i]) == 400, "%s gave %u", malformed[i],
                       t.status);
-        ht_hang_up(&t);
+        hsk_hang_up(&t);
     }
     ck_assert_uint_eq(get(&t, "/f/a%5cb"), 200); /* a name like others here */
-    ck_assert(ht_body_is(&t, "back"));
-    ht_hang_up(&t);
+    ck_assert(hsk_body_is(&t, "back"));
+    hsk_hang_up(&t);
     end();
 }
 
@@ -224,7 +225,7 @@ VT_TEST(nor_on_kernels_without_openat2)
 VT_TEST(files_of_any_size_arrive)
 {
     static const size_t sizes[] = { 1, 12287, 12288, 12289, 65536, 5000000 };
-    struct talk t;
+    struct hsk_client t;
     size_t i, j;
 
     start();
@@ -237,10 +238,10 @@ VT_TEST(files_of_any_size_arrive)
         ck_assert_uint_eq(get(&t, "/f/file"), 200);
         ck_assert_uint_eq(t.n_body, sizes[i]);
         ck_assert_mem_eq(t.body, data, sizes[i]);
-        ht_say(&t, "HEAD /f/file HTTP/1.1\r\nHost: a\r\n\r\n");
-        ck_assert_uint_eq(ht_hear_head(&t), 200);
-        ck_assert(ht_is_silent(&t));
-        ht_hang_up(&t);
+        hsk_say(&t, "HEAD /f/file HTTP/1.1\r\nHost: a\r\n\r\n");
+        ck_assert_uint_eq(hsk_hear_head(&t), 200);
+        ck_assert(hsk_is_silent(&t));
+        hsk_hang_up(&t);
         free(data);
     }
     end();
@@ -250,14 +251,14 @@ VT_TEST(files_of_any_size_arrive)
 static char *
 get_text(const char *path)
 {
-    struct talk t;
+    struct hsk_client t;
     char *text;
 
     ck_assert_msg(get(&t, path) == 200, "%s gave %u", path, t.status);
     text = malloc(t.n_body + 1);
     memcpy(text, t.body, t.n_body);
     text[t.n_body] = '\0';
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     return text;
 }
 
@@ -268,8 +269,8 @@ VT_TEST(files_that_do_not_know_their_size_arrive)
     static const char sys[] = "/sys/devices/system/cpu";
     char *text;
 
-    ht_start(NULL);
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/p/", "/proc/self"),
+    hsk_start(NULL);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/p/", "/proc/self"),
                      0);
     text = get_text("/p/status");
     ck_assert(strncmp(text, "Name:", 5) == 0);
@@ -279,12 +280,12 @@ VT_TEST(files_that_do_not_know_their_size_arrive)
     ck_assert_int_eq(text[strlen(text) - 1], '\n');
     free(text);
     if (access("/sys/devices/system/cpu/possible", R_OK) == 0) {
-        ck_assert_int_eq(vetch_http_server_files(ht_server, "/s/", sys), 0);
+        ck_assert_int_eq(vetch_http_server_files(hsk_server, "/s/", sys), 0);
         text = get_text("/s/possible");
         ck_assert_uint_gt(strlen(text), 0);
         free(text);
     }
-    ht_end();
+    hsk_end();
 }
 
 /* Many requests for large files at once must not open them all. */
@@ -292,22 +293,22 @@ VT_TEST(pipelined_files_hold_few_descriptors)
 {
     size_t len = 1000000;
     char *data = calloc(1, len);
-    struct talk t;
+    struct hsk_client t;
     unsigned before;
     int i;
 
     start();
     write_file("site/file", data, len);
-    ht_connect(&t);
+    hsk_connect(&t);
     before = vt_open_fds();
     for (i = 0; i < 100; i++)
-        ht_get(&t, "/f/file");
+        hsk_get(&t, "/f/file");
     ck_assert_uint_le(vt_open_fds(), before + 3);
     for (i = 0; i < 100; i++) {
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert_uint_eq(hsk_hear(&t), 200);
         ck_assert_uint_eq(t.n_body, len);
     }
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     free(data);
     end();
 }
@@ -316,13 +317,13 @@ VT_TEST(a_client_that_goes_leaves_no_file_open)
 {
     size_t len = 3000000;
     char *data = calloc(1, len);
-    struct talk t;
+    struct hsk_client t;
 
     start();
     write_file("site/file", data, len);
-    ht_connect(&t);
-    ht_get(&t, "/f/file");
-    ht_hang_up(&t);
+    hsk_connect(&t);
+    hsk_get(&t, "/f/file");
+    hsk_hang_up(&t);
     free(data);
     end(); /* the fixture counts descriptors */
 }
@@ -332,16 +333,16 @@ VT_TEST(a_file_that_shrinks_cuts_the_response_off)
     size_t len = 3000000;
     char *data = calloc(1, len);
     char path[100];
-    struct talk t;
+    struct hsk_client t;
 
     start();
     write_file("site/file", data, len);
-    ht_connect(&t);
-    ht_get(&t, "/f/file");
+    hsk_connect(&t);
+    hsk_get(&t, "/f/file");
     path_of(path, sizeof(path), "site/file");
     ck_assert_int_eq(truncate(path, 10), 0);
-    ck_assert_uint_eq(ht_hear(&t), 0);
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 0);
+    hsk_hang_up(&t);
     free(data);
     end();
 }
@@ -351,20 +352,20 @@ VT_TEST(bad_arguments_are_refused)
     char path[100];
 
     make_site();
-    ht_start(NULL);
+    hsk_start(NULL);
     path_of(path, sizeof(path), "nothing");
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/f/", path), -1);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/f/", path), -1);
     ck_assert_int_eq(errno, ENOENT);
     path_of(path, sizeof(path), "site/a.txt");
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/f/", path), -1);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/f/", path), -1);
     ck_assert_int_eq(errno, ENOTDIR);
     path_of(path, sizeof(path), "site");
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/f", path), -1);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/f", path), -1);
     ck_assert_int_eq(errno, EINVAL);
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "f/", path), -1);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "f/", path), -1);
     ck_assert_int_eq(errno, EINVAL);
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/", path), 0);
-    ck_assert_int_eq(vetch_http_server_files(ht_server, "/", path), -1);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/", path), 0);
+    ck_assert_int_eq(vetch_http_server_files(hsk_server, "/", path), -1);
     ck_assert_int_eq(errno, EEXIST);
     end();
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(path)                                                             \
@@ -68,45 +68,45 @@ static void
 start(void)
 {
     memset(&waiting, 0, sizeof(waiting));
-    ht_start(NULL);
-    ht_route("*", "/soon/:name", soon, NULL);
-    ht_route("*", "/wait", wait_for_test, &waiting);
+    hsk_start(NULL);
+    hsk_route("*", "/soon/:name", soon, NULL);
+    hsk_route("*", "/wait", wait_for_test, &waiting);
 }
 
 static void
-end_writing(struct talk *t)
+end_writing(struct hsk_client *t)
 {
     ck_assert_int_eq(shutdown(t->fd, SHUT_WR), 0);
     vt_run_ready();
 }
 
 static void
-expect(struct talk *t, const char *body)
+expect(struct hsk_client *t, const char *body)
 {
-    ck_assert_uint_eq(ht_hear(t), 200);
-    ck_assert_msg(ht_body_is(t, body), "%.*s instead of %s", (int)t->n_body,
+    ck_assert_uint_eq(hsk_hear(t), 200);
+    ck_assert_msg(hsk_body_is(t, body), "%.*s instead of %s", (int)t->n_body,
                   t->body, body);
 }
 
 static void
-expect_end(struct talk *t)
+expect_end(struct hsk_client *t)
 {
-    ck_assert(ht_hear_end(t));
-    ht_hang_up(t);
-    ht_end();
+    ck_assert(hsk_hear_end(t));
+    hsk_hang_up(t);
+    hsk_end();
 }
 
 VT_CASE("half_close", vt_reactor_tcase);
 
 VT_TEST(all_that_came_before_the_end_is_answered_in_order)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait") GET("/soon/b") POST("/soon/c") GET("/soon/d"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait") GET("/soon/b") POST("/soon/c") GET("/soon/d"));
     end_writing(&t);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     finish(&waiting, "a");
     expect(&t, "a");
     expect(&t, "b");
@@ -117,13 +117,13 @@ VT_TEST(all_that_came_before_the_end_is_answered_in_order)
 
 VT_TEST(however_many_there_are)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
     start();
-    ht_connect(&t);
+    hsk_connect(&t);
     for (i = 0; i < 300; i++)
-        ht_say(&t, i % 3 == 0 ? POST("/soon/x") : GET("/soon/x"));
+        hsk_say(&t, i % 3 == 0 ? POST("/soon/x") : GET("/soon/x"));
     end_writing(&t);
     for (i = 0; i < 300; i++)
         expect(&t, "x");
@@ -132,39 +132,39 @@ VT_TEST(however_many_there_are)
 
 VT_TEST(a_handler_runs_on)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait"));
     end_writing(&t);
     vt_advance(1000);
     ck_assert_uint_eq(waiting.canceled, 0);
     finish(&waiting, "late");
     expect(&t, "late");
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
     expect_end(&t);
 }
 
 VT_TEST(a_response_in_pieces_goes_on)
 {
-    struct talk t;
+    struct hsk_client t;
     char *much = calloc(1, 1000000);
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait"));
     vetch_http_reply_begin(waiting.request, 200, NULL);
     end_writing(&t);
     vetch_http_reply_write(waiting.request, much, 1000000);
     vetch_http_reply_end(waiting.request);
     vetch_deferred_resolve(waiting.deferred, NULL, NULL);
     vetch_deferred_unref(waiting.deferred);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 1000000);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
     free(much);
 }
 
@@ -172,43 +172,44 @@ VT_TEST(a_route_may_cancel_instead)
 {
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
     struct handler poll = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
     start();
     o.cancel_at_half_close = true;
-    ck_assert_int_eq(vetch_http_server_route(ht_server, "GET", "/poll",
+    ck_assert_int_eq(vetch_http_server_route(hsk_server, "GET", "/poll",
                                              wait_for_test, &poll, &o),
                      0);
-    ht_connect(&t);
-    ht_say(&t, GET("/poll") GET("/soon/next"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/poll") GET("/soon/next"));
     end_writing(&t);
     ck_assert_uint_eq(poll.canceled, 1);
     vetch_deferred_unref(poll.deferred);
-    ck_assert_uint_eq(ht_hear(&t), 500); /* it did not answer */
+    ck_assert_uint_eq(hsk_hear(&t), 500); /* it did not answer */
     expect(&t, "next");
     expect_end(&t);
 }
 
 VT_TEST(a_body_that_is_cut_short_is_400)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, "POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab");
+    hsk_connect(&t);
+    hsk_say(&t,
+            "POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab");
     end_writing(&t);
     ck_assert_ptr_null(waiting.request);
-    ck_assert_uint_eq(ht_hear(&t), 400);
+    ck_assert_uint_eq(hsk_hear(&t), 400);
     expect_end(&t);
 }
 
 VT_TEST(half_a_head_is_dropped)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait") "GET /so");
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait") "GET /so");
     end_writing(&t);
     finish(&waiting, "a");
     expect(&t, "a");
@@ -221,72 +222,72 @@ VT_CASE("gone", vt_reactor_tcase);
 
 VT_TEST(a_full_hang_up_cancels)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait"));
-    ht_hang_up(&t);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait"));
+    hsk_hang_up(&t);
     ck_assert_uint_eq(waiting.canceled, 1);
     vetch_deferred_unref(waiting.deferred);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_hang_up_after_the_half_close_cancels)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait"));
     end_writing(&t);
     ck_assert_uint_eq(waiting.canceled, 0);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     ck_assert_uint_eq(waiting.canceled, 1);
     vetch_deferred_unref(waiting.deferred);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_reset_after_the_half_close_cancels)
 {
-    struct talk t;
+    struct hsk_client t;
 
     memset(&waiting, 0, sizeof(waiting));
-    ht_start_tcp(NULL);
-    ht_route("*", "/wait", wait_for_test, &waiting);
-    ht_connect(&t);
-    ht_say(&t, GET("/wait"));
+    hsk_start_tcp(NULL);
+    hsk_route("*", "/wait", wait_for_test, &waiting);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait"));
     while (waiting.request == NULL)
         vt_run_ready();
     end_writing(&t);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     ck_assert_uint_eq(waiting.canceled, 0);
-    ht_reset(&t);
+    hsk_reset(&t);
     while (waiting.canceled == 0)
         vt_run_ready();
     vetch_deferred_unref(waiting.deferred);
-    ht_end();
+    hsk_end();
 }
 
 /* The watch for the hang-up and that for room take turns. */
 VT_TEST(a_hang_up_after_much_was_written_cancels)
 {
-    struct talk t;
+    struct hsk_client t;
     char *much = calloc(1, 1000000);
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait"));
     end_writing(&t);
     vetch_http_reply_begin(waiting.request, 200, NULL);
     vetch_http_reply_write(waiting.request, much, 1000000);
     vt_run_ready();
     while (t.n_in < 1000000)
-        ht_is_silent(&t);
+        hsk_is_silent(&t);
     ck_assert_uint_eq(waiting.canceled, 0);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     ck_assert_uint_eq(waiting.canceled, 1);
     vetch_deferred_unref(waiting.deferred);
-    ht_end();
+    hsk_end();
     free(much);
 }

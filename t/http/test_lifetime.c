@@ -8,7 +8,7 @@
 
 #include <vetch/testing.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define POST "POST /later HTTP/1.1\r\nHost: a\r\n"
 
@@ -117,23 +117,23 @@ add_routes(void)
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
 
     o.stream = true;
-    return vetch_http_server_route(ht_server, "GET", "/now", now, NULL, NULL) ==
-               0 &&
-           vetch_http_server_route(ht_server, "*", "/later", later, NULL,
+    return vetch_http_server_route(hsk_server, "GET", "/now", now, NULL,
                                    NULL) == 0 &&
-           vetch_http_server_route(ht_server, "POST", "/copy", copy, NULL,
+           vetch_http_server_route(hsk_server, "*", "/later", later, NULL,
+                                   NULL) == 0 &&
+           vetch_http_server_route(hsk_server, "POST", "/copy", copy, NULL,
                                    &o) == 0 &&
-           vetch_http_server_files(ht_server, "/etc/", "/etc") == 0;
+           vetch_http_server_files(hsk_server, "/etc/", "/etc") == 0;
 }
 
 static void
-hear_all(struct talk *t)
+hear_all(struct hsk_client *t)
 {
     int i;
 
     for (i = 0; i < 4; i++) {
         vt_advance(0.6);
-        while (!ht_is_silent(t) && !t->ended && t->n_in > 0)
+        while (!hsk_is_silent(t) && !t->ended && t->n_in > 0)
             t->n_in = 0;
     }
 }
@@ -148,38 +148,38 @@ VT_TEST(a_client_may_go_after_each_byte)
 {
     size_t i, n;
 
-    ht_start(NULL);
+    hsk_start(NULL);
     ck_assert(add_routes());
     for (i = 0; i < N_SCRIPTS; i++) {
         for (n = 0; n <= strlen(scripts[i]); n++) {
-            struct talk t;
+            struct hsk_client t;
 
-            ht_connect(&t);
-            ht_say_bytes(&t, scripts[i], n);
-            ht_hang_up(&t);
+            hsk_connect(&t);
+            hsk_say_bytes(&t, scripts[i], n);
+            hsk_hang_up(&t);
         }
     }
     vt_advance(5);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_client_may_reset_after_each_byte)
 {
     size_t i, n;
 
-    ht_start_tcp(NULL);
+    hsk_start_tcp(NULL);
     ck_assert(add_routes());
     for (i = 0; i < N_SCRIPTS; i++) {
         for (n = 0; n <= strlen(scripts[i]); n += 7) {
-            struct talk t;
+            struct hsk_client t;
 
-            ht_connect(&t);
-            ht_say_bytes(&t, scripts[i], n);
-            ht_reset(&t);
+            hsk_connect(&t);
+            hsk_say_bytes(&t, scripts[i], n);
+            hsk_reset(&t);
         }
     }
     vt_advance(5);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_client_may_go_at_each_moment)
@@ -187,22 +187,22 @@ VT_TEST(a_client_may_go_at_each_moment)
     size_t i;
     int tenths;
 
-    ht_start(NULL);
+    hsk_start(NULL);
     ck_assert(add_routes());
     for (i = 0; i < N_SCRIPTS; i++) {
         for (tenths = 0; tenths < 30; tenths += 3) {
-            struct talk t;
+            struct hsk_client t;
             int j;
 
-            ht_connect(&t);
-            ht_say(&t, scripts[i]);
+            hsk_connect(&t);
+            hsk_say(&t, scripts[i]);
             for (j = 0; j < tenths; j++)
                 vt_advance(0.1);
-            ht_hang_up(&t);
+            hsk_hang_up(&t);
         }
     }
     vt_advance(5);
-    ht_end();
+    hsk_end();
 }
 
 /* ---- the reactor ends ---- */
@@ -219,22 +219,22 @@ end_reactor(void)
 static void
 end_after(const char *script, size_t bytes, int tenths)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
     vt_reactor = vetch_reactor_new();
     ck_assert_ptr_nonnull(vt_reactor);
     vetch_testing_virtual_clock();
-    ht_start(NULL);
+    hsk_start(NULL);
     ck_assert(add_routes());
-    ht_connect(&t);
-    ht_say_bytes(&t, script, bytes);
+    hsk_connect(&t);
+    hsk_say_bytes(&t, script, bytes);
     for (i = 0; i < tenths; i++)
         vt_advance(0.1);
     end_reactor();
     close(t.fd);
     free(t.in);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
 }
 
 VT_TEST(the_reactor_may_end_at_each_step)
@@ -253,17 +253,17 @@ VT_TEST(the_reactor_may_end_at_each_step)
 
 VT_TEST(the_reactor_may_end_while_the_server_stops)
 {
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *p;
 
     end_reactor();
     vt_reactor = vetch_reactor_new();
     vetch_testing_virtual_clock();
-    ht_start(NULL);
+    hsk_start(NULL);
     ck_assert(add_routes());
-    ht_connect(&t);
-    ht_say(&t, scripts[2]);
-    p = vetch_http_server_stop(ht_server, 10);
+    hsk_connect(&t);
+    hsk_say(&t, scripts[2]);
+    p = vetch_http_server_stop(hsk_server, 10);
     vt_run_ready();
     vt_log_from(VETCH_LOG_WARNING);
     end_reactor();
@@ -274,7 +274,7 @@ VT_TEST(the_reactor_may_end_while_the_server_stops)
     vetch_promise_unref(p);
     close(t.fd);
     free(t.in);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
 }
 
 /* ---- memory ends ---- */
@@ -286,28 +286,28 @@ static const char *script; /* of the sweep */
 static void
 serve_one(bool unharmed)
 {
-    struct talk t;
+    struct hsk_client t;
     char endpoint[64];
 
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:0");
-    ht_server = vetch_http_server_new(endpoint, NULL);
-    if (ht_server == NULL) {
+    hsk_server = vetch_http_server_new(endpoint, NULL);
+    if (hsk_server == NULL) {
         ck_assert(!unharmed);
         return;
     }
     if (add_routes()) {
-        ht_connect(&t);
-        ht_say(&t, script);
+        hsk_connect(&t);
+        hsk_say(&t, script);
         vt_advance(2);
         if (unharmed)
-            ck_assert_uint_ne(ht_hear(&t), 0);
+            ck_assert_uint_ne(hsk_hear(&t), 0);
         hear_all(&t);
-        ht_hang_up(&t);
+        hsk_hang_up(&t);
     } else {
         ck_assert(!unharmed);
     }
-    vetch_promise_unref(vetch_http_server_stop(ht_server, 0));
-    ht_server = vetch_http_server_unref(ht_server);
+    vetch_promise_unref(vetch_http_server_stop(hsk_server, 0));
+    hsk_server = vetch_http_server_unref(hsk_server);
     vt_advance(10);
     vt_advance(10);
 }

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "http/server/server-private.h"
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n"
 
@@ -23,9 +23,9 @@ hello(vetch_http_request *r, void *ctx)
 static void
 start(const vetch_http_server_options *options)
 {
-    ht_start(options);
-    ht_route("*", "/", hello, NULL);
-    ht_route("*", "/*rest", hello, NULL);
+    hsk_start(options);
+    hsk_route("*", "/", hello, NULL);
+    hsk_route("*", "/*rest", hello, NULL);
 }
 
 static char *
@@ -46,17 +46,17 @@ static unsigned
 status_of(const char *before, const char *what, size_t n, const char *after)
 {
     char *middle = repeat(what, n);
-    struct talk t;
+    struct hsk_client t;
     unsigned status;
 
-    ht_connect(&t);
-    ht_say(&t, before);
-    ht_say(&t, middle);
-    ht_say(&t, after);
-    status = ht_hear(&t);
+    hsk_connect(&t);
+    hsk_say(&t, before);
+    hsk_say(&t, middle);
+    hsk_say(&t, after);
+    status = hsk_hear(&t);
     if (status >= 400)
-        ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+        ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     free(middle);
     return status;
 }
@@ -72,7 +72,7 @@ VT_TEST(a_request_line_of_8_kib_is_414)
         status_of("GET /", "t", 8178, " HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
     ck_assert_uint_eq(
         status_of("GET /", "t", 8179, " HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
-    ht_end();
+    hsk_end();
 }
 
 /* node 24692, 25605, 27645: limits are known, adjustable, with the right
@@ -84,16 +84,16 @@ VT_TEST(a_header_block_of_16_kib_is_431)
     start(NULL);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 16368, "\r\n\r\n"), 200);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 16369, "\r\n\r\n"), 431);
-    ht_end();
+    hsk_end();
     o.max_head_bytes = 100;
     start(&o);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 84, "\r\n\r\n"), 200);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 85, "\r\n\r\n"), 431);
-    ht_end();
+    hsk_end();
     o.max_head_bytes = VETCH_NO_LIMIT;
     start(&o);
     ck_assert_uint_eq(status_of(GET "A: ", "v", 1000000, "\r\n\r\n"), 200);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(more_than_100_fields_are_431)
@@ -103,11 +103,11 @@ VT_TEST(more_than_100_fields_are_431)
     start(NULL);
     ck_assert_uint_eq(status_of(GET, "A: b\r\n", 99, "\r\n"), 200);
     ck_assert_uint_eq(status_of(GET, "A: b\r\n", 100, "\r\n"), 431);
-    ht_end();
+    hsk_end();
     o.max_fields = VETCH_NO_LIMIT;
     start(&o);
     ck_assert_uint_eq(status_of(GET, "A:\r\n", 4000, "\r\n"), 200);
-    ht_end();
+    hsk_end();
 }
 
 /* What is kept in memory is bounded while it comes. */
@@ -128,14 +128,14 @@ VT_TEST(cve_2025_69228_bodies_of_more_than_1_mib_are_413)
                                 "Content-Length: 9999999999999999999\r\n\r\n",
                                 "", 0, ""),
                       413);
-    ht_end();
+    hsk_end();
     o.max_body_bytes = VETCH_NO_LIMIT;
     start(&o);
     ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
                                 "Content-Length: 3000000\r\n\r\n",
                                 "b", 3000000, ""),
                       200);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_chunked_body_is_counted_as_it_comes)
@@ -153,7 +153,7 @@ VT_TEST(a_chunked_body_is_counted_as_it_comes)
                                 "Transfer-Encoding: chunked\r\n\r\n",
                                 text, 1024, "1\r\nb\r\n"),
                       413);
-    ht_end();
+    hsk_end();
     free(chunk);
 }
 
@@ -164,7 +164,7 @@ VT_TEST(a_route_may_have_a_limit_of_its_own)
     start(NULL);
     o.max_body_bytes = 10;
     ck_assert_int_eq(
-        vetch_http_server_route(ht_server, "POST", "/small", hello, NULL, &o),
+        vetch_http_server_route(hsk_server, "POST", "/small", hello, NULL, &o),
         0);
     ck_assert_uint_eq(status_of("POST /small HTTP/1.1\r\nHost: a\r\n"
                                 "Content-Length: 10\r\n\r\n",
@@ -174,7 +174,7 @@ VT_TEST(a_route_may_have_a_limit_of_its_own)
                                 "Content-Length: 11\r\n\r\n",
                                 "b", 11, ""),
                       413);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(extensions_and_trailers_are_bounded)
@@ -192,44 +192,44 @@ VT_TEST(extensions_and_trailers_are_bounded)
                       200);
     ck_assert_uint_eq(status_of(CHUNKED "0\r\nX: ", "y", 4090, "\r\n\r\n"),
                       431);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_connection_serves_so_many_requests)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
-    struct talk t;
+    struct hsk_client t;
 
     o.max_requests = 3;
     start(&o);
-    ht_connect(&t);
-    ht_say(&t, GET "\r\n" GET "\r\n" GET "\r\n" GET "\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_ptr_null(ht_field(&t, "Connection"));
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
+    hsk_connect(&t);
+    hsk_say(&t, GET "\r\n" GET "\r\n" GET "\r\n" GET "\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_ptr_null(hsk_field(&t, "Connection"));
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
     ck_assert_uint_eq(t.n_in, 0);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_connection_serves_a_thousand_requests_by_default)
 {
-    struct talk t;
+    struct hsk_client t;
     unsigned i;
 
     start(NULL);
-    ht_connect(&t);
+    hsk_connect(&t);
     for (i = 1; i <= 1000; i++) {
-        ht_say(&t, GET "\r\n");
-        ck_assert_uint_eq(ht_hear(&t), 200);
-        ck_assert((ht_field(&t, "Connection") != NULL) == (i == 1000));
+        hsk_say(&t, GET "\r\n");
+        ck_assert_uint_eq(hsk_hear(&t), 200);
+        ck_assert((hsk_field(&t, "Connection") != NULL) == (i == 1000));
     }
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* ---- times ---- */
@@ -240,88 +240,88 @@ VT_CASE("times", vt_reactor_tcase);
  * however steadily its bytes come. */
 VT_TEST(cve_2018_12122_slow_heads_are_408)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
     start(NULL);
-    ht_connect(&t);
+    hsk_connect(&t);
     vt_advance(60); /* idle before the first byte */
-    ht_say(&t, GET "A: ");
+    hsk_say(&t, GET "A: ");
     for (i = 0; i < 9; i++) {
         vt_advance(1);
-        ht_say(&t, "b");
+        hsk_say(&t, "b");
     }
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     vt_advance(0.999);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     vt_advance(0.002);
-    ck_assert_uint_eq(ht_hear(&t), 408);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 408);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(each_head_has_a_deadline_of_its_own)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, "GET");
+    hsk_connect(&t);
+    hsk_say(&t, "GET");
     vt_advance(9);
-    ht_say(&t, " / HTTP/1.1\r\nHost: a\r\n\r\nGET"); /* and the next begins */
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_say(&t, " / HTTP/1.1\r\nHost: a\r\n\r\nGET"); /* and the next begins */
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     vt_advance(9);
-    ht_say(&t, " / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_say(&t, " / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     vt_advance(50);
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(idle_connections_close_after_75_seconds)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
     start(NULL);
-    ht_connect(&t);
+    hsk_connect(&t);
     for (i = 0; i < 3; i++) {
         vt_advance(74.9);
-        ht_get(&t, "/");
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        hsk_get(&t, "/");
+        ck_assert_uint_eq(hsk_hear(&t), 200);
     }
     vt_advance(74.9);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     vt_advance(0.2);
-    ck_assert(ht_hear_end(&t));
+    ck_assert(hsk_hear_end(&t));
     ck_assert_uint_eq(t.n_in, 0); /* without a word */
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* libevent 1781: a timer that was left over closes a healthy connection. */
 VT_TEST(deadlines_of_one_phase_do_not_outlive_it)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
     start(NULL);
-    ht_connect(&t);
+    hsk_connect(&t);
     for (i = 0; i < 20; i++) {
-        ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
+        hsk_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
         vt_advance(i % 9);
-        ht_say(&t, "ngth: 3\r\n\r\na");
+        hsk_say(&t, "ngth: 3\r\n\r\na");
         vt_advance(i % 4);
-        ht_say(&t, "bc");
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        hsk_say(&t, "bc");
+        ck_assert_uint_eq(hsk_hear(&t), 200);
         vt_advance(i * 3);
-        ck_assert(ht_is_silent(&t));
+        ck_assert(hsk_is_silent(&t));
     }
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_CASE("sizes", vt_reactor_tcase);
@@ -335,9 +335,9 @@ VT_TEST(a_limit_of_zero_bytes_refuses_every_body)
     server.max_body_bytes = 0;
     start(&server);
     route.max_body_bytes = VETCH_NO_LIMIT;
-    ck_assert_int_eq(
-        vetch_http_server_route(ht_server, "POST", "/any", hello, NULL, &route),
-        0);
+    ck_assert_int_eq(vetch_http_server_route(hsk_server, "POST", "/any", hello,
+                                             NULL, &route),
+                     0);
     ck_assert_uint_eq(status_of("POST / HTTP/1.1\r\nHost: a\r\n"
                                 "Content-Length: 1\r\n\r\n",
                                 "", 0, ""),
@@ -350,7 +350,7 @@ VT_TEST(a_limit_of_zero_bytes_refuses_every_body)
                                 "Content-Length: 3000000\r\n\r\n",
                                 "b", 3000000, ""),
                       200);
-    ht_end();
+    hsk_end();
 }
 
 VT_CASE("times", vt_reactor_tcase);
@@ -358,48 +358,48 @@ VT_CASE("times", vt_reactor_tcase);
 VT_TEST(limits_of_time_can_be_switched_off)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
-    struct talk t;
+    struct hsk_client t;
 
     o.head_seconds = o.idle_seconds = o.rate_grace_seconds = INFINITY;
     start(&o);
-    ht_connect(&t);
+    hsk_connect(&t);
     vt_advance(100000);
-    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
+    hsk_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
     vt_advance(100000);
-    ht_say(&t, "ngth: 1\r\n\r\n");
+    hsk_say(&t, "ngth: 1\r\n\r\n");
     vt_advance(100000);
-    ht_say(&t, "a");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_ptr_null(ht_field(&t, "Keep-Alive"));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_say(&t, "a");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_ptr_null(hsk_field(&t, "Keep-Alive"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* libwebsockets 2154, seastar 3148: a minimum rate for bodies. */
 VT_TEST(slow_bodies_are_408)
 {
-    struct talk t;
+    struct hsk_client t;
     char *part = repeat("b", 250);
     int i;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    hsk_connect(&t);
+    hsk_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
     for (i = 0; i < 60; i++) { /* fast enough: 250 B/s */
-        ht_say(&t, part);
+        hsk_say(&t, part);
         vt_advance(1);
-        ck_assert(ht_is_silent(&t));
+        ck_assert(hsk_is_silent(&t));
     }
-    for (i = 0; i < 10 && ht_is_silent(&t); i++) { /* 10 B/s */
-        ht_say_bytes(&t, part, 10);
+    for (i = 0; i < 10 && hsk_is_silent(&t); i++) { /* 10 B/s */
+        hsk_say_bytes(&t, part, 10);
         vt_advance(1);
     }
     ck_assert_int_ge(i, 5); /* the grace */
-    ck_assert_uint_eq(ht_hear(&t), 408);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 408);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     free(part);
-    ht_end();
+    hsk_end();
 }
 
 struct stream {
@@ -436,24 +436,24 @@ take_stream(vetch_http_request *r, void *ctx)
 VT_TEST(slow_streams_are_408_but_slow_readers_are_not)
 {
     struct stream s = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_stream_route("POST", "/stream", take_stream, &s);
-    ht_connect(&t);
-    ht_say(&t, "POST /stream HTTP/1.1\r\nHost: a\r\n"
-               "Content-Length: 1000\r\n\r\n");
+    hsk_stream_route("POST", "/stream", take_stream, &s);
+    hsk_connect(&t);
+    hsk_say(&t, "POST /stream HTTP/1.1\r\nHost: a\r\n"
+                "Content-Length: 1000\r\n\r\n");
     vt_advance(1000); /* nobody reads: not the client's fault */
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     vetch_callback(vetch_http_request_read(s.request), note_error, &s);
     vt_advance(5.1);
     ck_assert_int_eq(s.error, VETCH_ETIMEDOUT);
     ck_assert_uint_eq(s.canceled, 1);
-    ck_assert_uint_eq(ht_hear(&t), 408);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 408);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     vetch_deferred_unref(s.deferred);
-    ht_end();
+    hsk_end();
 }
 
 static vetch_promise *
@@ -470,13 +470,13 @@ reply_much(vetch_http_request *r, void *ctx)
 /* A client that does not read its response. */
 VT_TEST(slow_readers_are_cut_off)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
     start(NULL);
-    ht_route("GET", "/much", reply_much, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/much");
+    hsk_route("GET", "/much", reply_much, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/much");
     for (i = 0; i < 30; i++) { /* reads something each second: it stays */
         char area[65536];
 
@@ -484,10 +484,10 @@ VT_TEST(slow_readers_are_cut_off)
         ck_assert_int_gt(recv(t.fd, area, 8192, 0), 0);
     }
     vt_advance(20); /* reads nothing: cut */
-    ht_hear_end(&t);
+    hsk_hear_end(&t);
     ck_assert_uint_lt(t.n_in, 9000000);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* ---- numbers of connections ---- */
@@ -498,79 +498,79 @@ VT_CASE("connections", vt_reactor_tcase);
 VT_TEST(a_connection_with_a_request_on_its_way_is_not_idle)
 {
     static const char request[] = GET "\r\n";
-    struct talk t[2];
+    struct hsk_client t[2];
 
     start(NULL);
-    ht_connect(&t[0]);
+    hsk_connect(&t[0]);
     vt_advance(1);
-    ht_connect(&t[1]);
+    hsk_connect(&t[1]);
     ck_assert_int_eq(send(t[0].fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
                      sizeof(request) - 1);
-    vetch__http_evict(ht_server);
-    ck_assert_uint_eq(ht_hear(&t[0]), 200);
-    ck_assert(ht_hear_end(&t[1]));
-    ht_hang_up(&t[0]);
-    ht_hang_up(&t[1]);
-    ht_end();
+    vetch__http_evict(hsk_server);
+    ck_assert_uint_eq(hsk_hear(&t[0]), 200);
+    ck_assert(hsk_hear_end(&t[1]));
+    hsk_hang_up(&t[0]);
+    hsk_hang_up(&t[1]);
+    hsk_end();
 }
 
 VT_TEST(the_longest_idle_connection_makes_room)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
-    struct talk t[4];
+    struct hsk_client t[4];
     int i;
 
     o.max_connections = 4;
     start(&o);
     for (i = 0; i < 3; i++) {
-        ht_connect(&t[i]);
+        hsk_connect(&t[i]);
         vt_advance(1);
     }
-    ht_get(&t[0], "/"); /* now the second is idle for longest */
-    ck_assert_uint_eq(ht_hear(&t[0]), 200);
+    hsk_get(&t[0], "/"); /* now the second is idle for longest */
+    ck_assert_uint_eq(hsk_hear(&t[0]), 200);
     vt_advance(1);
-    ht_connect(&t[3]);
-    ck_assert(ht_hear_end(&t[1]));
+    hsk_connect(&t[3]);
+    ck_assert(hsk_hear_end(&t[1]));
     for (i = 0; i < 4; i++) {
         if (i == 1)
             continue;
-        ht_get(&t[i], "/");
-        ck_assert_uint_eq(ht_hear(&t[i]), 200);
+        hsk_get(&t[i], "/");
+        ck_assert_uint_eq(hsk_hear(&t[i]), 200);
     }
     for (i = 0; i < 4; i++)
-        ht_hang_up(&t[i]);
-    ht_end();
+        hsk_hang_up(&t[i]);
+    hsk_end();
 }
 
 VT_TEST(connections_beyond_the_limit_wait)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     struct stream s[3];
-    struct talk t[3];
+    struct hsk_client t[3];
     int i;
 
     o.max_connections = 2;
     start(&o);
     memset(s, 0, sizeof(s));
-    ht_stream_route("POST", "/0", take_stream, &s[0]);
-    ht_stream_route("POST", "/1", take_stream, &s[1]);
-    ht_stream_route("POST", "/2", take_stream, &s[2]);
+    hsk_stream_route("POST", "/0", take_stream, &s[0]);
+    hsk_stream_route("POST", "/1", take_stream, &s[1]);
+    hsk_stream_route("POST", "/2", take_stream, &s[2]);
     for (i = 0; i < 3; i++) { /* busy: none of them makes room */
         char text[64];
 
-        ht_connect(&t[i]);
+        hsk_connect(&t[i]);
         snprintf(text, sizeof(text), "POST /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
-        ht_say(&t[i], text);
+        hsk_say(&t[i], text);
     }
     ck_assert_ptr_nonnull(s[1].request);
     ck_assert_ptr_null(s[2].request);
-    ht_hang_up(&t[0]);
+    hsk_hang_up(&t[0]);
     ck_assert_ptr_nonnull(s[2].request);
-    ht_hang_up(&t[1]);
-    ht_hang_up(&t[2]);
+    hsk_hang_up(&t[1]);
+    hsk_hang_up(&t[2]);
     for (i = 0; i < 3; i++)
         vetch_deferred_unref(s[i].deferred);
-    ht_end();
+    hsk_end();
 }
 
 /* ---- lingering ---- */
@@ -580,47 +580,50 @@ VT_TEST(connections_beyond_the_limit_wait)
 VT_TEST(an_early_refusal_reaches_a_client_that_sends_on)
 {
     char *part = repeat("b", 65536);
-    struct talk t;
+    struct hsk_client t;
     int i;
 
-    ht_start_tcp(NULL);
-    ht_route("POST", "/", hello, NULL);
-    ht_connect(&t);
-    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    hsk_start_tcp(NULL);
+    hsk_route("POST", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_say(&t,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
     for (i = 0; i < 3; i++)
-        ht_say_bytes(&t, part, 65536);
-    ck_assert_uint_eq(ht_hear(&t), 413);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+        hsk_say_bytes(&t, part, 65536);
+    ck_assert_uint_eq(hsk_hear(&t), 413);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     free(part);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(lingering_is_bounded)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
     char *part = repeat("b", 65536);
-    struct talk t;
+    struct hsk_client t;
     size_t i;
 
     o.linger_bytes = 100000;
-    ht_start(&o);
-    ht_route("POST", "/", hello, NULL);
-    ht_connect(&t);
-    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    hsk_start(&o);
+    hsk_route("POST", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_say(&t,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
     for (i = 0; i < 100; i++)
         if (send(t.fd, part, 65536, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
             vt_run_ready();
     ck_assert_int_lt(send(t.fd, part, 65536, MSG_NOSIGNAL | MSG_DONTWAIT), 0);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     /* In time as well: a client that does nothing is left after 2 s. */
-    ht_connect(&t);
-    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 413);
+    hsk_connect(&t);
+    hsk_say(&t,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 413);
     ck_assert_int_gt(send(t.fd, part, 100, MSG_NOSIGNAL), 0);
     vt_advance(2.1);
     ck_assert_int_lt(send(t.fd, part, 100, MSG_NOSIGNAL), 0);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     free(part);
-    ht_end();
+    hsk_end();
 }

@@ -8,32 +8,32 @@
 #include <string.h>
 
 #include "support/harness.h"
-#include "support/http_feed.h"
+#include "support/http_parser_kit.h"
 
 #define H "Host: a\r\n"
 
-static const struct feed server = { .limits = { 8192, 16384 } };
+static const struct hpk_feed server = { .limits = { 8192, 16384 } };
 
-#define EXPECT_ROWS(...) FEED_ROWS(server, __VA_ARGS__)
+#define EXPECT_ROWS(...) HPK_ROWS(server, __VA_ARGS__)
 #define CHUNKED          "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
 
 static void
 expect(const char *input, const char *outcome)
 {
-    ck_assert(feed_gives(server, input, strlen(input), outcome));
+    ck_assert(hpk_gives(server, input, strlen(input), outcome));
 }
 
 static void
 expect_repeated(const char *before, const char *what, size_t n,
                 const char *after, const char *outcome)
 {
-    ck_assert(feed_repeated_gives(server, before, what, n, after, outcome));
+    ck_assert(hpk_repeated_gives(server, before, what, n, after, outcome));
 }
 
 static void
 expect_bytes(const char *input, size_t len, const char *outcome)
 {
-    ck_assert(feed_gives(server, input, len, outcome));
+    ck_assert(hpk_gives(server, input, len, outcome));
 }
 
 /* ---- one test for each class of mistakes made elsewhere ---- */
@@ -177,9 +177,9 @@ VT_TEST(cve_2021_22960_chunk_extensions)
 
 VT_TEST(cve_2024_22019_extensions_of_a_whole_message)
 {
-    char *ext = feed_repeat("e", 256);
+    char *ext = hpk_repeat("e", 256);
     char chunk[4096];
-    char *outcome = feed_repeat("x", 64);
+    char *outcome = hpk_repeat("x", 64);
     char text[128];
 
     /* 64 times 256 bytes is the limit; payload keeps the overhead low. */
@@ -252,7 +252,7 @@ VT_TEST(libevent_1686_empty_header_names)
 VT_TEST(cve_2026_54277_line_limit_over_segments)
 {
     /* "GET " + target + " HTTP/1.1" is 8,192 bytes at most. */
-    char *target = feed_repeat("t", 8192 - 14);
+    char *target = hpk_repeat("t", 8192 - 14);
     char *outcome;
 
     ck_assert_int_ge(asprintf(&outcome, "GET /%s keep []\n", target), 0);
@@ -300,22 +300,22 @@ VT_TEST(cve_2025_69229_very_many_tiny_chunks)
 {
     /* One byte in a chunk line that is as long as its digits allow: 20 bytes
      * of framing for each byte of content. */
-    char *chunks = feed_repeat("0000000000000001\r\nx\r\n", 3000);
+    char *chunks = hpk_repeat("0000000000000001\r\nx\r\n", 3000);
     char *input;
-    struct feed f = { .limits = server.limits };
+    struct hpk_feed f = { .limits = server.limits };
     char *got;
 
     ck_assert_int_ge(asprintf(&input, CHUNKED "%s0\r\n\r\n", chunks), 0);
-    got = feed_run(&f, input, strlen(input));
+    got = hpk_run(&f, input, strlen(input));
     ck_assert_ptr_nonnull(strstr(got, "!400"));
     ck_assert_str_eq(f.why, "chunks too small");
     free(got);
     free(input);
     free(chunks);
     /* Chunks of one byte in ordinary lines are odd, but within the bound. */
-    chunks = feed_repeat("1\r\nx\r\n", 10000);
+    chunks = hpk_repeat("1\r\nx\r\n", 10000);
     ck_assert_int_ge(asprintf(&input, CHUNKED "%s0\r\n\r\n", chunks), 0);
-    got = feed_run(&f, input, strlen(input));
+    got = hpk_run(&f, input, strlen(input));
     ck_assert_ptr_null(strchr(got, '!'));
     free(got);
     free(input);
@@ -329,7 +329,7 @@ VT_TEST(cve_2021_32640_no_quadratic_cost)
     struct vetch__http_gate gate = { 0 };
     struct vetch__http_limits limits = { VETCH_NO_LIMIT, VETCH_NO_LIMIT };
     struct vetch__http_refusal refusal;
-    char *input = feed_repeat("A: b\r\n", 3000);
+    char *input = hpk_repeat("A: b\r\n", 3000);
     size_t ret, i, looked = 0;
 
     for (i = 1; i <= strlen(input); i++) {
@@ -359,11 +359,11 @@ VT_TEST(cve_2023_37276_one_outcome_however_bytes_come)
     size_t i;
 
     for (i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
-        struct feed f = server;
-        char *whole = feed_run(&f, inputs[i], strlen(inputs[i]));
+        struct hpk_feed f = server;
+        char *whole = hpk_run(&f, inputs[i], strlen(inputs[i]));
 
         for (f.step = 1; f.step <= strlen(inputs[i]); f.step++) {
-            char *cut = feed_run(&f, inputs[i], strlen(inputs[i]));
+            char *cut = hpk_run(&f, inputs[i], strlen(inputs[i]));
 
             ck_assert_str_eq(cut, whole);
             free(cut);

@@ -8,26 +8,26 @@
 #include <string.h>
 
 #include "support/harness.h"
-#include "support/http_feed.h"
+#include "support/http_parser_kit.h"
 
 #define H "Host: a\r\n"
 
-static const struct feed server = { .limits = { 8192, 16384 } };
+static const struct hpk_feed server = { .limits = { 8192, 16384 } };
 
-#define EXPECT_ROWS(...) FEED_ROWS(server, __VA_ARGS__)
+#define EXPECT_ROWS(...) HPK_ROWS(server, __VA_ARGS__)
 #define CHUNKED          "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
 
 static void
 expect(const char *input, const char *outcome)
 {
-    ck_assert(feed_gives(server, input, strlen(input), outcome));
+    ck_assert(hpk_gives(server, input, strlen(input), outcome));
 }
 
 static void
 expect_repeated(const char *before, const char *what, size_t n,
                 const char *after, const char *outcome)
 {
-    ck_assert(feed_repeated_gives(server, before, what, n, after, outcome));
+    ck_assert(hpk_repeated_gives(server, before, what, n, after, outcome));
 }
 
 /* ---- what must be understood ---- */
@@ -363,10 +363,10 @@ VT_TEST(the_verdict_names_what_is_wrong)
           "forbidden byte in the target" },
         { "GET / HTTP/2.0\r\nX Y: 1\r\n\r\n", "HTTP version not supported" },
     };
-    struct feed f = server;
+    struct hpk_feed f = server;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        free(feed_run(&f, rows[i][0], strlen(rows[i][0])));
+        free(hpk_run(&f, rows[i][0], strlen(rows[i][0])));
         ck_assert_str_eq(f.why, rows[i][1]);
     }
 }

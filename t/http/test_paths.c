@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 /* "NAME of PATH (TARGET): PARAMETER". */
 static vetch_promise *
@@ -25,10 +25,10 @@ start(void)
 {
     static char admin[] = "admin", name[] = "name", url[] = "url";
 
-    ht_start(NULL);
-    ht_route("GET", "/admin", show, admin);
-    ht_route("GET", "/user/:name", show, name);
-    ht_route("GET", "/fetch/*url", show, url);
+    hsk_start(NULL);
+    hsk_route("GET", "/admin", show, admin);
+    hsk_route("GET", "/user/:name", show, name);
+    hsk_route("GET", "/fetch/*url", show, url);
 }
 
 struct row {
@@ -38,23 +38,23 @@ struct row {
 static void
 expect(const struct row *rows, size_t n)
 {
-    struct talk t;
+    struct hsk_client t;
     size_t i;
 
     start();
-    ht_connect(&t);
+    hsk_connect(&t);
     for (i = 0; i < n; i++) {
         unsigned status = rows[i].text != NULL ? 200 : 404;
 
-        ht_get(&t, rows[i].target);
-        ck_assert_msg(ht_hear(&t) == status, "%s gave %u", rows[i].target,
+        hsk_get(&t, rows[i].target);
+        ck_assert_msg(hsk_hear(&t) == status, "%s gave %u", rows[i].target,
                       t.status);
         if (rows[i].text != NULL)
-            ck_assert_msg(ht_body_is(&t, rows[i].text), "%s gave %.*s",
+            ck_assert_msg(hsk_body_is(&t, rows[i].text), "%s gave %.*s",
                           rows[i].target, (int)t.n_body, t.body);
     }
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 #define EXPECT(...)                                                            \
@@ -128,13 +128,13 @@ VT_TEST(bytes_that_clients_do_not_encode_are_accepted)
 
 VT_TEST(a_nul_never_matches)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_get(&t, "/user/a%00b");
-    ck_assert_uint_eq(ht_hear(&t), 400);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_connect(&t);
+    hsk_get(&t, "/user/a%00b");
+    ck_assert_uint_eq(hsk_hear(&t), 400);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 static vetch_promise *
 reply_in_pieces(vetch_http_request *r, void *ctx)
@@ -24,27 +24,27 @@ VT_CASE("pieces", vt_reactor_tcase);
 
 VT_TEST(responses_in_pieces_are_chunked)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", reply_in_pieces, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Transfer-Encoding"), "chunked");
-    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
-    ck_assert(ht_body_is(&t, "abcde"));
-    ht_say(&t, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear_head(&t), 200);
-    ck_assert(ht_is_silent(&t));
+    hsk_start(NULL);
+    hsk_route("GET", "/", reply_in_pieces, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Transfer-Encoding"), "chunked");
+    ck_assert_ptr_null(hsk_field(&t, "Content-Length"));
+    ck_assert(hsk_body_is(&t, "abcde"));
+    hsk_say(&t, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear_head(&t), 200);
+    ck_assert(hsk_is_silent(&t));
     /* HTTP/1.0 knows no chunks, whatever it asks of the connection. */
-    ht_say(&t, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_ptr_null(ht_field(&t, "Transfer-Encoding"));
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_body_is(&t, "abcde"));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_say(&t, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_ptr_null(hsk_field(&t, "Transfer-Encoding"));
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_body_is(&t, "abcde"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 static vetch_promise *
@@ -58,15 +58,15 @@ forget_to_end(vetch_http_request *r, void *ctx)
 
 VT_TEST(a_response_that_was_not_ended_is_cut_off)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", forget_to_end, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 0); /* nobody takes it for whole */
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", forget_to_end, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 0); /* nobody takes it for whole */
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* What a handler that streams much does: write, drain, write… */
@@ -106,21 +106,21 @@ flood(vetch_http_request *r, void *ctx)
 VT_TEST(drain_waits_for_the_client)
 {
     struct flood f = { .left = 200 };
-    struct talk t;
+    struct hsk_client t;
     unsigned so_far;
 
-    ht_start(NULL);
-    ht_route("GET", "/", flood, &f);
-    ht_connect(&t);
-    ht_get(&t, "/");
+    hsk_start(NULL);
+    hsk_route("GET", "/", flood, &f);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
     so_far = f.drains;
     ck_assert_uint_lt(so_far, 100); /* the kernel took some */
     vt_run_ready();
     ck_assert_uint_eq(f.drains, so_far);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 10000000);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* Two responses at once: the second is held until the first has ended. */
@@ -162,15 +162,15 @@ code_of(vetch_promise *p)
 VT_TEST(drain_waits_while_a_response_is_held)
 {
     static const char block[70000];
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *p;
 
     memset(held, 0, sizeof(held));
-    ht_start(NULL);
-    ht_route("GET", "/", take_next, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ht_get(&t, "/");
+    hsk_start(NULL);
+    hsk_route("GET", "/", take_next, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    hsk_get(&t, "/");
     ck_assert_int_eq(vetch_http_reply_begin(held[1].request, 200, NULL), 0);
     ck_assert_int_eq(code_of(vetch_http_reply_drain(held[1].request)), 0);
     vetch_http_reply_write(held[1].request, block, sizeof(block));
@@ -186,30 +186,30 @@ VT_TEST(drain_waits_while_a_response_is_held)
     vt_run_ready();
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "first"));
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "first"));
     vetch_http_reply_write(held[1].request, "x", 1);
     vetch_http_reply_end(held[1].request);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, sizeof(block) + 1);
     end_handler(&held[0]);
     end_handler(&held[1]);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(drain_ends_when_the_client_goes)
 {
     struct flood f = { .left = 200 };
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", flood, &f);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ht_hang_up(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/", flood, &f);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    hsk_hang_up(&t);
     ck_assert_uint_gt(f.left, 0);
-    ht_end();
+    hsk_end();
 }
 
 static vetch_promise *
@@ -231,16 +231,16 @@ write_without_end(vetch_http_request *r, void *ctx)
 VT_TEST(writing_without_drain_meets_the_hard_cap)
 {
     unsigned n = 0;
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", write_without_end, &n);
-    ht_connect(&t);
-    ht_get(&t, "/");
+    hsk_start(NULL);
+    hsk_route("GET", "/", write_without_end, &n);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
     ck_assert_uint_ge(n, 16 * 1048576 / 100100 - 1);
     ck_assert_uint_lt(n, 200);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, n * 100000);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }

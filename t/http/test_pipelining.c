@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(path, len, body)                                                  \
@@ -69,16 +69,16 @@ start(const vetch_http_server_options *options)
 {
     n_waiting = 0;
     memset(waiting, 0, sizeof(waiting));
-    ht_start(options);
-    ht_route("*", "/now/*x", say_path, NULL);
-    ht_route("*", "/later/*x", wait_for_test, NULL);
+    hsk_start(options);
+    hsk_route("*", "/now/*x", say_path, NULL);
+    hsk_route("*", "/later/*x", wait_for_test, NULL);
 }
 
 static void
-hear_path(struct talk *t, const char *path)
+hear_path(struct hsk_client *t, const char *path)
 {
-    ck_assert_uint_eq(ht_hear(t), 200);
-    ck_assert_msg(ht_body_is(t, path), "%.*s instead of %s", (int)t->n_body,
+    ck_assert_uint_eq(hsk_hear(t), 200);
+    ck_assert_msg(hsk_body_is(t, path), "%.*s instead of %s", (int)t->n_body,
                   t->body, path);
 }
 
@@ -99,63 +99,63 @@ VT_CASE("order", vt_reactor_tcase);
 
 VT_TEST(requests_in_one_read_are_answered_in_order)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/now/1") POST("/now/2", "3", "abc") GET("/now/3")
-                   GET("/nowhere") GET("/now/4"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/now/1") POST("/now/2", "3", "abc") GET("/now/3")
+                    GET("/nowhere") GET("/now/4"));
     hear_path(&t, "/now/1");
     hear_path(&t, "/now/2");
     hear_path(&t, "/now/3");
-    ck_assert_uint_eq(ht_hear(&t), 404);
+    ck_assert_uint_eq(hsk_hear(&t), 404);
     hear_path(&t, "/now/4");
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* CVE-2023-46137, CVE-2024-41671: responses out of order. */
 VT_TEST(cve_2026_54273_responses_keep_the_order_of_requests)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") GET("/now/2") GET("/later/3") GET("/now/4"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/later/1") GET("/now/2") GET("/later/3") GET("/now/4"));
     ck_assert_uint_eq(n_waiting, 2);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     reply(1);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     reply(0);
     hear_path(&t, "/later/1");
     hear_path(&t, "/now/2");
     hear_path(&t, "/later/3");
     hear_path(&t, "/now/4");
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(large_responses_wait_for_their_turn)
 {
     char *body = calloc(1, 300000);
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") GET("/later/2"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/later/1") GET("/later/2"));
     ck_assert_int_eq(
         vetch_http_reply(waiting[1].request, 200, NULL, body, 300000), 0);
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     reply(0);
     hear_path(&t, "/later/1");
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_eq(t.n_body, 300000);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     drop_waiting();
     free(body);
-    ht_end();
+    hsk_end();
 }
 
 /* libevent #1350 #1466: the hard cap is the connection's, not each response's;
@@ -164,12 +164,13 @@ VT_TEST(held_responses_share_one_hard_cap)
 {
     const size_t len = 6000000;
     char *body = calloc(1, len);
-    struct talk t;
+    struct hsk_client t;
     unsigned i;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") GET("/later/2") GET("/later/3") GET("/later/4"));
+    hsk_connect(&t);
+    hsk_say(&t,
+            GET("/later/1") GET("/later/2") GET("/later/3") GET("/later/4"));
     for (i = 3; i >= 2; i--)
         ck_assert_int_eq(
             vetch_http_reply(waiting[i].request, 200, NULL, body, len), 0);
@@ -182,27 +183,27 @@ VT_TEST(held_responses_share_one_hard_cap)
         continue;
     ck_assert_int_eq(errno, ENOBUFS);
     ck_assert_int_eq(vetch_http_reply_end(waiting[0].request), 0);
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_uint_ge(t.n_body, 4000000);
-    ck_assert_uint_eq(ht_hear(&t), 503);
+    ck_assert_uint_eq(hsk_hear(&t), 503);
     for (i = 2; i < 4; i++) {
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        ck_assert_uint_eq(hsk_hear(&t), 200);
         ck_assert_uint_eq(t.n_body, len);
     }
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     drop_waiting();
     free(body);
-    ht_end();
+    hsk_end();
 }
 
 /* RFC 9112, section 9.3.2: only safe methods may run side by side. */
 VT_TEST(unsafe_requests_run_alone)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") POST("/later/2", "0", "") GET("/later/3"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/later/1") POST("/later/2", "0", "") GET("/later/3"));
     ck_assert_uint_eq(n_waiting, 1);
     reply(0);
     hear_path(&t, "/later/1");
@@ -212,43 +213,43 @@ VT_TEST(unsafe_requests_run_alone)
     ck_assert_uint_eq(n_waiting, 3);
     reply(2);
     hear_path(&t, "/later/3");
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_CASE("limits", vt_reactor_tcase);
 
 VT_TEST(no_more_requests_run_than_the_limit)
 {
-    struct talk t;
+    struct hsk_client t;
     unsigned i;
 
     start(NULL);
-    ht_connect(&t);
+    hsk_connect(&t);
     for (i = 0; i < 20; i++)
-        ht_get(&t, "/later/x");
+        hsk_get(&t, "/later/x");
     ck_assert_uint_eq(n_waiting, 8);
     for (i = 0; i < 20; i++) {
         ck_assert_uint_eq(n_waiting, i + 8 < 20 ? i + 8 : 20);
         reply(i);
         hear_path(&t, "/later/x");
     }
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(reading_pauses_while_the_limit_is_reached)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
-    struct talk t;
+    struct hsk_client t;
     size_t sent = 0;
     ssize_t n;
     char text[8000];
 
     o.max_pipelined = 2;
     start(&o);
-    ht_connect(&t);
+    hsk_connect(&t);
     snprintf(text, sizeof(text),
              "GET /later/x HTTP/1.1\r\nHost: a\r\nA: %07000d\r\n\r\n", 0);
     /* More than the kernel and the server together may hold. */
@@ -266,8 +267,8 @@ VT_TEST(reading_pauses_while_the_limit_is_reached)
     }
     ck_assert_uint_lt(sent, (size_t)2 << 20);
     ck_assert_uint_eq(n_waiting, 2);
-    ht_hang_up(&t);
-    ht_end(); /* cancels them */
+    hsk_hang_up(&t);
+    hsk_end(); /* cancels them */
     drop_waiting();
 }
 
@@ -276,12 +277,12 @@ VT_TEST(reading_pauses_while_the_limit_is_reached)
 VT_TEST(a_client_that_does_not_listen_is_not_served_on)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
-    struct talk t;
+    struct hsk_client t;
     size_t sent = 0;
 
     o.max_requests = VETCH_NO_LIMIT;
     start(&o);
-    ht_connect(&t);
+    hsk_connect(&t);
     for (;;) {
         static const char text[] = GET("/now/0123456789012345678901234567890"
                                        "12345678901234567890123456789012345");
@@ -299,62 +300,62 @@ VT_TEST(a_client_that_does_not_listen_is_not_served_on)
     }
     /* Now it listens, and everything comes. */
     while (sent-- > 0)
-        ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+        ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_CASE("order", vt_reactor_tcase);
 
 VT_TEST(a_refused_request_is_answered_after_those_before_it)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") "BAD\r\n\r\n" GET("/now/2"));
-    ck_assert(ht_is_silent(&t));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/later/1") "BAD\r\n\r\n" GET("/now/2"));
+    ck_assert(hsk_is_silent(&t));
     reply(0);
     hear_path(&t, "/later/1");
-    ck_assert_uint_eq(ht_hear(&t), 400);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 400);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_CASE("ends", vt_reactor_tcase);
 
 VT_TEST(a_response_that_closes_cancels_what_is_behind_it)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") GET("/later/2"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/later/1") GET("/later/2"));
     vetch_http_reply_abort(waiting[0].request);
     vt_run_ready();
     ck_assert(waiting[1].canceled);
     ck_assert(!waiting[0].canceled); /* it aborted by itself, and goes on */
-    ht_hear_end(&t);
-    ht_hang_up(&t);
+    hsk_hear_end(&t);
+    hsk_hang_up(&t);
     drop_waiting();
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(all_are_cancelled_when_the_client_goes)
 {
-    struct talk t;
+    struct hsk_client t;
     unsigned i;
 
     start(NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/later/1") GET("/now/2") GET("/later/3") GET("/later/4"));
-    ht_hang_up(&t);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/later/1") GET("/now/2") GET("/later/3") GET("/later/4"));
+    hsk_hang_up(&t);
     ck_assert_uint_eq(n_waiting, 3);
     for (i = 0; i < n_waiting; i++)
         ck_assert(waiting[i].canceled);
     drop_waiting();
-    ht_end();
+    hsk_end();
 }
 
 VT_CASE("order", vt_reactor_tcase);
@@ -367,15 +368,15 @@ VT_TEST(random_orders_of_responses_come_out_in_order)
 
     start(NULL);
     for (round = 0; round < 200; round++) {
-        struct talk t;
+        struct hsk_client t;
         unsigned i, n = 1 + (unsigned)rand_r(&seed) % 8, left = n;
         char path[32];
 
         n_waiting = 0;
-        ht_connect(&t);
+        hsk_connect(&t);
         for (i = 0; i < n; i++) {
             snprintf(path, sizeof(path), "/later/%u", i);
-            ht_get(&t, path);
+            hsk_get(&t, path);
         }
         ck_assert_uint_eq(n_waiting, n);
         while (left > 0) {
@@ -389,8 +390,8 @@ VT_TEST(random_orders_of_responses_come_out_in_order)
             snprintf(path, sizeof(path), "/later/%u", i);
             hear_path(&t, path);
         }
-        ck_assert(ht_is_silent(&t));
-        ht_hang_up(&t);
+        ck_assert(hsk_is_silent(&t));
+        hsk_hang_up(&t);
     }
-    ht_end();
+    hsk_end();
 }

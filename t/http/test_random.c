@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 enum { CLIENTS = 4, PENDING = 64 };
 
 struct client {
-    struct talk t;
+    struct hsk_client t;
     bool open;
     bool last; /* the server said close */
     unsigned asked, heard;
@@ -173,7 +173,7 @@ speak(struct client *c)
         next_request(c);
     }
     n = 1 + random_below((unsigned)(c->len - c->at));
-    ht_say_bytes(&c->t, c->unsent + c->at, n);
+    hsk_say_bytes(&c->t, c->unsent + c->at, n);
     c->at += n;
 }
 
@@ -181,7 +181,7 @@ speak(struct client *c)
 static void
 listen_to(struct client *c)
 {
-    while (!c->last && !ht_is_silent(&c->t)) {
+    while (!c->last && !hsk_is_silent(&c->t)) {
         unsigned status;
 
         if (c->t.n_in == 0 || memchr(c->t.in, '\n', c->t.n_in) == NULL ||
@@ -190,7 +190,7 @@ listen_to(struct client *c)
         if (memmem(c->t.in, c->t.n_in, "chunked", 7) != NULL &&
             memmem(c->t.in, c->t.n_in, "0\r\n\r\n", 5) == NULL)
             return; /* would wait for its end */
-        status = ht_hear(&c->t);
+        status = hsk_hear(&c->t);
         if (status == 0)
             return;
         heard++;
@@ -198,7 +198,7 @@ listen_to(struct client *c)
             char number[16];
 
             snprintf(number, sizeof(number), "%u", c->heard);
-            ck_assert_msg(ht_body_is(&c->t, number),
+            ck_assert_msg(hsk_body_is(&c->t, number),
                           "round %u: %.*s instead of %s", round_,
                           (int)c->t.n_body, c->t.body, number);
         } else {
@@ -206,7 +206,7 @@ listen_to(struct client *c)
         }
         c->heard++;
         ck_assert_uint_le(c->heard, c->asked);
-        if (ht_field(&c->t, "Connection") != NULL)
+        if (hsk_field(&c->t, "Connection") != NULL)
             c->last = true;
     }
 }
@@ -231,7 +231,7 @@ static void
 close_client(struct client *c)
 {
     if (c->open)
-        ht_hang_up(&c->t);
+        hsk_hang_up(&c->t);
     memset(c, 0, sizeof(*c));
 }
 
@@ -245,7 +245,7 @@ step(void)
     if (what < 20) {
         if (!c->open) {
             memset(c, 0, sizeof(*c));
-            ht_connect(&c->t);
+            hsk_connect(&c->t);
             c->open = true;
         }
         if (!c->t.ended && !c->last)
@@ -271,9 +271,9 @@ VT_TEST(responses_keep_their_order_whatever_happens, .loops = 10)
     unsigned i;
 
     seed = round_ = (unsigned)_i + 1;
-    ht_start(NULL);
-    ht_route("*", "/whole/:n", handle, NULL);
-    ht_stream_route("*", "/stream/:n", handle, NULL);
+    hsk_start(NULL);
+    hsk_route("*", "/whole/:n", handle, NULL);
+    hsk_stream_route("*", "/stream/:n", handle, NULL);
     for (i = 0; i < 30000; i++)
         step();
     for (i = 0; i < CLIENTS; i++)
@@ -281,7 +281,7 @@ VT_TEST(responses_keep_their_order_whatever_happens, .loops = 10)
     vt_run_ready();
     while (end_one_handler()) /* those that did not obey a cancel */
         vt_run_ready();
-    ht_end();
+    hsk_end();
     ck_assert_uint_gt(heard, 100);
     ck_assert_uint_gt(canceled, 0);
     ck_assert_uint_gt(n_pieces, 0);

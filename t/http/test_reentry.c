@@ -9,7 +9,7 @@
 
 #include <vetch/testing.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -28,48 +28,48 @@ VT_CASE("reentry", vt_reactor_tcase);
 static vetch_promise *
 stop_first(vetch_http_request *r, void *ctx)
 {
-    *(vetch_promise **)ctx = vetch_http_server_stop(ht_server, 10);
+    *(vetch_promise **)ctx = vetch_http_server_stop(hsk_server, 10);
     return hello(r, NULL);
 }
 
 VT_TEST(a_handler_may_stop_the_server)
 {
     vetch_promise *p = NULL;
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", stop_first, &p);
-    ht_connect(&t);
-    ht_say(&t, GET("/"));
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/", stop_first, &p);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/"));
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
 }
 
 static vetch_promise *
 release_first(vetch_http_request *r, void *ctx)
 {
     (void)ctx;
-    vetch_promise_unref(vetch_http_server_stop(ht_server, 10));
-    ht_server = vetch_http_server_unref(ht_server);
+    vetch_promise_unref(vetch_http_server_stop(hsk_server, 10));
+    hsk_server = vetch_http_server_unref(hsk_server);
     return hello(r, NULL);
 }
 
 VT_TEST(a_handler_may_release_the_server)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", release_first, NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/") GET("/"));
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/", release_first, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/") GET("/"));
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
 }
 
 static vetch_promise *
@@ -79,30 +79,30 @@ add_route(vetch_http_request *r, void *ctx)
     int *n = ctx;
 
     snprintf(path, sizeof(path), "/%d", (*n)++);
-    ht_route("GET", path, hello, NULL);
+    hsk_route("GET", path, hello, NULL);
     vetch_http_reply(r, 201, NULL, vetch_http_request_path(r), 1);
     return NULL;
 }
 
 VT_TEST(a_handler_may_add_routes)
 {
-    struct talk t;
+    struct hsk_client t;
     int n = 0, i;
 
-    ht_start(NULL);
-    ht_route("GET", "/add", add_route, &n);
-    ht_connect(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/add", add_route, &n);
+    hsk_connect(&t);
     for (i = 0; i < 50; i++) {
         char path[32];
 
-        ht_say(&t, GET("/add"));
-        ck_assert_uint_eq(ht_hear(&t), 201);
+        hsk_say(&t, GET("/add"));
+        ck_assert_uint_eq(hsk_hear(&t), 201);
         snprintf(path, sizeof(path), "/%d", i);
-        ht_get(&t, path);
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        hsk_get(&t, path);
+        ck_assert_uint_eq(hsk_hear(&t), 200);
     }
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* ---- one request from another's callbacks ---- */
@@ -162,40 +162,40 @@ start(void)
 {
     n_pending = 0;
     memset(pending, 0, sizeof(pending));
-    ht_start(NULL);
-    ht_route("GET", "/wait", wait_for_test, NULL);
-    ht_route("GET", "/other", reply_to_the_other, NULL);
-    ht_route("GET", "/", hello, NULL);
+    hsk_start(NULL);
+    hsk_route("GET", "/wait", wait_for_test, NULL);
+    hsk_route("GET", "/other", reply_to_the_other, NULL);
+    hsk_route("GET", "/", hello, NULL);
 }
 
 VT_TEST(a_handler_may_reply_to_another_request)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait") GET("/other") GET("/"));
-    ck_assert_uint_eq(ht_hear(&t), 202);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait") GET("/other") GET("/"));
+    ck_assert_uint_eq(hsk_hear(&t), 202);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_handler_may_reply_to_a_request_of_another_connection)
 {
-    struct talk a, b;
+    struct hsk_client a, b;
 
     start();
-    ht_connect(&a);
-    ht_connect(&b);
-    ht_say(&a, GET("/wait"));
-    ht_say(&b, GET("/other"));
-    ck_assert_uint_eq(ht_hear(&a), 202);
-    ck_assert_uint_eq(ht_hear(&b), 200);
-    ht_hang_up(&a);
-    ht_hang_up(&b);
-    ht_end();
+    hsk_connect(&a);
+    hsk_connect(&b);
+    hsk_say(&a, GET("/wait"));
+    hsk_say(&b, GET("/other"));
+    ck_assert_uint_eq(hsk_hear(&a), 202);
+    ck_assert_uint_eq(hsk_hear(&b), 200);
+    hsk_hang_up(&a);
+    hsk_hang_up(&b);
+    hsk_end();
 }
 
 static void
@@ -212,7 +212,7 @@ outlive_the_connection(vetch_http_request *r, void *ctx)
 {
     struct pending *p = &pending[n_pending++];
 
-    *(vetch_promise **)ctx = vetch_http_server_stop(ht_server, 10);
+    *(vetch_promise **)ctx = vetch_http_server_stop(hsk_server, 10);
     vetch_http_reply(pending[0].request, 202, NULL, NULL, 0);
     resolve(0);
     p->request = r;
@@ -224,31 +224,31 @@ outlive_the_connection(vetch_http_request *r, void *ctx)
 VT_TEST(a_handler_that_outlives_its_connection_keeps_its_request)
 {
     vetch_promise *stopped = NULL;
-    struct talk t, other;
+    struct hsk_client t, other;
     char noise[512];
 
     memset(noise, 'z', sizeof(noise));
     start();
-    ht_route("GET", "/outlive", outlive_the_connection, &stopped);
-    ht_connect(&other);
-    ht_say(&other, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
-    ht_connect(&t);
-    ht_say(&t, GET("/wait") GET("/outlive?query"));
+    hsk_route("GET", "/outlive", outlive_the_connection, &stopped);
+    hsk_connect(&other);
+    hsk_say(&other, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait") GET("/outlive?query"));
     ck_assert_uint_eq(n_pending, 2);
-    ht_say_bytes(&other, noise, sizeof(noise)); /* where the head was */
+    hsk_say_bytes(&other, noise, sizeof(noise)); /* where the head was */
     ck_assert_str_eq(vetch_http_request_path(pending[1].request), "/outlive");
     ck_assert_str_eq(vetch_http_request_query(pending[1].request), "query");
     ck_assert_str_eq(vetch_http_request_header(pending[1].request, "host"),
                      "a");
-    ck_assert_uint_eq(ht_hear(&t), 202);
-    ck_assert(ht_hear_end(&t));
+    ck_assert_uint_eq(hsk_hear(&t), 202);
+    ck_assert(hsk_hear_end(&t));
     resolve(1);
-    ht_hang_up(&t);
-    ht_hang_up(&other);
+    hsk_hang_up(&t);
+    hsk_hang_up(&other);
     while (vetch_promise_state(stopped) == VETCH_PENDING)
         vt_run_ready();
     vetch_promise_unref(stopped);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
 }
 
 /* From here on nothing can be copied. */
@@ -266,12 +266,12 @@ take_all_memory(vetch_http_request *r, void *ctx)
 
 VT_TEST(a_request_that_was_not_kept_says_nothing)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_route("GET", "/memory/:name", take_all_memory, NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/memory/none?query"));
+    hsk_route("GET", "/memory/:name", take_all_memory, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/memory/none?query"));
     vetch_testing_fail_allocation(0, false);
     ck_assert_uint_eq(n_pending, 1);
     ck_assert_str_eq(vetch_http_request_path(pending[0].request), "");
@@ -279,44 +279,44 @@ VT_TEST(a_request_that_was_not_kept_says_nothing)
     ck_assert_ptr_null(vetch_http_request_header(pending[0].request, "host"));
     ck_assert_ptr_null(vetch_http_request_param(pending[0].request, "name"));
     resolve(0);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* Cancellers run while the connection's list is being emptied. */
 VT_TEST(a_canceller_may_reply_to_all_requests)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait") GET("/wait") GET("/wait") GET("/wait"));
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait") GET("/wait") GET("/wait") GET("/wait"));
     ck_assert_uint_eq(n_pending, 4);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     ck_assert_ptr_null(pending[0].deferred);
     ck_assert_ptr_null(pending[3].deferred);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(a_canceller_may_reply_at_the_deadline_of_a_stop)
 {
     vetch_promise *p;
-    struct talk t;
+    struct hsk_client t;
 
     start();
-    ht_connect(&t);
-    ht_say(&t, GET("/wait") GET("/wait"));
-    p = vetch_http_server_stop(ht_server, 3);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/wait") GET("/wait"));
+    p = vetch_http_server_stop(hsk_server, 3);
     vt_log_from(VETCH_LOG_WARNING);
     vt_advance(3.1);
     vt_log_take();
-    ck_assert_uint_eq(ht_hear(&t), 503);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 503);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
     vt_run_ready();
 }
 
@@ -344,22 +344,22 @@ abort_and_reply(vetch_http_request *r, void *ctx)
 VT_TEST(a_handler_may_abort_its_own_connection)
 {
     static const char *const paths[] = { "/1", "/2", "/3", "/4" };
-    struct talk t;
+    struct hsk_client t;
     size_t i;
 
-    ht_start(NULL);
-    ht_route("GET", "/1", reply_and_abort, NULL);
-    ht_route("GET", "/2", reply_and_abort, &t);
-    ht_route("GET", "/3", abort_and_reply, NULL);
-    ht_route("GET", "/4", abort_and_reply, &t);
+    hsk_start(NULL);
+    hsk_route("GET", "/1", reply_and_abort, NULL);
+    hsk_route("GET", "/2", reply_and_abort, &t);
+    hsk_route("GET", "/3", abort_and_reply, NULL);
+    hsk_route("GET", "/4", abort_and_reply, &t);
     for (i = 0; i < 4; i++) {
-        ht_connect(&t);
-        ht_get(&t, paths[i]);
+        hsk_connect(&t);
+        hsk_get(&t, paths[i]);
         vt_advance(2);
-        ht_hear_end(&t);
-        ht_hang_up(&t);
+        hsk_hear_end(&t);
+        hsk_hang_up(&t);
     }
-    ht_end();
+    hsk_end();
 }
 
 static vetch_promise *
@@ -390,20 +390,20 @@ spawn(vetch_http_request *r, void *ctx)
 
 VT_TEST(handlers_return_promises_of_all_kinds)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/settled", settled_already, NULL);
-    ht_route("GET", "/task", spawn, NULL);
-    ht_connect(&t);
-    ht_say(&t, GET("/settled") GET("/task") GET("/settled"));
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_start(NULL);
+    hsk_route("GET", "/settled", settled_already, NULL);
+    hsk_route("GET", "/task", spawn, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/settled") GET("/task") GET("/settled"));
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     vt_advance(1);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "task"));
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "task"));
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* A promise that others hold too: the request is over when the link is, and
@@ -418,14 +418,14 @@ share(vetch_http_request *r, void *ctx)
 VT_TEST(a_shared_promise_is_left_alone_when_the_client_goes)
 {
     vetch_promise *shared = vetch_sleep(10);
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", share, &shared);
-    ht_connect(&t);
-    ht_say(&t, GET("/"));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", share, &shared);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/"));
+    hsk_hang_up(&t);
+    hsk_end();
     ck_assert_int_eq(vetch_promise_state(shared), VETCH_PENDING);
     vt_advance(11);
     ck_assert_int_eq(vetch_promise_state(shared), VETCH_FULFILLED);
@@ -463,7 +463,7 @@ wait_for_cancel(vetch_http_request *r, void *ctx)
 
 /* The reset is on its way, but the server has not looked yet. */
 static void
-reset_unnoticed(struct talk *t)
+reset_unnoticed(struct hsk_client *t)
 {
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
@@ -476,13 +476,13 @@ VT_TEST(a_write_that_fails_does_not_call_the_canceller)
 {
     static char block[1000000];
     struct canceled c = { 0 };
-    struct talk t;
+    struct hsk_client t;
     int i;
 
-    ht_start_tcp(NULL);
-    ht_route("GET", "/", wait_for_cancel, &c);
-    ht_connect(&t);
-    ht_say(&t, GET("/"));
+    hsk_start_tcp(NULL);
+    hsk_route("GET", "/", wait_for_cancel, &c);
+    hsk_connect(&t);
+    hsk_say(&t, GET("/"));
     while (c.request == NULL)
         vt_run_ready();
     vetch_http_reply_begin(c.request, 200, NULL);
@@ -496,7 +496,7 @@ VT_TEST(a_write_that_fails_does_not_call_the_canceller)
     while (c.n == 0)
         vt_run_ready();
     vetch_deferred_unref(c.deferred);
-    ht_end();
+    hsk_end();
 }
 
 static vetch_promise *
@@ -510,15 +510,15 @@ read_and_forget(vetch_http_request *r, void *ctx)
 VT_TEST(a_read_that_was_forgotten_ends_with_its_request)
 {
     vetch_promise *p = NULL;
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_stream_route("POST", "/", read_and_forget, &p);
-    ht_connect(&t);
-    ht_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
+    hsk_start(NULL);
+    hsk_stream_route("POST", "/", read_and_forget, &p);
+    hsk_connect(&t);
+    hsk_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
     vetch_promise_unref(p);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 /* ---- handlers ---- */
 
@@ -100,74 +100,74 @@ VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(a_handler_replies)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "hello"));
-    ck_assert_str_eq(ht_field(&t, "Content-Type"), "text/plain");
-    ck_assert_str_eq(ht_field(&t, "Content-Length"), "5");
-    ck_assert_uint_eq(strlen(ht_field(&t, "Date")), 29);
-    ck_assert_str_eq(ht_field(&t, "Keep-Alive"), "timeout=75");
-    ck_assert_ptr_null(ht_field(&t, "Connection"));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "hello"));
+    ck_assert_str_eq(hsk_field(&t, "Content-Type"), "text/plain");
+    ck_assert_str_eq(hsk_field(&t, "Content-Length"), "5");
+    ck_assert_uint_eq(strlen(hsk_field(&t, "Date")), 29);
+    ck_assert_str_eq(hsk_field(&t, "Keep-Alive"), "timeout=75");
+    ck_assert_ptr_null(hsk_field(&t, "Connection"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(it_replies_over_tcp_too)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start_tcp(NULL);
-    ck_assert_uint_ne(vetch_http_server_port(ht_server), 0);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start_tcp(NULL);
+    ck_assert_uint_ne(vetch_http_server_port(hsk_server), 0);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_connection_serves_many_requests)
 {
-    struct talk t;
+    struct hsk_client t;
     int i;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
     for (i = 0; i < 100; i++) {
-        ht_get(&t, "/");
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        hsk_get(&t, "/");
+        ck_assert_uint_eq(hsk_hear(&t), 200);
     }
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(requests_may_come_byte_by_byte)
 {
     static const char text[] = "GET /a?b HTTP/1.1\r\nHost: a\r\nX-Test:  1 \r\n"
                                "\r\n";
-    struct talk t;
+    struct hsk_client t;
     size_t i;
 
-    ht_start(NULL);
-    ht_route("GET", "/:x", tell_request, NULL);
-    ht_connect(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/:x", tell_request, NULL);
+    hsk_connect(&t);
     for (i = 0; i < sizeof(text) - 1; i++) {
-        ck_assert(ht_is_silent(&t));
-        ht_say_bytes(&t, text + i, 1);
+        ck_assert(hsk_is_silent(&t));
+        hsk_say_bytes(&t, text + i, 1);
     }
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "GET /a ?b x=a y=- h=1"));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "GET /a ?b x=a y=- h=1"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_handler_learns_what_was_asked)
@@ -182,23 +182,23 @@ VT_TEST(a_handler_learns_what_was_asked)
         { "PUT /p/1/q/2", "PUT /p/1/q/2 ? x=1 y=2 h=v w" },
         { "OPTIONS *", "OPTIONS * ? x=- y=- h=v w" },
     };
-    struct talk t;
+    struct hsk_client t;
     size_t i;
 
-    ht_start(NULL);
-    ht_route("*", "/p/:x/q/:y", tell_request, NULL);
-    ht_route("*", "/p/:x/q/", tell_request, NULL);
-    ht_route("*", "/*rest", tell_request, NULL);
-    ht_connect(&t);
+    hsk_start(NULL);
+    hsk_route("*", "/p/:x/q/:y", tell_request, NULL);
+    hsk_route("*", "/p/:x/q/", tell_request, NULL);
+    hsk_route("*", "/*rest", tell_request, NULL);
+    hsk_connect(&t);
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        ht_say(&t, rows[i][0]);
-        ht_say(&t, " HTTP/1.1\r\nHost: a\r\nX-TEST:\t v w \r\n\r\n");
-        ck_assert_uint_eq(ht_hear(&t), 200);
-        ck_assert_msg(ht_body_is(&t, rows[i][1]), "%s gave %.*s", rows[i][0],
+        hsk_say(&t, rows[i][0]);
+        hsk_say(&t, " HTTP/1.1\r\nHost: a\r\nX-TEST:\t v w \r\n\r\n");
+        ck_assert_uint_eq(hsk_hear(&t), 200);
+        ck_assert_msg(hsk_body_is(&t, rows[i][1]), "%s gave %.*s", rows[i][0],
                       (int)t.n_body, t.body);
     }
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 static vetch_promise *
@@ -224,102 +224,102 @@ tell_fields(vetch_http_request *r, void *ctx)
 VT_TEST(a_handler_sees_all_fields_and_the_peer)
 {
     const char *peer = NULL;
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start_tcp(NULL);
-    ht_route("GET", "/", tell_fields, &peer);
-    ht_connect(&t);
-    ht_say(&t, "GET / HTTP/1.1\r\nHost: a\r\nB:\r\nb: 2 \r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "Host=a;B=;b=2;"));
-    ck_assert_ptr_null(ht_field(&t, "Content-Type"));
+    hsk_start_tcp(NULL);
+    hsk_route("GET", "/", tell_fields, &peer);
+    hsk_connect(&t);
+    hsk_say(&t, "GET / HTTP/1.1\r\nHost: a\r\nB:\r\nb: 2 \r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "Host=a;B=;b=2;"));
+    ck_assert_ptr_null(hsk_field(&t, "Content-Type"));
     ck_assert(strncmp(peer, "tcp:127.0.0.1:", 14) == 0);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(head_is_answered_without_body)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    ht_say(&t, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear_head(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Content-Length"), "5");
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear_head(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Content-Length"), "5");
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(http_1_0_is_understood)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    ht_say(&t, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "keep-alive");
-    ht_say(&t, "GET / HTTP/1.0\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "keep-alive");
+    hsk_say(&t, "GET / HTTP/1.0\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(connection_close_is_obeyed_and_later_bytes_dropped)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    ht_say(&t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-               "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_str_eq(ht_field(&t, "Connection"), "close");
-    ck_assert(ht_hear_end(&t));
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+                "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_str_eq(hsk_field(&t, "Connection"), "close");
+    ck_assert(hsk_hear_end(&t));
     ck_assert_uint_eq(t.n_in, 0);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(connect_ends_the_connection)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("*", "/*rest", hello, NULL);
-    ht_connect(&t);
-    ht_say(&t, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET / HTTP/1.1"
-               "\r\nHost: a\r\n\r\n");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert_ptr_null(ht_field(&t, "Content-Length"));
-    ck_assert(ht_body_is(&t, "hello"));
-    ck_assert(ht_hear_end(&t));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("*", "/*rest", hello, NULL);
+    hsk_connect(&t);
+    hsk_say(&t, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET / HTTP/1.1"
+                "\r\nHost: a\r\n\r\n");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert_ptr_null(hsk_field(&t, "Content-Length"));
+    ck_assert(hsk_body_is(&t, "hello"));
+    ck_assert(hsk_hear_end(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(date_follows_the_clock)
 {
     char date[64];
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    strcpy(date, ht_field(&t, "Date"));
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    strcpy(date, hsk_field(&t, "Date"));
     ck_assert_str_eq(date + 25, " GMT");
     ck_assert_int_eq(date[3], ',');
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* ---- how handlers end ---- */
@@ -328,87 +328,87 @@ VT_CASE("handlers", vt_reactor_tcase);
 
 VT_TEST(no_reply_is_500)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/nothing", say_nothing, NULL);
-    ht_route("GET", "/fulfilled", fulfil_without_reply, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/nothing");
-    ck_assert_uint_eq(ht_hear(&t), 500);
-    ck_assert(ht_body_is(&t, "500 Internal Server Error\n"));
-    ht_get(&t, "/fulfilled");
-    ck_assert_uint_eq(ht_hear(&t), 500);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/nothing", say_nothing, NULL);
+    hsk_route("GET", "/fulfilled", fulfil_without_reply, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/nothing");
+    ck_assert_uint_eq(hsk_hear(&t), 500);
+    ck_assert(hsk_body_is(&t, "500 Internal Server Error\n"));
+    hsk_get(&t, "/fulfilled");
+    ck_assert_uint_eq(hsk_hear(&t), 500);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_rejection_is_500_and_a_log_line)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", reject, NULL);
-    ht_connect(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/", reject, NULL);
+    hsk_connect(&t);
     vt_log_from(VETCH_LOG_WARNING);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 500);
-    ck_assert_ptr_null(ht_field(&t, "X-Secret"));
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 500);
+    ck_assert_ptr_null(hsk_field(&t, "X-Secret"));
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "GET /: it broke"));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_handler_may_reply_later)
 {
     struct pending p = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/:x", wait_for_test, &p);
-    ht_connect(&t);
-    ht_say(&t, "GET /b?c HTTP/1.1\r\nHost: a\r\nX-Y: z\r\n\r\n");
-    ck_assert(ht_is_silent(&t));
+    hsk_start(NULL);
+    hsk_route("GET", "/:x", wait_for_test, &p);
+    hsk_connect(&t);
+    hsk_say(&t, "GET /b?c HTTP/1.1\r\nHost: a\r\nX-Y: z\r\n\r\n");
+    ck_assert(hsk_is_silent(&t));
     vt_advance(1000); /* a handler takes its time */
-    ck_assert(ht_is_silent(&t));
+    ck_assert(hsk_is_silent(&t));
     ck_assert_str_eq(vetch_http_request_path(p.request), "/b");
     ck_assert_str_eq(vetch_http_request_query(p.request), "c");
     ck_assert_str_eq(vetch_http_request_param(p.request, "x"), "b");
     ck_assert_str_eq(vetch_http_request_header(p.request, "x-y"), "z");
     ck_assert_int_eq(vetch_http_reply(p.request, 201, NULL, "late", 4), 0);
     let_go(&p);
-    ck_assert_uint_eq(ht_hear(&t), 201);
-    ck_assert(ht_body_is(&t, "late"));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 201);
+    ck_assert(hsk_body_is(&t, "late"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_response_leaves_before_the_handler_ends)
 {
     struct pending p = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", wait_for_test, &p);
-    ht_connect(&t);
-    ht_get(&t, "/");
+    hsk_start(NULL);
+    hsk_route("GET", "/", wait_for_test, &p);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
     ck_assert_int_eq(vetch_http_reply(p.request, 200, NULL, "x", 1), 0);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
     ck_assert_uint_eq(p.canceled, 0);
     let_go(&p);
-    ht_end();
+    hsk_end();
 }
 
 VT_TEST(there_is_one_response)
 {
     struct pending p = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", wait_for_test, &p);
-    ht_connect(&t);
-    ht_get(&t, "/");
+    hsk_start(NULL);
+    hsk_route("GET", "/", wait_for_test, &p);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
     ck_assert_int_eq(vetch_http_reply(p.request, 200, NULL, "x", 1), 0);
     ck_assert_int_eq(vetch_http_reply(p.request, 200, NULL, "y", 1), -1);
     ck_assert_int_eq(errno, EALREADY);
@@ -418,27 +418,27 @@ VT_TEST(there_is_one_response)
     ck_assert_int_eq(errno, EALREADY);
     ck_assert_int_eq(vetch_http_reply_end(p.request), -1);
     let_go(&p);
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "x"));
-    ck_assert(ht_is_silent(&t));
-    ht_hang_up(&t);
-    ht_end();
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "x"));
+    ck_assert(hsk_is_silent(&t));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_client_that_goes_cancels_the_handler)
 {
     struct pending p = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", wait_for_test, &p);
-    ht_connect(&t);
-    ht_get(&t, "/");
+    hsk_start(NULL);
+    hsk_route("GET", "/", wait_for_test, &p);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
     ck_assert_uint_eq(p.canceled, 0);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     ck_assert_uint_eq(p.canceled, 1);
     vetch_deferred_unref(p.deferred);
-    ht_end();
+    hsk_end();
 }
 
 static void
@@ -462,15 +462,15 @@ wait_stubbornly(vetch_http_request *r, void *ctx)
 VT_TEST(a_late_response_does_nothing)
 {
     struct pending p = { 0 };
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start_tcp(NULL);
-    ht_route("GET", "/:x", wait_stubbornly, &p);
-    ht_connect(&t);
-    ht_get(&t, "/b");
+    hsk_start_tcp(NULL);
+    hsk_route("GET", "/:x", wait_stubbornly, &p);
+    hsk_connect(&t);
+    hsk_get(&t, "/b");
     while (p.request == NULL)
         vt_run_ready();
-    ht_reset(&t);
+    hsk_reset(&t);
     while (p.canceled == 0)
         vt_run_ready();
     ck_assert_str_eq(vetch_http_request_path(p.request), "/b");
@@ -484,7 +484,7 @@ VT_TEST(a_late_response_does_nothing)
     ck_assert_int_eq(vetch_http_reply(p.request, 200, NULL, "x", 1), -1);
     ck_assert_int_eq(errno, EALREADY);
     let_go(&p);
-    ht_end();
+    hsk_end();
 }
 
 /* ---- what may be replied ---- */
@@ -526,17 +526,17 @@ reply_badly(vetch_http_request *r, void *ctx)
 /* CVE-2018-12116 class: nothing that a handler sets can break the framing. */
 VT_TEST(bad_responses_are_refused_on_the_spot)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", reply_badly, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ck_assert(ht_body_is(&t, "ok"));
-    ck_assert_ptr_null(ht_field(&t, "X"));
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", reply_badly, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "ok"));
+    ck_assert_ptr_null(hsk_field(&t, "X"));
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 static vetch_promise *
@@ -556,19 +556,19 @@ VT_TEST(bodies_of_any_size_arrive)
     static const size_t sizes[] = { 1,     15000,  16000,   16320,   16384,
                                     65536, 100000, 1000000, 10000000 };
     size_t i, len;
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", reply_much, &len);
-    ht_connect(&t);
+    hsk_start(NULL);
+    hsk_route("GET", "/", reply_much, &len);
+    hsk_connect(&t);
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         len = sizes[i];
-        ht_get(&t, "/");
-        ck_assert_uint_eq(ht_hear(&t), 200);
+        hsk_get(&t, "/");
+        ck_assert_uint_eq(hsk_hear(&t), 200);
         ck_assert_uint_eq(t.n_body, len);
     }
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 static vetch_promise *
@@ -588,15 +588,15 @@ reply_too_much(vetch_http_request *r, void *ctx)
 /* libuv 1169, libevent 694 1211: what waits to be written is bounded. */
 VT_TEST(a_body_beyond_the_hard_cap_is_refused)
 {
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", reply_too_much, NULL);
-    ht_connect(&t);
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 507);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_start(NULL);
+    hsk_route("GET", "/", reply_too_much, NULL);
+    hsk_connect(&t);
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 507);
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 /* ---- references ---- */
@@ -613,35 +613,37 @@ VT_TEST(the_context_of_a_route_is_freed_with_the_server)
 {
     int freed = 0;
 
-    ht_start(NULL);
-    ck_assert_int_eq(vetch_http_server_route_owned(ht_server, "GET", "/", hello,
-                                                   &freed, count_free, NULL),
+    hsk_start(NULL);
+    ck_assert_int_eq(vetch_http_server_route_owned(hsk_server, "GET", "/",
+                                                   hello, &freed, count_free,
+                                                   NULL),
                      0);
-    ck_assert_int_eq(vetch_http_server_route_owned(ht_server, "GET", "/", hello,
-                                                   &freed, count_free, NULL),
+    ck_assert_int_eq(vetch_http_server_route_owned(hsk_server, "GET", "/",
+                                                   hello, &freed, count_free,
+                                                   NULL),
                      -1);
     ck_assert_int_eq(errno, EEXIST);
     ck_assert_int_eq(freed, 0);
-    ht_end();
+    hsk_end();
     ck_assert_int_eq(freed, 1);
 }
 
 VT_TEST(a_server_that_was_released_serves_on)
 {
     vetch_http_server *s;
-    struct talk t;
+    struct hsk_client t;
 
-    ht_start(NULL);
-    ht_route("GET", "/", hello, NULL);
-    ht_connect(&t);
-    s = ht_server;
+    hsk_start(NULL);
+    hsk_route("GET", "/", hello, NULL);
+    hsk_connect(&t);
+    s = hsk_server;
     vetch_unref(vetch_http_server_ref(s));
     vetch_http_server_unref(s); /* the reactor's remains */
-    ht_get(&t, "/");
-    ck_assert_uint_eq(ht_hear(&t), 200);
-    ht_hang_up(&t);
-    ht_server = vetch_http_server_ref(s);
-    ht_end();
+    hsk_get(&t, "/");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    hsk_hang_up(&t);
+    hsk_server = vetch_http_server_ref(s);
+    hsk_end();
 }
 
 /* Options with one member changed. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -25,7 +25,7 @@ much(vetch_http_request *r, void *ctx)
 
 /* 0, or the error that ends the connection; the bytes are counted. */
 static int
-read_slowly(struct talk *t, size_t *total)
+read_slowly(struct hsk_client *t, size_t *total)
 {
     char area[PER_SECOND];
     ssize_t n;
@@ -43,15 +43,15 @@ read_slowly(struct talk *t, size_t *total)
 }
 
 static void
-start(const vetch_http_server_options *options, struct talk *t)
+start(const vetch_http_server_options *options, struct hsk_client *t)
 {
-    ht_start(options);
-    ht_route("GET", "/", much, NULL);
-    ht_connect(t);
+    hsk_start(options);
+    hsk_route("GET", "/", much, NULL);
+    hsk_connect(t);
 }
 
 static void
-expect_all(struct talk *t)
+expect_all(struct hsk_client *t)
 {
     size_t total;
 
@@ -63,49 +63,49 @@ VT_CASE("slow", vt_reactor_tcase);
 
 VT_TEST(connection_close_cuts_nothing)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL, &t);
-    ht_say(&t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    hsk_say(&t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     expect_all(&t);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(http_1_0_cuts_nothing)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL, &t);
-    ht_say(&t, "GET / HTTP/1.0\r\n\r\n");
+    hsk_say(&t, "GET / HTTP/1.0\r\n\r\n");
     expect_all(&t);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(the_last_request_of_a_connection_cuts_nothing)
 {
     vetch_http_server_options o = VETCH_HTTP_SERVER_OPTIONS_INIT;
-    struct talk t;
+    struct hsk_client t;
 
     o.max_requests = 1;
     start(&o, &t);
-    ht_say(&t, GET);
+    hsk_say(&t, GET);
     expect_all(&t);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 VT_TEST(a_half_closed_client_loses_nothing)
 {
-    struct talk t;
+    struct hsk_client t;
 
     start(NULL, &t);
-    ht_say(&t, GET);
+    hsk_say(&t, GET);
     ck_assert_int_eq(shutdown(t.fd, SHUT_WR), 0);
     expect_all(&t);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }
 
 static void
@@ -119,52 +119,52 @@ expect_report(vetch_promise *p, size_t ended, size_t cut)
     ck_assert_uint_eq(vetch_stop_report_ended(report), ended);
     ck_assert_uint_eq(vetch_stop_report_cut(report), cut);
     vetch_promise_unref(p);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
     vt_run_ready();
 }
 
 VT_TEST(a_stop_leaves_a_response_its_time)
 {
-    struct talk t, new_one;
+    struct hsk_client t, new_one;
     vetch_promise *p;
 
     start(NULL, &t);
-    ht_connect(&new_one);
-    ht_say(&new_one, "GET /");
-    ht_say(&t, GET);
-    p = vetch_http_server_stop(ht_server, 60);
-    ht_say(&new_one, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    hsk_connect(&new_one);
+    hsk_say(&new_one, "GET /");
+    hsk_say(&t, GET);
+    p = vetch_http_server_stop(hsk_server, 60);
+    hsk_say(&new_one, " HTTP/1.1\r\nHost: a\r\n\r\n");
     expect_all(&new_one);
-    ht_hang_up(&t); /* this one did not read at all */
-    ht_hang_up(&new_one);
+    hsk_hang_up(&t); /* this one did not read at all */
+    hsk_hang_up(&new_one);
     expect_report(p, 1, 1);
 }
 
 VT_TEST(a_stop_counts_what_it_cuts)
 {
-    struct talk t;
+    struct hsk_client t;
     vetch_promise *p;
     size_t total;
 
     start(NULL, &t);
-    ht_say(&t, "GET / HTTP/1.0\r\n\r\n");
-    p = vetch_http_server_stop(ht_server, 10);
+    hsk_say(&t, "GET / HTTP/1.0\r\n\r\n");
+    p = vetch_http_server_stop(hsk_server, 10);
     read_slowly(&t, &total);
     ck_assert_uint_lt(total, LEN);
-    ht_hang_up(&t);
+    hsk_hang_up(&t);
     expect_report(p, 0, 1);
 }
 
 VT_TEST(who_does_not_read_at_all_is_given_up)
 {
-    struct talk t;
+    struct hsk_client t;
     size_t total;
 
     start(NULL, &t);
-    ht_say(&t, "GET / HTTP/1.0\r\n\r\n");
+    hsk_say(&t, "GET / HTTP/1.0\r\n\r\n");
     vt_advance(30);
     read_slowly(&t, &total);
     ck_assert_uint_lt(total, LEN);
-    ht_hang_up(&t);
-    ht_end();
+    hsk_hang_up(&t);
+    hsk_end();
 }

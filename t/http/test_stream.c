@@ -23,9 +23,9 @@ static vetch_http_response *
 open_stream(const char *path)
 {
     vetch_http_call *call =
-        vetch_http_call_new(client, "GET", peer_url(&peer, path));
+        vetch_http_call_new(client, "GET", hok_url(&peer, path));
 
-    return hc_run(vetch_http_call_stream(call));
+    return hck_run(vetch_http_call_stream(call));
 }
 
 /* The next piece, to be freed by the caller; NULL at the end. */
@@ -90,12 +90,12 @@ VT_TEST(a_stream_begins_with_its_head)
     ck_assert_str_eq(vetch_http_response_body(r, &len), "");
     ck_assert_uint_eq(len, 0);
     expect_piece(r, "hello");
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     expect_piece(r, "world");
     ck_assert_ptr_null(read_piece(r));
     ck_assert_ptr_null(read_piece(r)); /* and again */
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_stream_without_body_ends_at_once)
@@ -113,7 +113,7 @@ VT_TEST(a_stream_without_body_ends_at_once)
         vetch_http_response_unref(r);
     }
     ck_assert_uint_eq(peer.accepted, 1);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_stream_read_to_its_end_gives_its_connection_back)
@@ -123,12 +123,12 @@ VT_TEST(a_stream_read_to_its_end_gives_its_connection_back)
     BEGIN(hello);
     r = open_stream("/");
     expect_piece(r, "hello");
-    ck_assert_uint_eq(hc_stats().idle, 1); /* all had come already */
+    ck_assert_uint_eq(hck_stats().idle, 1); /* all had come already */
     ck_assert_ptr_null(read_piece(r));
     vetch_http_response_unref(r);
-    hc_get_ok("/");
+    hck_get_ok("/");
     ck_assert_uint_eq(peer.accepted, 1);
-    hc_end();
+    hck_end();
 }
 
 /* aiohttp #253 #3296, node #5699, undici PR #4364: a body that is not read does
@@ -142,23 +142,23 @@ VT_TEST(an_unread_stream_closes_its_connection)
     o.max_per_host = 1;
     BEGIN_WITH(beginning, &o);
     r = open_stream("/");
-    next = hc_start("/next");
-    ck_assert_uint_eq(hc_stats().waiting, 1);
+    next = hck_start("/next");
+    ck_assert_uint_eq(hck_stats().waiting, 1);
     vetch_http_response_unref(r);
-    vetch_http_response_unref(hc_run(next));
+    vetch_http_response_unref(hck_run(next));
     ck_assert_uint_eq(peer.accepted, 2);
     ck_assert_uint_eq(peer.most_open, 1);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_stream_that_nobody_takes_closes_its_connection)
 {
     BEGIN(beginning);
     vetch_promise_unref(vetch_http_call_stream(
-        vetch_http_call_new(client, "GET", peer_url(&peer, "/"))));
-    peer_until(peer.accepted == 1 && peer.open == 0);
-    ck_assert_uint_eq(hc_stats().connections, 0);
-    hc_end();
+        vetch_http_call_new(client, "GET", hok_url(&peer, "/"))));
+    hok_until(peer.accepted == 1 && peer.open == 0);
+    ck_assert_uint_eq(hck_stats().connections, 0);
+    hck_end();
 }
 
 VT_CASE("errors", vt_reactor_tcase);
@@ -173,13 +173,13 @@ VT_TEST(one_read_at_a_time)
     r = open_stream("/");
     expect_piece(r, "hello");
     first = vetch_http_response_read(r);
-    error = hc_fail(vetch_http_response_read(r));
+    error = hck_fail(vetch_http_response_read(r));
     ck_assert_int_eq(vetch_error_code(error), VETCH_EMISUSE);
     vetch_error_unref(error);
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     vetch_bytes_unref(vetch_run(first, NULL));
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_whole_response_cannot_be_read)
@@ -188,12 +188,12 @@ VT_TEST(a_whole_response_cannot_be_read)
     vetch_error *error;
 
     BEGIN(hello);
-    r = hc_get("/");
-    error = hc_fail(vetch_http_response_read(r));
+    r = hck_get("/");
+    error = hck_fail(vetch_http_response_read(r));
     ck_assert_int_eq(vetch_error_code(error), VETCH_EMISUSE);
     vetch_error_unref(error);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_CASE("basics", vt_reactor_tcase);
@@ -209,14 +209,14 @@ VT_TEST(a_read_can_be_cancelled_and_repeated)
     expect_piece(r, "hello");
     p = vetch_http_response_read(r);
     vetch_promise_cancel(p);
-    error = hc_fail(p);
+    error = hck_fail(p);
     ck_assert_int_eq(vetch_error_code(error), VETCH_ECANCELED);
     vetch_error_unref(error);
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     vt_run_ready();
     expect_piece(r, "world"); /* nothing was lost */
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_stream_outlives_its_client)
@@ -227,11 +227,11 @@ VT_TEST(a_stream_outlives_its_client)
     r = open_stream("/");
     client = vetch_http_client_unref(client);
     expect_piece(r, "hello");
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     expect_piece(r, "world");
     ck_assert_ptr_null(read_piece(r));
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_CASE("errors", vt_reactor_tcase);
@@ -243,15 +243,15 @@ VT_TEST(a_stream_that_breaks_says_so_after_what_came)
 
     BEGIN(beginning);
     r = open_stream("/");
-    peer_close(&peer, 0);
+    hok_close(&peer, 0);
     vt_run_ready();
     expect_piece(r, "hello");
     for (int i = 0; i < 2; i++)
-        hc_fails(vetch_http_response_read(r), "/", VETCH_ETRUNCATED,
-                 "the connection ended, 5 bytes of the body are missing");
-    ck_assert_uint_eq(hc_stats().connections, 0);
+        hck_fails(vetch_http_response_read(r), "/", VETCH_ETRUNCATED,
+                  "the connection ended, 5 bytes of the body are missing");
+    ck_assert_uint_eq(hck_stats().connections, 0);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_waiting_read_hears_of_a_break)
@@ -264,10 +264,10 @@ VT_TEST(a_waiting_read_hears_of_a_break)
     expect_piece(r, "hello");
     p = vetch_http_response_read(r);
     vt_run_ready();
-    peer_abort(&peer, 0);
-    hc_fails(p, "/", VETCH_ETRUNCATED, NULL);
+    hok_abort(&peer, 0);
+    hck_fails(p, "/", VETCH_ETRUNCATED, NULL);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_waiting_read_times_out)
@@ -283,9 +283,9 @@ VT_TEST(a_waiting_read_times_out)
     vt_advance(29.9);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vt_advance(0.2);
-    hc_fails(p, "/", VETCH_ETIMEDOUT, "no more of the body within 30 s");
+    hck_fails(p, "/", VETCH_ETIMEDOUT, "no more of the body within 30 s");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_reader_that_takes_its_time_is_no_silent_peer)
@@ -297,13 +297,13 @@ VT_TEST(a_reader_that_takes_its_time_is_no_silent_peer)
     vt_run_ready();
     vt_advance(1000);
     expect_piece(r, "hello");
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     vt_run_ready();
     vt_advance(1000);
     expect_piece(r, "world");
     ck_assert_ptr_null(read_piece(r));
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(the_limit_on_the_whole_holds_for_streams)
@@ -317,10 +317,10 @@ VT_TEST(the_limit_on_the_whole_holds_for_streams)
     expect_piece(r, "hello");
     vt_advance(20.1);
     vt_run_ready();
-    hc_fails(vetch_http_response_read(r), "/", VETCH_ETIMEDOUT,
-             "not done within 20 s");
+    hck_fails(vetch_http_response_read(r), "/", VETCH_ETIMEDOUT,
+              "not done within 20 s");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 /* ---- long bodies ---- */
@@ -332,7 +332,7 @@ enum { LONG = 9000000 };
 static char *long_response;
 
 static struct peer_response
-respond_long(struct peer *p, const char *request)
+respond_long(struct hok_origin *p, const char *request)
 {
     char *at;
 
@@ -353,21 +353,21 @@ VT_TEST(what_is_not_read_is_not_received)
     vetch_http_response *r;
     size_t unsent;
 
-    hc_begin(NULL, 0, NULL);
+    hck_begin(NULL, 0, NULL);
     peer.pick = respond_long;
     r = open_stream("/");
     for (int i = 0; i < 20; i++)
         vt_run_ready();
-    unsent = peer_unsent(&peer, 0);
+    unsent = hok_unsent(&peer, 0);
     ck_assert_uint_gt(unsent, 0); /* more than all buffers of the kernel */
     for (int i = 0; i < 20; i++)
         vt_run_ready();
-    ck_assert_uint_eq(peer_unsent(&peer, 0), unsent);
+    ck_assert_uint_eq(hok_unsent(&peer, 0), unsent);
     ck_assert_uint_eq(read_all(r, pattern), LONG);
-    ck_assert_uint_eq(hc_stats().idle, 1);
+    ck_assert_uint_eq(hck_stats().idle, 1);
     vetch_http_response_unref(r);
     free(long_response);
-    hc_end();
+    hck_end();
 }
 
 /* Much longer than a whole body may be. */
@@ -377,13 +377,13 @@ VT_TEST(streams_have_no_limit_on_their_length)
     vetch_http_response *r;
 
     o.max_body_bytes = 1000;
-    hc_begin(NULL, 0, &o);
+    hck_begin(NULL, 0, &o);
     peer.pick = respond_long;
     r = open_stream("/");
     ck_assert_uint_eq(read_all(r, pattern), LONG);
     vetch_http_response_unref(r);
     free(long_response);
-    hc_end();
+    hck_end();
 }
 
 /* ---- coded bodies ---- */
@@ -442,8 +442,8 @@ VT_TEST(a_coded_body_is_decoded_whole)
     const char *body;
     size_t len;
 
-    hc_begin(&response, 1, NULL);
-    r = hc_get("/");
+    hck_begin(&response, 1, NULL);
+    r = hck_get("/");
     body = vetch_http_response_body(r, &len);
     ck_assert_uint_eq(len, 300000);
     for (size_t i = 0; i < len; i++)
@@ -451,7 +451,7 @@ VT_TEST(a_coded_body_is_decoded_whole)
             ck_abort_msg("byte %zu is wrong", i);
     ck_assert_int_eq(body[len], 0);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_coded_body_is_decoded_in_pieces)
@@ -459,12 +459,12 @@ VT_TEST(a_coded_body_is_decoded_in_pieces)
     struct peer_response response = coded_response(300000, noise, 0);
     vetch_http_response *r;
 
-    hc_begin(&response, 1, NULL);
+    hck_begin(&response, 1, NULL);
     r = open_stream("/");
     ck_assert_uint_eq(read_all(r, noise), 300000);
-    ck_assert_uint_eq(hc_stats().idle, 1);
+    ck_assert_uint_eq(hck_stats().idle, 1);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_cut_coded_body_is_an_error_at_its_end)
@@ -473,16 +473,16 @@ VT_TEST(a_cut_coded_body_is_an_error_at_its_end)
     vetch_http_response *r;
     vetch_bytes *piece;
 
-    hc_begin(&response, 1, NULL);
+    hck_begin(&response, 1, NULL);
     r = open_stream("/");
     piece = read_piece(r);
     ck_assert_uint_eq(vetch_bytes_len(piece), 1000);
     vetch_bytes_unref(piece);
-    hc_fails(vetch_http_response_read(r), "/", VETCH_ECODING,
-             "the coded body ends early");
-    ck_assert_uint_eq(hc_stats().idle, 1); /* the framing was in order */
+    hck_fails(vetch_http_response_read(r), "/", VETCH_ECODING,
+              "the coded body ends early");
+    ck_assert_uint_eq(hck_stats().idle, 1); /* the framing was in order */
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(who_asks_for_codings_gets_them)
@@ -493,16 +493,16 @@ VT_TEST(who_asks_for_codings_gets_them)
     const unsigned char *body;
     size_t len;
 
-    hc_begin(&response, 1, NULL);
-    call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
+    hck_begin(&response, 1, NULL);
+    call = vetch_http_call_new(client, "GET", hok_url(&peer, "/"));
     ck_assert_int_eq(
         vetch_http_call_set_header(call, "Accept-Encoding", "gzip"), 0);
-    r = hc_run(vetch_http_call_send(call));
+    r = hck_run(vetch_http_call_send(call));
     body = vetch_http_response_body(r, &len);
     ck_assert_uint_lt(len, 1000);
     ck_assert_uint_eq(body[0], 0x1f);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(decoding_can_be_switched_off)
@@ -514,13 +514,13 @@ VT_TEST(decoding_can_be_switched_off)
     size_t len;
 
     o.decompress = false;
-    hc_begin(&response, 1, &o);
-    r = hc_get("/");
+    hck_begin(&response, 1, &o);
+    r = hck_get("/");
     ck_assert_ptr_null(strstr(peer.requests, "Accept-Encoding"));
     body = vetch_http_response_body(r, &len);
     ck_assert_uint_eq(body[0], 0x1f);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 /* CVE-2025-69223, CVE-2026-22036, curl #21143 and PR #21581. */
@@ -533,8 +533,9 @@ VT_TEST(a_bomb_is_refused)
     size_t total = 0;
 
     responses[1] = responses[0];
-    hc_begin(responses, 2, NULL);
-    hc_fails(hc_start("/"), "/", VETCH_ECODING, "expands more than 100 times");
+    hck_begin(responses, 2, NULL);
+    hck_fails(hck_start("/"), "/", VETCH_ECODING,
+              "expands more than 100 times");
     r = open_stream("/");
     while ((piece = vetch_run(vetch_http_response_read(r), &error)) != NULL) {
         ck_assert_uint_le(vetch_bytes_len(piece), 65536);
@@ -545,7 +546,7 @@ VT_TEST(a_bomb_is_refused)
     vetch_error_unref(error);
     ck_assert_uint_le(total, 1048576 + 65536);
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(the_limit_on_a_body_counts_what_comes_out)
@@ -554,8 +555,8 @@ VT_TEST(the_limit_on_a_body_counts_what_comes_out)
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
 
     o.max_body_bytes = 299999;
-    hc_begin(&response, 1, &o);
-    hc_fails(hc_start("/"), "/", VETCH_ETOOLARGE,
-             "the body is larger than 299999 bytes");
-    hc_end();
+    hck_begin(&response, 1, &o);
+    hck_fails(hck_start("/"), "/", VETCH_ETOOLARGE,
+              "the body is larger than 299999 bytes");
+    hck_end();
 }

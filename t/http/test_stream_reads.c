@@ -27,16 +27,16 @@ begin_stream(const struct peer_response *given)
 {
     vetch_http_call *call;
 
-    hc_begin(given, 1, NULL);
-    call = vetch_http_call_new(client, "GET", peer_url(&peer, "/"));
-    response = hc_run(vetch_http_call_stream(call));
+    hck_begin(given, 1, NULL);
+    call = vetch_http_call_new(client, "GET", hok_url(&peer, "/"));
+    response = hck_run(vetch_http_call_stream(call));
 }
 
 static void
 end_stream(void)
 {
     response = vetch_http_response_unref(response);
-    hc_end();
+    hck_end();
 }
 
 static void
@@ -63,7 +63,7 @@ not_called(void *piece, void *ctx)
 static void
 expect_code(vetch_promise *p, int code)
 {
-    vetch_error *error = hc_fail(p);
+    vetch_error *error = hck_fail(p);
 
     ck_assert_int_eq(vetch_error_code(error), code);
     vetch_error_unref(error);
@@ -113,7 +113,7 @@ VT_TEST(a_lost_race_loses_no_piece)
     two[1] = vetch_http_response_read(response);
     ck_assert_str_eq(vetch_run(vetch_race(two, 2), &error), "first");
     expect_piece("hello");
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     expect_piece("world");
     end_stream();
 }
@@ -126,9 +126,9 @@ VT_TEST(pieces_keep_their_order)
     begin_stream(&hello);
     vt_run_ready();
     p = ready_read();
-    peer_send(&peer, 0, "world");
+    hok_send(&peer, 0, "world");
     vt_run_ready();
-    peer_poll();
+    hok_poll();
     vetch_promise_unref(p);
     expect_piece("hello");
     expect_piece("world");
@@ -172,13 +172,13 @@ VT_TEST(a_release_rejects_the_pending_read_and_goes)
     expect_piece("hello");
     p = vetch_http_response_read(response);
     response = vetch_http_response_unref(response);
-    error = hc_fail(p);
+    error = hck_fail(p);
     ck_assert_int_eq(vetch_error_code(error), ECONNABORTED);
     ck_assert_ptr_nonnull(strstr(vetch_error_text(error), "was released"));
     vetch_error_unref(error);
     vt_run_ready();
-    ck_assert_uint_eq(hc_stats().connections, 0);
-    hc_end();
+    ck_assert_uint_eq(hck_stats().connections, 0);
+    hck_end();
 }
 
 VT_TEST(a_piece_on_offer_outlives_its_response, .loops = 2)
@@ -198,6 +198,6 @@ VT_TEST(a_piece_on_offer_outlives_its_response, .loops = 2)
         vetch_promise_unref(p);
     }
     vt_run_ready();
-    ck_assert_uint_eq(hc_stats().connections, 0);
-    hc_end();
+    ck_assert_uint_eq(hck_stats().connections, 0);
+    hck_end();
 }

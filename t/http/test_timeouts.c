@@ -22,8 +22,8 @@ expires(vetch_promise *p, double seconds, const char *text)
     vt_advance(seconds - 0.01);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vt_advance(0.02);
-    hc_fails(p, "/", VETCH_ETIMEDOUT, text);
-    ck_assert_uint_eq(hc_stats().connections, 0);
+    hck_fails(p, "/", VETCH_ETIMEDOUT, text);
+    ck_assert_uint_eq(hck_stats().connections, 0);
 }
 
 VT_CASE("limits", vt_reactor_tcase);
@@ -33,10 +33,10 @@ VT_TEST(no_response_within_the_time_for_a_head)
     vetch_promise *p;
 
     BEGIN(silence);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     expires(p, 30, "no response within 30 s");
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_head_in_pieces_must_be_whole_in_time)
@@ -46,16 +46,16 @@ VT_TEST(a_head_in_pieces_must_be_whole_in_time)
     char one[2] = "";
 
     BEGIN(silence);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     for (int i = 0; i < 15; i++) {
         one[0] = head[i];
-        peer_send(&peer, 0, one);
+        hok_send(&peer, 0, one);
         vt_run_ready();
         vt_advance(1.9);
     }
     expires(p, 30 - 15 * 1.9, "no response within 30 s");
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(an_informational_response_renews_the_time)
@@ -63,17 +63,17 @@ VT_TEST(an_informational_response_renews_the_time)
     vetch_promise *p;
 
     BEGIN(silence);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     for (int i = 0; i < 5; i++) {
-        peer_send(&peer, 0, "HTTP/1.1 102 Processing\r\n\r\n");
+        hok_send(&peer, 0, "HTTP/1.1 102 Processing\r\n\r\n");
         vt_run_ready();
         vt_advance(29);
         ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     }
-    peer_send(&peer, 0, "HTTP/1.1 102 Processing\r\n\r\n");
+    hok_send(&peer, 0, "HTTP/1.1 102 Processing\r\n\r\n");
     expires(p, 30, "no response within 30 s");
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_body_may_not_stop_coming)
@@ -81,10 +81,10 @@ VT_TEST(a_body_may_not_stop_coming)
     vetch_promise *p;
 
     BEGIN(half_body);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     expires(p, 30, "no more of the body within 30 s");
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_slow_body_is_not_a_silent_one)
@@ -93,18 +93,18 @@ VT_TEST(a_slow_body_is_not_a_silent_one)
     vetch_http_response *r;
 
     BEGIN(half_body);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     for (int i = 0; i < 5; i++) {
         vt_run_ready();
         vt_advance(29);
         ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
-        peer_send(&peer, 0, "x");
+        hok_send(&peer, 0, "x");
     }
-    r = hc_run(p);
-    hc_body(r, "12345xxxxx");
+    r = hck_run(p);
+    hck_body(r, "12345xxxxx");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(after_a_slow_piece_the_time_runs_anew)
@@ -112,13 +112,13 @@ VT_TEST(after_a_slow_piece_the_time_runs_anew)
     vetch_promise *p;
 
     BEGIN(half_body);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     vt_run_ready();
     vt_advance(20);
-    peer_send(&peer, 0, "x");
+    hok_send(&peer, 0, "x");
     expires(p, 30, "no more of the body within 30 s");
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(the_whole_request_is_limited_on_demand)
@@ -128,13 +128,13 @@ VT_TEST(the_whole_request_is_limited_on_demand)
 
     o.total_seconds = 50;
     BEGIN_WITH(half_body, &o);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     vt_run_ready();
     vt_advance(25);
-    peer_send(&peer, 0, "x");
+    hok_send(&peer, 0, "x");
     expires(p, 25, "not done within 50 s");
-    hc_end();
+    hck_end();
 }
 
 /* Waiting for a connection counts, and so ends (aiohttp #2189). */
@@ -147,19 +147,19 @@ VT_TEST(waiting_for_a_connection_is_part_of_the_whole)
     o.total_seconds = 5;
     o.max_per_host = 1;
     BEGIN_WITH(silence, &o);
-    first = hc_start("/");
+    first = hck_start("/");
     vt_advance(1);
-    second = hc_start("/second");
-    peer_until(peer.n_requests == 1);
-    ck_assert_uint_eq(hc_stats().waiting, 1);
+    second = hck_start("/second");
+    hok_until(peer.n_requests == 1);
+    ck_assert_uint_eq(hck_stats().waiting, 1);
     vt_advance(4.5);
-    error = hc_fail(first);
+    error = hck_fail(first);
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETIMEDOUT);
     vetch_error_unref(error);
-    peer_until(peer.n_requests == 2);
+    hok_until(peer.n_requests == 2);
     vt_advance(1);
-    hc_fails(second, "/second", VETCH_ETIMEDOUT, "not done within 5 s");
-    hc_end();
+    hck_fails(second, "/second", VETCH_ETIMEDOUT, "not done within 5 s");
+    hck_end();
 }
 
 VT_TEST(infinity_means_no_limit)
@@ -171,19 +171,19 @@ VT_TEST(infinity_means_no_limit)
     o.connect_seconds = o.head_seconds = o.body_idle_seconds = INFINITY;
     o.idle_seconds = o.total_seconds = INFINITY;
     BEGIN_WITH(silence, &o);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 1);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 1);
     vt_advance(1e6);
-    peer_send(&peer, 0, OK("Content-Length: 2\r\n", "o"));
+    hok_send(&peer, 0, OK("Content-Length: 2\r\n", "o"));
     vt_run_ready();
     vt_advance(1e6);
-    peer_send(&peer, 0, "k");
-    r = hc_run(p);
-    hc_body(r, "ok");
+    hok_send(&peer, 0, "k");
+    r = hck_run(p);
+    hck_body(r, "ok");
     vetch_http_response_unref(r);
     vt_advance(1e6);
-    ck_assert_uint_eq(hc_stats().idle, 1);
-    hc_end();
+    ck_assert_uint_eq(hck_stats().idle, 1);
+    hck_end();
 }
 
 /* A large request on its way to a slow reader is no silent server. */
@@ -199,23 +199,23 @@ VT_TEST(sending_is_not_waiting_for_a_response)
 
     BEGIN(responses);
     peer.deaf = true;
-    p = vetch_http_post(client, peer_url(&peer, "/"), NULL, body, len);
+    p = vetch_http_post(client, hok_url(&peer, "/"), NULL, body, len);
     free(body);
-    peer_until(peer.accepted == 1);
+    hok_until(peer.accepted == 1);
     for (int i = 0; i < 4; i++) {
         vt_advance(29);
         ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
-        peer_resume(&peer, 0);
+        hok_resume(&peer, 0);
         for (int k = 0; k < 50; k++)
-            peer_poll();
-        peer_pause(&peer, 0);
+            hok_poll();
+        hok_pause(&peer, 0);
         vt_run_ready();
     }
-    peer_resume(&peer, 0);
-    r = hc_run(p);
-    hc_body(r, "ok");
+    hok_resume(&peer, 0);
+    r = hck_run(p);
+    hck_body(r, "ok");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 static vetch_promise *
@@ -224,9 +224,9 @@ post_much(size_t len)
     char *body = calloc(1, len);
     vetch_promise *p;
 
-    p = vetch_http_post(client, peer_url(&peer, "/"), NULL, body, len);
+    p = vetch_http_post(client, hok_url(&peer, "/"), NULL, body, len);
     free(body);
-    peer_until(peer.accepted == 1);
+    hok_until(peer.accepted == 1);
     vt_run_ready();
     return p;
 }
@@ -242,16 +242,16 @@ VT_TEST(the_time_for_a_head_begins_with_the_last_byte_sent)
     peer.deaf = true;
     p = post_much(30000000);
     vt_advance(20);
-    peer_resume(&peer, 0);
-    peer_until(peer.n_requests == 1);
+    hok_resume(&peer, 0);
+    hok_until(peer.n_requests == 1);
     vt_advance(29.9);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vt_advance(0.2);
-    error = hc_fail(p);
+    error = hck_fail(p);
     ck_assert_ptr_nonnull(
         strstr(vetch_error_text(error), "no response within"));
     vetch_error_unref(error);
-    hc_end();
+    hck_end();
 }
 
 VT_TEST(a_request_that_cannot_be_sent_fails_in_time)
@@ -265,12 +265,12 @@ VT_TEST(a_request_that_cannot_be_sent_fails_in_time)
     vt_advance(29.9);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vt_advance(0.2);
-    error = hc_fail(p);
+    error = hck_fail(p);
     ck_assert_ptr_nonnull(strstr(vetch_error_text(error),
                                  "nothing of the request could be sent"));
     ck_assert_int_eq(vetch_error_code(error), VETCH_ETIMEDOUT);
     vetch_error_unref(error);
-    hc_end();
+    hck_end();
 }
 
 /* A server may answer first and read then. */
@@ -282,22 +282,22 @@ VT_TEST(a_body_is_not_due_while_the_request_is_sent)
     BEGIN(silence);
     peer.deaf = true;
     p = post_much(30000000);
-    peer_send(&peer, 0, OK("Content-Length: 2\r\n", "o"));
+    hok_send(&peer, 0, OK("Content-Length: 2\r\n", "o"));
     vt_run_ready();
     for (int i = 0; i < 4; i++) {
         vt_advance(29);
         ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
-        peer_resume(&peer, 0);
+        hok_resume(&peer, 0);
         for (int k = 0; k < 50; k++)
-            peer_poll();
-        peer_pause(&peer, 0);
+            hok_poll();
+        hok_pause(&peer, 0);
         vt_run_ready();
     }
-    peer_send(&peer, 0, "k");
-    r = hc_run(p);
-    hc_body(r, "ok");
+    hok_send(&peer, 0, "k");
+    r = hck_run(p);
+    hck_body(r, "ok");
     vetch_http_response_unref(r);
-    hc_end();
+    hck_end();
 }
 
 /* A listener whose queue is full answers nothing at all: the client may not
@@ -306,7 +306,7 @@ VT_TEST(no_connection_within_the_time_to_connect, .loops = 2)
 {
     const double seconds = _i == 0 ? 10 : 3; /* the default, and another */
     vetch_http_client_options o = VETCH_HTTP_CLIENT_OPTIONS_INIT;
-    unsigned port = hc_full_listener();
+    unsigned port = hck_full_listener();
     vetch_promise *p;
     vetch_error *error;
     char url[64], want[256];
@@ -320,7 +320,7 @@ VT_TEST(no_connection_within_the_time_to_connect, .loops = 2)
     vt_advance(seconds - 0.1);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vt_advance(0.2);
-    error = hc_fail(p);
+    error = hck_fail(p);
     snprintf(want, sizeof(want),
              "GET %s: connect 127.0.0.1:%u: no connection within %g s", url,
              port, seconds);
@@ -329,7 +329,7 @@ VT_TEST(no_connection_within_the_time_to_connect, .loops = 2)
     ck_assert(vetch_error_is(error, VETCH_ETIMEDOUT));
     vetch_error_unref(error);
     vetch_http_client_unref(client);
-    hc_close_full_listener();
+    hck_close_full_listener();
 }
 
 /* ---- idle connections ---- */
@@ -343,14 +343,14 @@ VT_TEST(an_idle_connection_closes_after_its_time)
     };
 
     BEGIN(responses);
-    hc_get_ok("/");
+    hck_get_ok("/");
     vt_advance(9.9);
-    ck_assert_uint_eq(hc_stats().idle, 1);
+    ck_assert_uint_eq(hck_stats().idle, 1);
     vt_advance(0.2);
-    ck_assert_uint_eq(hc_stats().idle, 0);
-    peer_until(peer.open == 0);
-    ck_assert_uint_eq(hc_stats().connections, 0);
-    hc_end();
+    ck_assert_uint_eq(hck_stats().idle, 0);
+    hok_until(peer.open == 0);
+    ck_assert_uint_eq(hck_stats().connections, 0);
+    hck_end();
 }
 
 /* node #20256 #35526 #47130 #52649 #59193, aiohttp #850 #9138 #10790: we close
@@ -363,12 +363,12 @@ VT_TEST(an_announced_time_is_undercut)
     };
 
     BEGIN(responses);
-    hc_get_ok("/");
+    hck_get_ok("/");
     vt_advance(3.9);
-    ck_assert_uint_eq(hc_stats().idle, 1);
+    ck_assert_uint_eq(hck_stats().idle, 1);
     vt_advance(0.2);
-    ck_assert_uint_eq(hc_stats().idle, 0);
-    hc_end();
+    ck_assert_uint_eq(hck_stats().idle, 0);
+    hck_end();
 }
 
 VT_TEST(an_announced_time_does_not_stretch_ours)
@@ -379,10 +379,10 @@ VT_TEST(an_announced_time_does_not_stretch_ours)
     };
 
     BEGIN(responses);
-    hc_get_ok("/");
+    hck_get_ok("/");
     vt_advance(10.1);
-    ck_assert_uint_eq(hc_stats().idle, 0);
-    hc_end();
+    ck_assert_uint_eq(hck_stats().idle, 0);
+    hck_end();
 }
 
 VT_TEST(an_announced_second_is_too_short_to_keep)
@@ -394,13 +394,13 @@ VT_TEST(an_announced_second_is_too_short_to_keep)
     };
 
     BEGIN(responses);
-    hc_get_ok("/");
-    ck_assert_uint_eq(hc_stats().idle, 0);
-    hc_get_ok("/");
-    ck_assert_uint_eq(hc_stats().idle, 1); /* announces nothing */
-    hc_get_ok("/");
-    ck_assert_uint_eq(hc_stats().idle, 1);
-    hc_end();
+    hck_get_ok("/");
+    ck_assert_uint_eq(hck_stats().idle, 0);
+    hck_get_ok("/");
+    ck_assert_uint_eq(hck_stats().idle, 1); /* announces nothing */
+    hck_get_ok("/");
+    ck_assert_uint_eq(hck_stats().idle, 1);
+    hck_end();
 }
 
 /* libevent #1781: no timer of an earlier state ends a connection in use. */
@@ -414,18 +414,18 @@ VT_TEST(a_timer_of_one_state_spares_the_next)
     vetch_promise *p;
 
     BEGIN(responses);
-    hc_get_ok("/");
+    hck_get_ok("/");
     vt_advance(9);
-    p = hc_start("/");
-    peer_until(peer.n_requests == 2);
+    p = hck_start("/");
+    hok_until(peer.n_requests == 2);
     vt_advance(25); /* past connect, idle */
-    peer_send(&peer, 0, OK("Content-Length: 3\r\n", ""));
+    hok_send(&peer, 0, OK("Content-Length: 3\r\n", ""));
     vt_run_ready();
     vt_advance(25); /* past head */
-    peer_send(&peer, 0, "abc");
-    vetch_http_response_unref(hc_run(p));
+    hok_send(&peer, 0, "abc");
+    vetch_http_response_unref(hck_run(p));
     vt_advance(9); /* past body */
-    hc_get_ok("/");
+    hck_get_ok("/");
     ck_assert_uint_eq(peer.accepted, 1);
-    hc_end();
+    hck_end();
 }

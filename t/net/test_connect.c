@@ -1,7 +1,7 @@
 /* Outgoing connections: racing addresses, errors, cancelling at every step.
  * An address that does not answer is a listener whose queue is full: the kernel
  * drops what comes then. */
-#include "support/listener_probe.h"
+#include "support/listener_kit.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -133,7 +133,7 @@ VT_CASE("basics", vt_reactor_tcase);
 VT_TEST(connects_and_reads_nothing_until_attached)
 {
     struct outcome o;
-    struct probe p;
+    struct tk_probe p;
     char endpoint[64];
     unsigned port;
     int listening = listen_at(AF_INET, 0, 5, &port), peer;
@@ -141,20 +141,20 @@ VT_TEST(connects_and_reads_nothing_until_attached)
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%u", port);
     start(&o, endpoint);
     ck_assert_int_eq(o.code, -1);
-    np_until(o.code != -1);
+    tk_until(o.code != -1);
     ck_assert_ptr_nonnull(o.t);
     ck_assert_str_eq(vetch_transport_peer(o.t), endpoint);
     peer = accept(listening, NULL, NULL);
     ck_assert_int_eq(send(peer, "hello", 5, 0), 5);
     vt_run_ready();
-    np_init(&p);
+    tk_init(&p);
     ck_assert_int_eq(vetch_transport_attach(o.t, &p.protocol), 0);
-    np_until(p.n_data == 5);
+    tk_until(p.n_data == 5);
     close(peer);
-    np_until(np_has(&p, NP_FREED));
+    tk_until(tk_has(&p, TK_FREED));
     ck_assert_str_eq(p.trace, "crelf");
     ck_assert_int_eq(p.lost_code, 0);
-    np_done(&p);
+    tk_done(&p);
     forget(&o);
     close(listening);
 }
@@ -165,23 +165,23 @@ VT_TEST(connects_to_a_unix_socket)
     struct outcome o;
     int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    lp_make_folder();
-    strcpy(un.sun_path, lp_path);
+    lk_make_folder();
+    strcpy(un.sun_path, lk_path);
     ck_assert_int_eq(bind(listening, (struct sockaddr *)&un, sizeof(un)), 0);
-    start(&o, lp_endpoint);
-    np_until(o.code != -1);
+    start(&o, lk_endpoint);
+    tk_until(o.code != -1);
     ck_assert_int_eq(o.code, VETCH_ECONNECT);
     ck_assert(vetch_error_is(o.error, ECONNREFUSED));
     ck_assert_ptr_nonnull(strstr(o.text, un.sun_path));
     forget(&o);
     ck_assert_int_eq(listen(listening, 5), 0);
-    start(&o, lp_endpoint);
-    np_until(o.code != -1);
+    start(&o, lk_endpoint);
+    tk_until(o.code != -1);
     ck_assert_ptr_nonnull(o.t);
-    ck_assert_str_eq(vetch_transport_peer(o.t), lp_endpoint);
+    ck_assert_str_eq(vetch_transport_peer(o.t), lk_endpoint);
     forget(&o);
     close(listening);
-    lp_remove_folder();
+    lk_remove_folder();
 }
 
 VT_TEST(a_transport_that_nobody_takes_is_aborted)
@@ -194,8 +194,8 @@ VT_TEST(a_transport_that_nobody_takes_is_aborted)
     vetch_promise_unref(
         vetch_then(vetch_connect(endpoint), NULL, NULL)); /* forgotten */
     while ((peer = accept(listening, NULL, NULL)) < 0)
-        np_turn();
-    np_until(recv(peer, &byte, 1, MSG_DONTWAIT) < 0 && errno == ECONNRESET);
+        tk_turn();
+    tk_until(recv(peer, &byte, 1, MSG_DONTWAIT) < 0 && errno == ECONNRESET);
     close(peer);
     close(listening);
 }
@@ -216,7 +216,7 @@ VT_TEST(refused_says_where)
     snprintf(expected, sizeof(expected),
              "connect 127.0.0.1:%u: connection refused", port);
     start(&o, endpoint);
-    np_until(o.code != -1);
+    tk_until(o.code != -1);
     ck_assert_int_eq(o.code, VETCH_ECONNECT);
     ck_assert(vetch_error_is(o.error, ECONNREFUSED));
     ck_assert_str_eq(o.text, expected);
@@ -236,7 +236,7 @@ VT_TEST(all_addresses_and_causes_are_listed)
     snprintf(v6, sizeof(v6), "[::1]:%u: ", port);
     snprintf(v4, sizeof(v4), "127.0.0.1:%u: connection refused", port);
     start(&o, endpoint);
-    np_until(o.code != -1);
+    tk_until(o.code != -1);
     ck_assert_int_eq(o.code, VETCH_ECONNECT);
     ck_assert(vetch_error_is(o.error, ECONNREFUSED));
     ck_assert_int_eq(strncmp(o.text, "connect localhost:", 18), 0);
@@ -294,7 +294,7 @@ VT_TEST(the_next_address_follows_a_refused_one_at_once)
 
     snprintf(endpoint, sizeof(endpoint), "tcp:localhost:%u", port);
     start(&o, endpoint);
-    np_until(o.code != -1); /* the virtual clock stands still */
+    tk_until(o.code != -1); /* the virtual clock stands still */
     ck_assert_ptr_nonnull(o.t);
     ck_assert_str_eq(vetch_transport_peer(o.t) + 4 + strlen("127.0.0.1:"),
                      endpoint + 4 + strlen("localhost:"));
@@ -316,7 +316,7 @@ VT_TEST(a_silent_address_delays_by_250_ms)
     vt_advance(0.249);
     ck_assert_int_lt(accept(second, NULL, NULL), 0);
     vt_advance(0.001);
-    np_until(o.code != -1);
+    tk_until(o.code != -1);
     ck_assert_ptr_nonnull(o.t);
     ck_assert_ptr_nonnull(strstr(vetch_transport_peer(o.t), "tcp:127.0.0.1:"));
     forget(&o);
@@ -341,7 +341,7 @@ VT_TEST(the_first_attempt_goes_on_beside_the_second)
     ck_assert_int_eq(o.code, -1);
     while ((fd = accept(first.listening, NULL, NULL)) >= 0)
         close(fd); /* now there is room */
-    np_until(o.code != -1);
+    tk_until(o.code != -1);
     ck_assert_ptr_nonnull(o.t);
     ck_assert_ptr_nonnull(strstr(vetch_transport_peer(o.t), "tcp:[::1]:"));
     forget(&o);
@@ -364,7 +364,7 @@ VT_TEST(a_connection_does_not_meet_itself)
         struct outcome o;
 
         start(&o, endpoint);
-        np_until(o.code != -1);
+        tk_until(o.code != -1);
         ck_assert_int_eq(o.code, VETCH_ECONNECT);
         ck_assert(vetch_error_is(o.error, ECONNREFUSED));
         forget(&o);
@@ -495,7 +495,7 @@ connect_once(bool unharmed)
 
     snprintf(endpoint, sizeof(endpoint), "tcp:localhost:%u", swept_port);
     start(&o, endpoint);
-    np_until(o.code != -1);
+    tk_until(o.code != -1);
     if (unharmed)
         ck_assert_ptr_nonnull(o.t);
     if (o.t == NULL)

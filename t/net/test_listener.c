@@ -1,5 +1,5 @@
 /* Listeners: where they listen, and what they accept. */
-#include "support/listener_probe.h"
+#include "support/listener_kit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,14 +22,14 @@ VT_TEST(says_where_it_listens)
     static const char *const where[] = { "tcp:127.0.0.1:0", "tcp:localhost:0",
                                          "tcp:[::1]:0",     "tcp:*:0",
                                          "tcp:0.0.0.0:0",   "tcp:[::]:0" };
-    struct server s;
+    struct lk_server s;
 
     for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
         vetch_transport *t;
         vetch_error *error;
 
         memset(&s, 0, sizeof(s));
-        s.l = vetch_listener_new(where[i], lp_make, &s, NULL);
+        s.l = vetch_listener_new(where[i], lk_make, &s, NULL);
         if (s.l == NULL) { /* a machine without IPv6 */
             ck_assert(errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
             continue;
@@ -38,33 +38,33 @@ VT_TEST(says_where_it_listens)
         t = vetch_run(vetch_connect(vetch_listener_endpoint(s.l)), &error);
         ck_assert_msg(t != NULL, "%s: %s", vetch_listener_endpoint(s.l),
                       vetch_error_text(error));
-        np_until(lp_count(&s, NP_CONNECTED) == 1);
+        tk_until(lk_count(&s, TK_CONNECTED) == 1);
         ck_assert_uint_eq(vetch_listener_connections(s.l), 1);
         ck_assert_str_eq(vetch_transport_peer(s.probes[0].t),
                          vetch_transport_local(t));
         vetch_transport_unref(t);
-        np_until(lp_count(&s, NP_FREED) == 1);
+        tk_until(lk_count(&s, TK_FREED) == 1);
         ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
-        lp_stop(&s);
+        lk_stop(&s);
     }
 }
 
 VT_TEST(all_addresses_take_both_families)
 {
-    struct server s;
+    struct lk_server s;
     char v4[64];
     vetch_error *error;
     vetch_transport *t;
 
-    lp_serve(&s, "tcp:*:0");
+    lk_serve(&s, "tcp:*:0");
     snprintf(v4, sizeof(v4), "tcp:127.0.0.1:%u", vetch_listener_port(s.l));
     t = vetch_run(vetch_connect(v4), &error);
     ck_assert_ptr_nonnull(t);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
     ck_assert_int_eq(
         strncmp(vetch_transport_peer(s.probes[0].t), "tcp:127.0.0.1:", 14), 0);
     vetch_transport_unref(t);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_TEST(what_cannot_be_listened_at_is_refused)
@@ -73,77 +73,77 @@ VT_TEST(what_cannot_be_listened_at_is_refused)
         "",      "tcp:127.0.0.1", "tcp:example:80", "tcp:127.0.0.1:x",
         "unix:", "fd:x",          "http://x/"
     };
-    struct server s;
+    struct lk_server s;
     char same[64];
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ck_assert_ptr_null(vetch_listener_new(bad[i], lp_make, NULL, NULL));
+        ck_assert_ptr_null(vetch_listener_new(bad[i], lk_make, NULL, NULL));
         ck_assert_int_eq(errno, EINVAL);
     }
-    ck_assert_ptr_null(vetch_listener_new("fd:1000000", lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new("fd:1000000", lk_make, NULL, NULL));
     ck_assert_int_eq(errno, EBADF);
     ck_assert_ptr_null(
-        vetch_listener_new("tcp:192.0.2.1:0", lp_make, NULL, NULL));
+        vetch_listener_new("tcp:192.0.2.1:0", lk_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRNOTAVAIL);
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     strcpy(same, vetch_listener_endpoint(s.l));
-    ck_assert_ptr_null(vetch_listener_new(same, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(same, lk_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 /* libuv #386 #1229. */
 VT_TEST(a_port_can_be_shared_if_both_say_so)
 {
-    struct server a, b;
+    struct lk_server a, b;
     char same[80];
 
-    lp_serve(&a, "tcp:127.0.0.1:0:reuseport");
+    lk_serve(&a, "tcp:127.0.0.1:0:reuseport");
     snprintf(same, sizeof(same), "%s:reuseport", vetch_listener_endpoint(a.l));
-    lp_serve(&b, same);
+    lk_serve(&b, same);
     ck_assert_uint_eq(vetch_listener_port(a.l), vetch_listener_port(b.l));
-    lp_stop(&a);
-    lp_stop(&b);
+    lk_stop(&a);
+    lk_stop(&b);
 }
 
 VT_TEST(a_unix_socket_is_made_and_removed)
 {
-    struct server s;
+    struct lk_server s;
     struct stat st;
     vetch_transport *t;
     vetch_error *error;
 
-    lp_make_folder();
-    lp_serve(&s, lp_endpoint);
-    ck_assert_str_eq(vetch_listener_endpoint(s.l), lp_endpoint);
+    lk_make_folder();
+    lk_serve(&s, lk_endpoint);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), lk_endpoint);
     ck_assert_uint_eq(vetch_listener_port(s.l), 0);
-    t = vetch_run(vetch_connect(lp_endpoint), &error);
+    t = vetch_run(vetch_connect(lk_endpoint), &error);
     ck_assert_ptr_nonnull(t);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
-    ck_assert_str_eq(vetch_transport_local(s.probes[0].t), lp_endpoint);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
+    ck_assert_str_eq(vetch_transport_local(s.probes[0].t), lk_endpoint);
     ck_assert_str_eq(vetch_transport_peer(s.probes[0].t), "unix:");
     vetch_transport_unref(t);
-    lp_stop(&s);
-    ck_assert_int_lt(stat(lp_path, &st), 0);
-    lp_remove_folder();
+    lk_stop(&s);
+    ck_assert_int_lt(stat(lk_path, &st), 0);
+    lk_remove_folder();
 }
 
 VT_TEST(a_stale_socket_file_is_replaced)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
-    struct server s;
+    struct lk_server s;
     int crashed = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    lp_make_folder();
-    strcpy(un.sun_path, lp_path);
+    lk_make_folder();
+    strcpy(un.sun_path, lk_path);
     ck_assert_int_eq(bind(crashed, (struct sockaddr *)&un, sizeof(un)), 0);
     ck_assert_int_eq(listen(crashed, 1), 0);
-    ck_assert_ptr_null(vetch_listener_new(lp_endpoint, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(lk_endpoint, lk_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE); /* it lives */
     close(crashed);
-    lp_serve(&s, lp_endpoint);
-    lp_stop(&s);
-    lp_remove_folder();
+    lk_serve(&s, lk_endpoint);
+    lk_stop(&s);
+    lk_remove_folder();
 }
 
 VT_TEST(what_is_no_socket_is_not_replaced)
@@ -151,31 +151,31 @@ VT_TEST(what_is_no_socket_is_not_replaced)
     struct stat st;
     int fd;
 
-    lp_make_folder();
-    fd = open(lp_path, O_CREAT | O_WRONLY, 0600);
+    lk_make_folder();
+    fd = open(lk_path, O_CREAT | O_WRONLY, 0600);
     ck_assert_int_ge(fd, 0);
     close(fd);
-    ck_assert_ptr_null(vetch_listener_new(lp_endpoint, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(lk_endpoint, lk_make, NULL, NULL));
     ck_assert_int_eq(errno, EADDRINUSE);
-    ck_assert_int_eq(stat(lp_path, &st), 0);
+    ck_assert_int_eq(stat(lk_path, &st), 0);
     ck_assert(S_ISREG(st.st_mode));
-    lp_remove_folder();
+    lk_remove_folder();
 }
 
 VT_TEST(another_ones_socket_file_is_not_removed)
 {
-    struct server s, next;
+    struct lk_server s, next;
     struct stat st;
 
-    lp_make_folder();
-    lp_serve(&s, lp_endpoint);
-    unlink(lp_path); /* as an administrator may do */
-    lp_serve(&next, lp_endpoint);
-    lp_stop(&s);
-    ck_assert_int_eq(stat(lp_path, &st), 0);
-    lp_stop(&next);
-    ck_assert_int_lt(stat(lp_path, &st), 0);
-    lp_remove_folder();
+    lk_make_folder();
+    lk_serve(&s, lk_endpoint);
+    unlink(lk_path); /* as an administrator may do */
+    lk_serve(&next, lk_endpoint);
+    lk_stop(&s);
+    ck_assert_int_eq(stat(lk_path, &st), 0);
+    lk_stop(&next);
+    ck_assert_int_lt(stat(lk_path, &st), 0);
+    lk_remove_folder();
 }
 
 /* mongoose #2913: taking over a listening descriptor. */
@@ -183,22 +183,22 @@ VT_TEST(a_listening_descriptor_is_taken)
 {
     struct sockaddr_in in = { .sin_family = AF_INET,
                               .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    struct server s;
+    struct lk_server s;
     char text[32];
     int fd = socket(AF_INET, SOCK_STREAM, 0), c;
 
     snprintf(text, sizeof(text), "fd:%d", fd);
-    ck_assert_ptr_null(vetch_listener_new(text, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(text, lk_make, NULL, NULL));
     ck_assert_int_eq(errno, EINVAL); /* it does not listen, and stays ours */
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
     ck_assert_int_eq(listen(fd, 5), 0);
-    lp_serve(&s, text);
+    lk_serve(&s, text);
     ck_assert_int_eq(strncmp(vetch_listener_endpoint(s.l), "tcp:127.", 8), 0);
     ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    c = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    c = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
     close(c);
-    lp_stop(&s);
+    lk_stop(&s);
     ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
 }
 
@@ -206,80 +206,80 @@ VT_TEST(a_listening_descriptor_is_taken)
 
 VT_TEST(many_connections_are_accepted)
 {
-    struct server s;
+    struct lk_server s;
     int c[MANY];
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     for (int i = 0; i < MANY; i++)
-        c[i] = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == MANY);
+        c[i] = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == MANY);
     ck_assert_uint_eq(vetch_listener_connections(s.l), MANY);
     for (int i = 0; i < MANY; i++)
         close(c[i]);
-    np_until(lp_count(&s, NP_FREED) == MANY);
+    tk_until(lk_count(&s, TK_FREED) == MANY);
     ck_assert_uint_eq(vetch_listener_connections(s.l), 0);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_TEST(a_refused_connection_is_closed)
 {
-    struct server s;
+    struct lk_server s;
     int a, b;
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     s.refuse = 1;
-    a = lp_client(&s);
-    np_until(lp_is_closed(a));
-    b = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
-    ck_assert(!lp_is_closed(b));
+    a = lk_client(&s);
+    tk_until(lk_is_closed(a));
+    b = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
+    ck_assert(!lk_is_closed(b));
     close(a);
     close(b);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_CASE("limits", vt_reactor_tcase);
 
 VT_TEST(above_the_limit_accepting_waits)
 {
-    struct server s;
+    struct lk_server s;
     int c[4];
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     vetch_listener_set_limit(s.l, 2);
     for (int i = 0; i < 4; i++)
-        c[i] = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 2);
+        c[i] = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 2);
     vt_run_ready();
     ck_assert_uint_eq(s.n_made, 2);
     close(c[0]);
-    np_until(lp_count(&s, NP_CONNECTED) == 3);
+    tk_until(lk_count(&s, TK_CONNECTED) == 3);
     vt_run_ready();
     ck_assert_uint_eq(s.n_made, 3);
     vetch_listener_set_limit(s.l, VETCH_NO_LIMIT);
-    np_until(lp_count(&s, NP_CONNECTED) == 4);
+    tk_until(lk_count(&s, TK_CONNECTED) == 4);
     for (int i = 1; i < 4; i++)
         close(c[i]);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_TEST(the_limit_can_be_set_from_the_start_and_zero_means_zero)
 {
     vetch_listener_options o = VETCH_LISTENER_OPTIONS_INIT;
-    struct server s;
+    struct lk_server s;
     int c;
 
     memset(&s, 0, sizeof(s));
     o.max_connections = 0;
-    s.l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, &s, &o);
-    c = lp_client(&s);
+    s.l = vetch_listener_new("tcp:127.0.0.1:0", lk_make, &s, &o);
+    c = lk_client(&s);
     vt_run_ready();
     vt_run_ready();
     ck_assert_uint_eq(s.n_made, 0);
     vetch_listener_set_limit(s.l, 1);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
     close(c);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_TEST(options_must_be_initialised_and_valid, .misuse = true)
@@ -287,11 +287,11 @@ VT_TEST(options_must_be_initialised_and_valid, .misuse = true)
     vetch_listener_options none = { 0 }, o = VETCH_LISTENER_OPTIONS_INIT;
 
     ck_assert_ptr_null(
-        vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, &none));
+        vetch_listener_new("tcp:127.0.0.1:0", lk_make, NULL, &none));
     ck_assert_int_eq(errno, EINVAL);
     o.unix_mode = 01777;
     ck_assert_ptr_null(
-        vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, &o));
+        vetch_listener_new("tcp:127.0.0.1:0", lk_make, NULL, &o));
     vt_log_take();
 }
 
@@ -302,25 +302,25 @@ static size_t n_seen;
 static void
 say_goodbye(vetch_transport *t, vetch_protocol *p, void *ctx)
 {
-    struct server *s = ctx;
+    struct lk_server *s = ctx;
 
-    ck_assert_ptr_eq(((struct probe *)p)->t, t);
-    ck_assert_ptr_eq(((struct probe *)p)->arg, s);
-    np_write_all(t, "bye");
+    ck_assert_ptr_eq(((struct tk_probe *)p)->t, t);
+    ck_assert_ptr_eq(((struct tk_probe *)p)->arg, s);
+    tk_write_all(t, "bye");
     vetch_transport_close(t);
     n_seen++;
 }
 
 VT_TEST(each_open_connection_can_be_told_goodbye)
 {
-    struct server s;
+    struct lk_server s;
     char text[8];
     int c[3];
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     for (int i = 0; i < 3; i++)
-        c[i] = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 3);
+        c[i] = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 3);
     n_seen = 0;
     vetch_listener_each(s.l, say_goodbye, &s);
     ck_assert_uint_eq(n_seen, 3);
@@ -331,17 +331,17 @@ VT_TEST(each_open_connection_can_be_told_goodbye)
         ck_assert_int_eq(recv(c[i], text, sizeof(text), 0), 3);
         close(c[i]);
     }
-    np_until(lp_count(&s, NP_FREED) == 3);
+    tk_until(lk_count(&s, TK_FREED) == 3);
     vetch_listener_each(s.l, say_goodbye, &s);
     ck_assert_uint_eq(n_seen, 3);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 /* Ends all connections from inside the walk, by running the loop. */
 static void
 end_all(vetch_transport *t, vetch_protocol *p, void *ctx)
 {
-    struct server *s = ctx;
+    struct lk_server *s = ctx;
 
     (void)t;
     (void)p;
@@ -349,25 +349,25 @@ end_all(vetch_transport *t, vetch_protocol *p, void *ctx)
     for (size_t i = 0; i < s->n_made; i++)
         vetch_transport_abort(s->probes[i].t);
     vt_run_ready();
-    ck_assert_uint_eq(lp_count(s, NP_FREED), s->n_made);
+    ck_assert_uint_eq(lk_count(s, TK_FREED), s->n_made);
     vetch_listener_each(s->l, end_all, s);
 }
 
 VT_TEST(connections_may_end_while_they_are_walked_over)
 {
-    struct server s;
+    struct lk_server s;
     int c[3];
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     for (int i = 0; i < 3; i++)
-        c[i] = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 3);
+        c[i] = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 3);
     n_seen = 0;
     vetch_listener_each(s.l, end_all, &s);
     ck_assert_uint_eq(n_seen, 1);
     for (int i = 0; i < 3; i++)
         close(c[i]);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_TEST(null_is_misuse_that_is_named, .misuse = true)
@@ -385,7 +385,7 @@ VT_TEST(null_is_misuse_that_is_named, .misuse = true)
     ck_assert_uint_eq(vetch_listener_port(NULL), 0);
     ck_assert_uint_eq(vetch_listener_connections(NULL), 0);
     ck_assert_ptr_null(vetch_listener_scope(NULL));
-    ck_assert_ptr_null(vetch_listener_new(NULL, lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new(NULL, lk_make, NULL, NULL));
     ck_assert_ptr_null(vetch_listener_new("tcp:*:0", NULL, NULL, NULL));
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_scope"));
 }
@@ -405,19 +405,19 @@ ignore_error(vetch_listener *l, const vetch_error *error, void *ctx)
 static void
 serve_once(bool unharmed)
 {
-    struct server s;
+    struct lk_server s;
     vetch_promise *p;
     int c;
 
     memset(&s, 0, sizeof(s));
-    s.l = vetch_listener_new("tcp:127.0.0.1:0", lp_make, &s, NULL);
+    s.l = vetch_listener_new("tcp:127.0.0.1:0", lk_make, &s, NULL);
     if (s.l == NULL) {
         ck_assert_int_eq(errno, ENOMEM);
         ck_assert(!unharmed);
         return;
     }
     vetch_listener_set_error_fn(s.l, ignore_error, NULL);
-    c = lp_client(&s);
+    c = lk_client(&s);
     vt_run_ready();
     if (unharmed)
         ck_assert_uint_eq(s.n_made, 1);
@@ -432,7 +432,7 @@ serve_once(bool unharmed)
     vetch_promise_unref(p);
     vetch_listener_unref(s.l);
     for (size_t i = 0; i < s.n_made; i++)
-        np_done(&s.probes[i]);
+        tk_done(&s.probes[i]);
     close(c);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
@@ -457,7 +457,7 @@ take_descriptor(bool unharmed)
     char text[32];
 
     snprintf(text, sizeof(text), "fd:%d", fd);
-    l = vetch_listener_new(text, lp_make, NULL, NULL);
+    l = vetch_listener_new(text, lk_make, NULL, NULL);
     ck_assert(!unharmed || l != NULL);
     if (l == NULL) {
         ck_assert_int_eq(close(fd), 0);

@@ -1,7 +1,7 @@
 /* What a process may change while it listens: its working directory, its file
  * creation mask, and how many of it there are. */
 
-#include "support/listener_probe.h"
+#include "support/listener_kit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ remove_dir(void)
 
 /* Connect where the server says that it listens. */
 static vetch_transport *
-connect_to(const struct server *s)
+connect_to(const struct lk_server *s)
 {
     vetch_error *error;
     vetch_transport *t =
@@ -45,17 +45,17 @@ VT_CASE("process", vt_reactor_tcase);
 
 VT_TEST(a_relative_path_survives_a_change_of_directory)
 {
-    struct server s;
+    struct lk_server s;
     struct stat st;
 
     make_dir();
     ck_assert_int_eq(chdir(dir), 0);
-    lp_serve(&s, "unix:s");
+    lk_serve(&s, "unix:s");
     ck_assert_int_eq(chdir("/"), 0);
     ck_assert_str_eq(vetch_listener_endpoint(s.l) + strlen("unix:"), path);
     vetch_transport_unref(connect_to(&s));
-    np_until(lp_count(&s, NP_FREED) == 1);
-    lp_stop(&s);
+    tk_until(lk_count(&s, TK_FREED) == 1);
+    lk_stop(&s);
     ck_assert_int_lt(lstat(path, &st), 0); /* and it is removed */
     remove_dir();
 }
@@ -65,7 +65,7 @@ VT_TEST(a_removed_directory_is_an_error)
     make_dir();
     ck_assert_int_eq(chdir(dir), 0);
     remove_dir();
-    ck_assert_ptr_null(vetch_listener_new("unix:s", lp_make, NULL, NULL));
+    ck_assert_ptr_null(vetch_listener_new("unix:s", lk_make, NULL, NULL));
     ck_assert_int_eq(errno, ENOENT);
     ck_assert_int_eq(chdir("/"), 0);
 }
@@ -80,7 +80,7 @@ mode_of_socket(unsigned option)
 
     o.unix_mode = option;
     snprintf(endpoint, sizeof(endpoint), "unix:%s", path);
-    l = vetch_listener_new(endpoint, lp_make, NULL, &o);
+    l = vetch_listener_new(endpoint, lk_make, NULL, &o);
     ck_assert_ptr_nonnull(l);
     ck_assert_int_eq(lstat(path, &st), 0);
     vetch_promise_unref(vetch_listener_stop(l, 0));
@@ -111,7 +111,7 @@ misbehave_in_a_child(vetch_listener *l, vetch_transport *t)
     if (child == 0) {
         vetch_transport_unref(t); /* the last reference */
         vetch_listener_unref(l);
-        _exit(vetch_listener_new("tcp:127.0.0.1:0", lp_make, NULL, NULL) !=
+        _exit(vetch_listener_new("tcp:127.0.0.1:0", lk_make, NULL, NULL) !=
               NULL);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -120,50 +120,50 @@ misbehave_in_a_child(vetch_listener *l, vetch_transport *t)
 
 VT_TEST(a_forked_child_leaves_the_parents_sockets_alone)
 {
-    struct server s;
-    struct probe p;
+    struct lk_server s;
+    struct tk_probe p;
     vetch_transport *t;
     char endpoint[80];
 
     make_dir();
     snprintf(endpoint, sizeof(endpoint), "unix:%s", path);
-    lp_serve(&s, endpoint);
+    lk_serve(&s, endpoint);
     t = connect_to(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
     misbehave_in_a_child(s.l, t);
-    np_init(&p);
+    tk_init(&p);
     ck_assert_int_eq(vetch_transport_attach(t, &p.protocol), 0);
-    np_write_all(t, "still here");
+    tk_write_all(t, "still here");
     vetch_transport_close(t);
     vetch_transport_unref(t);
-    np_until(np_has(&p, NP_FREED));
+    tk_until(tk_has(&p, TK_FREED));
     ck_assert_int_eq(p.lost_code, 0);
-    np_assert_data(&s.probes[0], "still here");
-    np_done(&p);
+    tk_assert_data(&s.probes[0], "still here");
+    tk_done(&p);
     vetch_transport_unref(connect_to(&s)); /* the file is still there */
-    np_until(lp_count(&s, NP_FREED) == 2);
-    lp_stop(&s);
+    tk_until(lk_count(&s, TK_FREED) == 2);
+    lk_stop(&s);
     remove_dir();
 }
 
 VT_TEST(a_forked_child_does_not_reset_a_connection)
 {
-    struct server s;
-    struct probe p;
+    struct lk_server s;
+    struct tk_probe p;
     vetch_transport *t;
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     t = connect_to(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
     misbehave_in_a_child(s.l, t);
-    np_init(&p);
+    tk_init(&p);
     ck_assert_int_eq(vetch_transport_attach(t, &p.protocol), 0);
-    np_write_all(t, "still here");
+    tk_write_all(t, "still here");
     vetch_transport_close(t);
     vetch_transport_unref(t);
-    np_until(np_has(&p, NP_FREED) && lp_count(&s, NP_FREED) == 1);
+    tk_until(tk_has(&p, TK_FREED) && lk_count(&s, TK_FREED) == 1);
     ck_assert_int_eq(s.probes[0].lost_code, 0); /* no reset */
-    np_assert_data(&s.probes[0], "still here");
-    np_done(&p);
-    lp_stop(&s);
+    tk_assert_data(&s.probes[0], "still here");
+    tk_done(&p);
+    lk_stop(&s);
 }

@@ -3,16 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "support/http_talk.h"
-#include "support/net_probe.h"
+#include "support/http_server_kit.h"
+#include "support/transport_kit.h"
 
-static struct probe probe;
+static struct tk_probe probe;
 
 static vetch_protocol *
 make(void *ctx)
 {
     (void)ctx;
-    np_init(&probe);
+    tk_init(&probe);
     return &probe.protocol;
 }
 
@@ -82,20 +82,20 @@ VT_TEST(it_is_cancelled_after_the_last_connection)
     struct op op;
 
     vetch_scope_add(vetch_listener_scope(l), begin(&op));
-    np_until(vetch_listener_connections(l) == 1 &&
+    tk_until(vetch_listener_connections(l) == 1 &&
              vetch_promise_state(connection) == VETCH_FULFILLED);
     p = vetch_listener_stop(l, 1000);
     vt_run_ready();
     ck_assert(!op.asked);
     vetch_promise_unref(connection); /* aborts it */
-    np_until(vetch_listener_connections(l) == 0);
+    tk_until(vetch_listener_connections(l) == 0);
     vt_run_ready();
     ck_assert(op.asked);
     finish(&op);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
     vetch_listener_unref(l);
-    np_done(&probe);
+    tk_done(&probe);
 }
 
 static int told;
@@ -171,16 +171,16 @@ VT_TEST(the_stop_of_an_http_server_waits_for_its_scope)
     struct op op;
     vetch_promise *p;
 
-    ht_start(NULL);
-    vetch_scope_add(vetch_http_server_scope(ht_server), begin(&op));
-    p = vetch_http_server_stop(ht_server, 5);
+    hsk_start(NULL);
+    vetch_scope_add(vetch_http_server_scope(hsk_server), begin(&op));
+    p = vetch_http_server_stop(hsk_server, 5);
     vt_run_ready();
     ck_assert(op.asked);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     finish(&op);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
 }
 
 /* ---- what does not end ---- */
@@ -200,7 +200,7 @@ connect_to(vetch_listener *l)
 {
     vetch_promise *connection = vetch_connect(vetch_listener_endpoint(l));
 
-    np_until(vetch_listener_connections(l) == 1 && probe.t != NULL &&
+    tk_until(vetch_listener_connections(l) == 1 && probe.t != NULL &&
              vetch_promise_state(connection) == VETCH_FULFILLED);
     return connection;
 }
@@ -226,7 +226,7 @@ VT_TEST(a_child_that_awaits_the_stop_ends_at_the_deadline)
     vetch_promise_unref(p);
     vetch_promise_unref(connection);
     vetch_listener_unref(l);
-    np_done(&probe);
+    tk_done(&probe);
 }
 
 VT_TEST(a_child_that_alone_awaits_the_stop_ends_as_well)
@@ -236,12 +236,12 @@ VT_TEST(a_child_that_alone_awaits_the_stop_ends_as_well)
 
     vetch_scope_spawn(vetch_transport_scope(probe.t), await_the_stop, l);
     vt_advance(5);
-    ck_assert(np_has(&probe, NP_LOST));
+    ck_assert(tk_has(&probe, TK_LOST));
     ck_assert_ptr_null(vetch_listener_scope(l)); /* it has ended */
     vt_log_take();
     vetch_promise_unref(connection);
     vetch_listener_unref(l);
-    np_done(&probe);
+    tk_done(&probe);
 }
 
 VT_TEST(what_runs_for_the_listener_may_await_the_stop)
@@ -267,7 +267,7 @@ VT_TEST(what_does_not_end_is_named_every_ten_seconds)
     vt_advance(10);
     ck_assert_str_eq(vt_log_take(), ""); /* nothing was asked to end */
     vetch_promise_unref(connection);     /* aborts it */
-    np_until(of_connection.asked);
+    tk_until(of_connection.asked);
     vt_advance(10);
     ck_assert_ptr_nonnull(strstr(vt_log_take(), "operations of tcp:"));
     finish(&of_connection);
@@ -283,7 +283,7 @@ VT_TEST(what_does_not_end_is_named_every_ten_seconds)
     ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 1);
     vetch_promise_unref(p);
     vetch_listener_unref(l);
-    np_done(&probe);
+    tk_done(&probe);
 }
 
 static void

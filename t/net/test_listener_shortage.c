@@ -1,6 +1,6 @@
 /* Listeners that run out of descriptors. */
 
-#include "support/listener_probe.h"
+#include "support/listener_kit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ descriptors_in_use(void)
 /* A server whose next accept lacks a descriptor, one connection open, one
  * waiting. Gaps below the highest descriptor are filled. */
 struct shortage {
-    struct server s;
+    struct lk_server s;
     int open, waiting;
     int gaps[1024];
     size_t n_gaps;
@@ -54,17 +54,17 @@ run_short(struct shortage *sh)
     int fd;
 
     memset(sh, 0, sizeof(*sh));
-    lp_serve(&sh->s, "tcp:127.0.0.1:0");
-    vetch_listener_set_error_fn(sh->s.l, lp_on_error, &sh->s);
-    sh->waiting = lp_raw_socket();
-    sh->open = lp_client(&sh->s);
-    np_until(lp_count(&sh->s, NP_CONNECTED) == 1);
+    lk_serve(&sh->s, "tcp:127.0.0.1:0");
+    vetch_listener_set_error_fn(sh->s.l, lk_on_error, &sh->s);
+    sh->waiting = lk_raw_socket();
+    sh->open = lk_client(&sh->s);
+    tk_until(lk_count(&sh->s, TK_CONNECTED) == 1);
     sh->before = set_descriptors(descriptors_in_use());
     while ((fd = dup(STDIN_FILENO)) >= 0)
         sh->gaps[sh->n_gaps++] = fd;
     ck_assert_int_eq(errno, EMFILE);
-    lp_raw_connect(sh->waiting, vetch_listener_port(sh->s.l));
-    np_until(sh->s.n_errors > 0);
+    lk_raw_connect(sh->waiting, vetch_listener_port(sh->s.l));
+    tk_until(sh->s.n_errors > 0);
 }
 
 static void
@@ -75,7 +75,7 @@ end_shortage(struct shortage *sh)
         close(sh->gaps[i]);
     close(sh->open);
     close(sh->waiting);
-    lp_stop(&sh->s);
+    lk_stop(&sh->s);
 }
 
 /* valgrind's own accept takes a connection and drops it where the kernel's
@@ -99,10 +99,10 @@ VT_TEST(without_descriptors_it_looks_away_for_longer_and_longer)
         vt_advance(0.001);
         ck_assert_int_eq(sh.s.n_errors, i + 2);
     }
-    ck_assert(!lp_is_closed(sh.waiting));
+    ck_assert(!lk_is_closed(sh.waiting));
     set_descriptors(sh.before);
     vt_advance(1);
-    np_until(lp_count(&sh.s, NP_CONNECTED) == 2);
+    tk_until(lk_count(&sh.s, TK_CONNECTED) == 2);
     end_shortage(&sh);
 }
 
@@ -112,7 +112,7 @@ VT_TEST(it_goes_on_as_soon_as_a_connection_ends)
 
     run_short(&sh);
     vetch_transport_abort(sh.s.probes[0].t);
-    np_until(lp_count(&sh.s, NP_CONNECTED) == 2); /* the clock stands still */
+    tk_until(lk_count(&sh.s, TK_CONNECTED) == 2); /* the clock stands still */
     ck_assert_int_eq(sh.s.n_errors, 1);
     end_shortage(&sh);
 }
@@ -128,7 +128,7 @@ VT_TEST(a_descriptor_to_spare_does_not_lift_the_limit)
     vt_advance(1);
     ck_assert_uint_eq(vetch_listener_connections(sh.s.l), 1);
     vetch_transport_abort(sh.s.probes[0].t);
-    np_until(lp_count(&sh.s, NP_CONNECTED) == 2);
+    tk_until(lk_count(&sh.s, TK_CONNECTED) == 2);
     end_shortage(&sh);
 }
 
@@ -139,26 +139,26 @@ VT_TEST(after_a_second_in_vain_those_who_wait_are_refused)
     run_short(&sh);
     vt_advance(0.1 + 0.2 + 0.4 + 0.8);
     vt_run_ready();
-    ck_assert(!lp_is_closed(sh.waiting));
+    ck_assert(!lk_is_closed(sh.waiting));
     vt_advance(1);
-    np_until(lp_is_closed(sh.waiting));
+    tk_until(lk_is_closed(sh.waiting));
     ck_assert_uint_eq(sh.s.n_made, 1);
     end_shortage(&sh);
 }
 
 VT_TEST(a_reserve_that_was_lost_is_made_again)
 {
-    struct server s;
+    struct lk_server s;
     int c;
 
-    lp_serve(&s, "tcp:127.0.0.1:0");
+    lk_serve(&s, "tcp:127.0.0.1:0");
     close(vt_reactor->net->reserve_fd);
     vt_reactor->net->reserve_fd = -1;
-    c = lp_client(&s);
-    np_until(lp_count(&s, NP_CONNECTED) == 1);
+    c = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
     ck_assert_int_ge(vt_reactor->net->reserve_fd, 0);
     close(c);
-    lp_stop(&s);
+    lk_stop(&s);
 }
 
 VT_TEST(by_default_the_log_hears_of_it_once_a_second)

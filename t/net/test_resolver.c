@@ -1,6 +1,6 @@
 /* Name resolution, with a resolver of the test's own behind it: it knows a few
  * names, and one that keeps its thread until the gate is opened. */
-#include "support/net_probe.h"
+#include "support/transport_kit.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -106,7 +106,7 @@ static void
 release_threads(void)
 {
     open_gate();
-    np_until(vt_live_objects() == 0);
+    tk_until(vt_live_objects() == 0);
 }
 
 static void
@@ -149,7 +149,7 @@ static void
 resolve(struct outcome *o, const char *host)
 {
     start(o, host);
-    np_until(o->settled);
+    tk_until(o->settled);
 }
 
 /* "6[::1] 4[127.0.0.1]" without the noise: the families in order. */
@@ -293,11 +293,11 @@ VT_TEST(stuck_lookups_stop_neither_the_loop_nor_other_jobs)
     await_stuck(4);
     ck_assert_int_eq(vetch_call_soon(vt_count, &ticks), 0);
     vetch_callback(vetch_executor_submit(NULL, one, &job, NULL), settled, &job);
-    np_until(job.settled);
+    tk_until(job.settled);
     ck_assert_int_eq(ticks, 1);
     open_gate();
     for (int i = 0; i < 4; i++) {
-        np_until(stuck[i].settled);
+        tk_until(stuck[i].settled);
         assert_families(&stuck[i], "4");
     }
 }
@@ -348,7 +348,7 @@ VT_TEST(cancelled_before_it_began_it_never_begins)
     vetch_promise_unref(p);
     open_gate();
     for (int i = 0; i < 4; i++) {
-        np_until(stuck[i].settled);
+        tk_until(stuck[i].settled);
         vetch_addresses_unref(stuck[i].value);
     }
     ck_assert_int_eq(n_called, 4);
@@ -361,12 +361,12 @@ VT_TEST(the_queue_is_bounded)
 
     for (int i = 0; i < MANY; i++)
         start(&o[i], "stuck.test");
-    np_until(o[MANY - 1].settled);
+    tk_until(o[MANY - 1].settled);
     ck_assert_int_eq(o[MANY - 1].code, EAGAIN);
     ck_assert(!o[MANY - 2].settled);
     open_gate();
     for (int i = 0; i < MANY - 1; i++) {
-        np_until(o[i].settled);
+        tk_until(o[i].settled);
         assert_families(&o[i], "4");
     }
     free(o);
@@ -430,7 +430,7 @@ VT_TEST(connect_resolves_names)
     snprintf(endpoint, sizeof(endpoint), "tcp:both.test:%u",
              vetch_listener_port(l));
     vetch_callback(vetch_connect(endpoint), settled, &o);
-    np_until(o.settled);
+    tk_until(o.settled);
     ck_assert_msg(o.value != NULL, "%s", o.text);
     ck_assert_ptr_nonnull(
         strstr(vetch_transport_peer(o.value), "tcp:127.0.0.1:"));
@@ -447,7 +447,7 @@ VT_TEST(connect_says_that_the_name_was_the_trouble)
     struct outcome o = { 0 };
 
     vetch_callback(vetch_connect("tcp:no.test:80"), settled, &o);
-    np_until(o.settled);
+    tk_until(o.settled);
     ck_assert_int_eq(o.code, VETCH_ECONNECT);
     ck_assert_str_eq(o.text,
                      "connect no.test:80: resolve no.test: no such name");
@@ -480,7 +480,7 @@ resolve_once(bool unharmed)
 
     start(&named, "both.test");
     start(&local, "localhost");
-    np_until(named.settled && local.settled);
+    tk_until(named.settled && local.settled);
     if (unharmed) {
         ck_assert_ptr_nonnull(named.value);
         ck_assert_ptr_nonnull(local.value);

@@ -1,7 +1,7 @@
 /* Closing towards peers that take their time: nothing that they would still
  * read is lost, and nobody waits for those who do not read. */
 
-#include "support/listener_probe.h"
+#include "support/listener_kit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,7 +18,7 @@
 enum place { IN_QUEUE, IN_KERNEL, PLACES };
 #define PLACE ((enum place)_i)
 
-static struct probe probe;
+static struct tk_probe probe;
 static int peer; /* a socket without vetch */
 static char *sent;
 static size_t n_read;
@@ -32,8 +32,8 @@ set_up_peer(int fds[2], enum place place)
     setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     peer = fds[1];
     n_read = 0;
-    np_init(&probe);
-    t = np_adopt(fds[0]);
+    tk_init(&probe);
+    t = tk_adopt(fds[0]);
     ck_assert_int_eq(vetch_transport_attach(t, &probe.protocol), 0);
     vetch_transport_unref(t);
     vt_run_ready();
@@ -45,9 +45,9 @@ send_to_peer(enum place place, size_t len)
 {
     int fds[2];
 
-    np_tcp_fds(fds);
+    tk_tcp_fds(fds);
     set_up_peer(fds, place);
-    sent = np_pattern(len);
+    sent = tk_pattern(len);
     ck_assert_int_eq(
         vetch_transport_write_owned(probe.t, sent, len, NULL, NULL), 0);
 }
@@ -88,8 +88,8 @@ static void
 finish_peer(void)
 {
     close(peer);
-    np_until(np_has(&probe, NP_FREED));
-    np_done(&probe);
+    tk_until(tk_has(&probe, TK_FREED));
+    tk_done(&probe);
     free(sent);
     sent = NULL;
 }
@@ -114,7 +114,7 @@ VT_TEST(a_slow_reader_of_a_unix_socket_gets_everything)
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
         0);
     set_up_peer(fds, IN_QUEUE);
-    sent = np_pattern(200000);
+    sent = tk_pattern(200000);
     ck_assert_int_eq(
         vetch_transport_write_owned(probe.t, sent, 200000, NULL, NULL), 0);
     vetch_transport_close(probe.t);
@@ -139,7 +139,7 @@ VT_TEST(a_peer_that_reads_nothing_is_given_up, .loops = PLACES)
     send_to_peer(PLACE, 500000);
     vetch_transport_close(probe.t);
     vt_advance(4.99);
-    ck_assert(!np_has(&probe, NP_LOST));
+    ck_assert(!tk_has(&probe, TK_LOST));
     vt_advance(2.01); /* what the kernel holds is looked at after 2 s first */
     ck_assert_int_eq(probe.lost_code, VETCH_ETIMEDOUT);
     ck_assert_ptr_nonnull(strstr(probe.lost_text, "the peer is too slow"));
@@ -154,7 +154,7 @@ VT_TEST(a_peer_that_stops_reading_is_given_up, .loops = PLACES)
         ck_assert(read_some(20000));
         vt_advance(1);
     }
-    ck_assert(!np_has(&probe, NP_LOST));
+    ck_assert(!tk_has(&probe, TK_LOST));
     vt_advance(5);
     vt_advance(5);
     ck_assert_int_eq(probe.lost_code, VETCH_ETIMEDOUT);
@@ -183,7 +183,7 @@ VT_TEST(a_peer_that_sends_too_much_gets_everything_all_the_same)
     while (probe.t != NULL && vetch__transport_underway(probe.t) > 1)
         poll(NULL, 0, 1);
     vt_advance(5);
-    ck_assert(np_has(&probe, NP_FREED)); /* and nobody waits for its end */
+    ck_assert(tk_has(&probe, TK_FREED)); /* and nobody waits for its end */
     ck_assert_int_eq(probe.lost_code, 0);
     finish_peer();
 }
@@ -194,7 +194,7 @@ VT_TEST(without_a_timeout_a_peer_may_take_for_ever, .loops = PLACES)
     ck_assert_int_eq(vetch_transport_set_close_timeout(probe.t, INFINITY), 0);
     vetch_transport_close(probe.t);
     vt_advance(100000);
-    ck_assert(!np_has(&probe, NP_LOST));
+    ck_assert(!tk_has(&probe, TK_LOST));
     read_slowly(500000, 0);
     ck_assert_uint_eq(n_read, 500000);
     finish_peer();
@@ -205,12 +205,12 @@ VT_TEST(without_a_timeout_a_peer_may_take_for_ever, .loops = PLACES)
 
 VT_CASE("stop", vt_reactor_tcase);
 
-static struct server server;
+static struct lk_server server;
 
 static void
-write_and_close(struct probe *p, char event)
+write_and_close(struct tk_probe *p, char event)
 {
-    if (event != NP_CONNECTED)
+    if (event != TK_CONNECTED)
         return;
     ck_assert_int_eq(
         vetch_transport_write_owned(p->t, sent, 5000000, NULL, NULL), 0);
@@ -224,13 +224,13 @@ stop_under_way(double seconds)
     int size = 32768;
 
     n_read = 0;
-    sent = np_pattern(5000000);
-    lp_serve(&server, "tcp:127.0.0.1:0");
+    sent = tk_pattern(5000000);
+    lk_serve(&server, "tcp:127.0.0.1:0");
     server.act = write_and_close;
-    peer = lp_raw_socket();
+    peer = lk_raw_socket();
     setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    lp_raw_connect(peer, vetch_listener_port(server.l));
-    np_until(lp_count(&server, NP_CONNECTED) == 1);
+    lk_raw_connect(peer, vetch_listener_port(server.l));
+    tk_until(lk_count(&server, TK_CONNECTED) == 1);
     return vetch_listener_stop(server.l, seconds);
 }
 
@@ -239,7 +239,7 @@ finish_stop(vetch_promise *p)
 {
     vetch_promise_unref(p);
     close(peer);
-    lp_stop(&server);
+    lk_stop(&server);
     free(sent);
     sent = NULL;
 }
@@ -252,7 +252,7 @@ VT_TEST(a_stop_lets_a_connection_use_its_time)
     ck_assert_uint_eq(n_read, 5000000);
     close(peer);
     peer = -1;
-    np_until(vetch_promise_state(p) != VETCH_PENDING);
+    tk_until(vetch_promise_state(p) != VETCH_PENDING);
     ck_assert_uint_eq(vetch_stop_report_ended(vetch_promise_value(p)), 1);
     ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 0);
     finish_stop(p);

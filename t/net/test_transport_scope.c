@@ -1,16 +1,16 @@
 /* The scope of a connection: what runs for it ends with it. */
 
-#include "support/net_probe.h"
 #include "support/promise_kit.h"
+#include "support/transport_kit.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include <vetch/testing.h>
 
-#define KIND ((enum np_kind)_i)
+#define KIND ((enum tk_kind)_i)
 
-static struct probe ends[2];
+static struct tk_probe ends[2];
 static struct pk_op op;
 
 static void
@@ -22,25 +22,25 @@ set_up(void)
 static void
 finish(void)
 {
-    np_until(np_has(&ends[0], NP_FREED) && np_has(&ends[1], NP_FREED));
-    np_done(&ends[0]);
-    np_done(&ends[1]);
+    tk_until(tk_has(&ends[0], TK_FREED) && tk_has(&ends[1], TK_FREED));
+    tk_done(&ends[0]);
+    tk_done(&ends[1]);
 }
 
 /* A child on the first end's connection. */
 static void
-connect_with_child(enum np_kind kind, enum pk_cancel on_cancel)
+connect_with_child(enum tk_kind kind, enum pk_cancel on_cancel)
 {
-    np_connect(kind, ends);
+    tk_connect(kind, ends);
     op.on_cancel = on_cancel;
     vetch_scope_add(vetch_transport_scope(ends[0].t), pk_start(&op));
 }
 
-VT_CASE("scope", pk_tcase, .set_up = set_up, .loops = NP_KINDS);
+VT_CASE("scope", pk_tcase, .set_up = set_up, .loops = TK_KINDS);
 
 VT_TEST(the_scope_is_one_for_each_connection)
 {
-    np_connect(KIND, ends);
+    tk_connect(KIND, ends);
     ck_assert_ptr_nonnull(vetch_transport_scope(ends[0].t));
     ck_assert_ptr_eq(vetch_transport_scope(ends[0].t),
                      vetch_transport_scope(ends[0].t));
@@ -54,7 +54,7 @@ VT_TEST(the_end_of_the_connection_cancels_its_children)
 {
     connect_with_child(KIND, PK_AGREE);
     vetch_transport_abort(ends[1].t);
-    np_until(np_has(&ends[0], NP_LOST));
+    tk_until(tk_has(&ends[0], TK_LOST));
     ck_assert_uint_eq(op.canceled, 1);
     pk_drop(&op);
     finish();
@@ -64,11 +64,11 @@ VT_TEST(lost_waits_until_the_children_have_stopped)
 {
     connect_with_child(KIND, PK_NOTE);
     vetch_transport_abort(ends[0].t);
-    np_until(np_has(&ends[1], NP_LOST));
+    tk_until(tk_has(&ends[1], TK_LOST));
     ck_assert_uint_eq(op.canceled, 1);
-    ck_assert(!np_has(&ends[0], NP_LOST));
+    ck_assert(!tk_has(&ends[0], TK_LOST));
     pk_stop(&op);
-    np_until(np_has(&ends[0], NP_LOST));
+    tk_until(tk_has(&ends[0], TK_LOST));
     finish();
 }
 
@@ -76,7 +76,7 @@ VT_TEST(a_child_that_fails_ends_the_connection)
 {
     connect_with_child(KIND, PK_AGREE);
     pk_reject(&op, VETCH_EUSER);
-    np_until(np_has(&ends[0], NP_LOST));
+    tk_until(tk_has(&ends[0], TK_LOST));
     ck_assert_int_eq(ends[0].lost_code, VETCH_EUSER);
     finish();
 }
@@ -86,7 +86,7 @@ VT_TEST(a_child_that_ends_well_changes_nothing)
     connect_with_child(KIND, PK_AGREE);
     pk_resolve_number(&op, 1);
     vt_run_ready();
-    ck_assert(!np_has(&ends[0], NP_LOST));
+    ck_assert(!tk_has(&ends[0], TK_LOST));
     vetch_transport_close(ends[0].t);
     finish();
     ck_assert_int_eq(ends[0].lost_code, 0);
@@ -94,7 +94,7 @@ VT_TEST(a_child_that_ends_well_changes_nothing)
 
 VT_TEST(a_connection_that_is_over_has_no_scope)
 {
-    np_connect(KIND, ends);
+    tk_connect(KIND, ends);
     vetch_transport_abort(ends[0].t);
     ck_assert_ptr_null(vetch_transport_scope(ends[0].t));
     ck_assert_int_eq(errno, ENOTCONN);
@@ -115,10 +115,10 @@ VT_TEST(without_any_memory_lost_waits_all_the_same)
     vetch_transport_abort(ends[0].t);
     vt_run_ready();
     ck_assert_uint_eq(op.canceled, 1);
-    ck_assert(!np_has(&ends[0], NP_LOST));
+    ck_assert(!tk_has(&ends[0], TK_LOST));
     vetch_testing_fail_allocation(0, false);
     pk_stop(&op);
-    np_until(np_has(&ends[0], NP_LOST));
+    tk_until(tk_has(&ends[0], TK_LOST));
     pk_resolve_number(&other, 1);
     vetch_promise_unref(p);
     finish();
@@ -129,7 +129,7 @@ VT_TEST(a_connection_that_nobody_takes_waits_for_its_children)
 {
     vetch_transport *pair[2];
 
-    np_pair(KIND, pair);
+    tk_pair(KIND, pair);
     op.on_cancel = PK_NOTE;
     vetch_scope_add(vetch_transport_scope(pair[0]), pk_start(&op));
     vetch_transport_unref(pair[0]);
@@ -147,8 +147,8 @@ VT_TEST(the_end_of_the_reactor_ends_the_scope)
     connect_with_child(KIND, PK_AGREE);
     pk_end_reactor();
     ck_assert_uint_eq(op.canceled, 1);
-    ck_assert(np_has(&ends[0], NP_FREED));
+    ck_assert(tk_has(&ends[0], TK_FREED));
     pk_drop(&op);
-    np_done(&ends[0]);
-    np_done(&ends[1]);
+    tk_done(&ends[0]);
+    tk_done(&ends[1]);
 }

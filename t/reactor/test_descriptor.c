@@ -10,7 +10,7 @@
 
 #include <vetch/testing.h>
 
-struct probe {
+struct tk_probe {
     int called;
     unsigned events;
     int freed;
@@ -38,7 +38,7 @@ close_pair(void)
 static void
 note(vetch_descriptor *d, unsigned events, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
     char c;
 
     p->called++;
@@ -52,7 +52,7 @@ note(vetch_descriptor *d, unsigned events, void *ctx)
 static void
 count_free(void *ctx)
 {
-    ((struct probe *)ctx)->freed++;
+    ((struct tk_probe *)ctx)->freed++;
 }
 
 static void
@@ -68,7 +68,7 @@ VT_CASE("basics", vt_reactor_tcase, .set_up = open_pair,
 
 VT_TEST(descriptor_tells_when_there_is_something_to_read)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d =
         vetch_descriptor_new(fds[0], VETCH_READABLE, note, &p);
 
@@ -84,7 +84,7 @@ VT_TEST(descriptor_tells_when_there_is_something_to_read)
 
 VT_TEST(descriptor_tells_when_it_can_be_written)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d =
         vetch_descriptor_new(fds[0], VETCH_WRITABLE, note, &p);
 
@@ -98,7 +98,7 @@ VT_TEST(descriptor_tells_when_it_can_be_written)
 /* Level-triggered: what is left is told again. */
 VT_TEST(descriptor_tells_again_what_was_left)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d =
         vetch_descriptor_new(fds[0], VETCH_READABLE, note, &p);
 
@@ -113,7 +113,7 @@ VT_TEST(descriptor_tells_again_what_was_left)
 
 VT_TEST(descriptor_end_of_file_is_readable)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d =
         vetch_descriptor_new(fds[0], VETCH_READABLE, note, &p);
 
@@ -127,7 +127,7 @@ VT_TEST(descriptor_end_of_file_is_readable)
 
 VT_TEST(descriptor_interest_can_be_changed)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d = vetch_descriptor_new(fds[0], 0, note, &p);
 
     send_byte();
@@ -152,7 +152,7 @@ VT_TEST(descriptor_interest_can_be_changed)
 
 VT_TEST(descriptor_cancelled_tells_nothing)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d =
         vetch_descriptor_new(fds[0], VETCH_READABLE, note, &p);
 
@@ -170,7 +170,7 @@ VT_TEST(descriptor_cancelled_tells_nothing)
 /* The same number may come back for another file. */
 VT_TEST(descriptor_number_can_be_watched_again_after_a_close)
 {
-    struct probe p = { 0 }, q = { 0 };
+    struct tk_probe p = { 0 }, q = { 0 };
     vetch_descriptor *d =
         vetch_descriptor_new(fds[0], VETCH_READABLE, note, &p);
     vetch_descriptor *e;
@@ -191,7 +191,7 @@ VT_TEST(descriptor_number_can_be_watched_again_after_a_close)
 
 VT_TEST(descriptor_released_is_still_watched)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     vetch_descriptor_unref(vetch_descriptor_new_owned(fds[0], VETCH_READABLE,
                                                       note, &p, count_free));
@@ -212,7 +212,7 @@ VT_CASE("errors", vt_reactor_tcase, .set_up = open_pair,
 
 VT_TEST(descriptor_must_be_open)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     int fd = dup(fds[0]);
 
     close(fd);
@@ -225,7 +225,7 @@ VT_TEST(descriptor_must_be_open)
 
 VT_TEST(descriptor_of_a_plain_file_is_refused)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     FILE *file = tmpfile();
 
     ck_assert_ptr_nonnull(file);
@@ -241,7 +241,7 @@ VT_TEST(descriptor_of_a_plain_file_is_refused)
 
 VT_TEST(descriptor_events_must_be_known)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d = vetch_descriptor_new(fds[0], 0, note, &p);
 
     errno = 0;
@@ -257,7 +257,7 @@ VT_CASE("alone", vt_tcase);
 
 VT_TEST(descriptor_needs_a_reactor)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     open_pair();
     errno = 0;
@@ -274,7 +274,7 @@ VT_CASE("lifetime", vt_reactor_tcase, .set_up = open_pair,
 static void
 drop_self(vetch_descriptor *d, unsigned events, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     (void)events;
     p->called++;
@@ -286,7 +286,7 @@ drop_self(vetch_descriptor *d, unsigned events, void *ctx)
  * (LESSONS 1, 2) */
 VT_TEST(descriptor_freed_in_its_own_callback)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     p.d = vetch_descriptor_new_owned(fds[0], VETCH_READABLE | VETCH_WRITABLE,
                                      drop_self, &p, count_free);
@@ -299,7 +299,7 @@ VT_TEST(descriptor_freed_in_its_own_callback)
 static void
 drop_other(vetch_descriptor *d, unsigned events, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     (void)events;
     p->called++;
@@ -311,7 +311,7 @@ drop_other(vetch_descriptor *d, unsigned events, void *ctx)
 /* Both are ready in the same turn: the second must not be called any more. */
 VT_TEST(descriptor_freed_in_the_callback_of_another)
 {
-    struct probe p = { 0 }, q = { 0 };
+    struct tk_probe p = { 0 }, q = { 0 };
 
     p.d = vetch_descriptor_new(fds[0], VETCH_WRITABLE, drop_other, &p);
     q.d = vetch_descriptor_new(fds[1], VETCH_WRITABLE, drop_other, &q);
@@ -327,7 +327,7 @@ VT_TEST(descriptor_freed_in_the_callback_of_another)
 
 VT_TEST(descriptor_ctx_is_freed_when_the_reactor_ends)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     vetch_descriptor_unref(vetch_descriptor_new_owned(fds[0], VETCH_READABLE,
                                                       note, &p, count_free));
@@ -337,7 +337,7 @@ VT_TEST(descriptor_ctx_is_freed_when_the_reactor_ends)
 
 VT_TEST(descriptor_outlives_its_reactor)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d = vetch_descriptor_new_owned(fds[0], VETCH_READABLE,
                                                      note, &p, count_free);
 
@@ -352,7 +352,7 @@ VT_TEST(descriptor_outlives_its_reactor)
 
 VT_TEST(descriptor_ctx_stays_the_caller_s_on_failure)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     ck_assert_ptr_null(
         vetch_descriptor_new_owned(fds[0], 4, note, &p, count_free));
@@ -366,7 +366,7 @@ VT_CASE("memory", vt_tcase, .set_up = open_pair, .take_down = close_pair);
 static void
 watch_once(bool unharmed)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_descriptor *d = NULL;
     vetch_reactor *r = vetch_reactor_new();
 

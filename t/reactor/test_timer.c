@@ -11,7 +11,7 @@
 
 #include "reactor/timer-private.h"
 
-struct probe {
+struct tk_probe {
     int fired;
     int freed;
     vetch_timer *timer;
@@ -21,7 +21,7 @@ struct probe {
 static void
 count(vetch_timer *t, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     (void)t;
     p->fired++;
@@ -30,7 +30,7 @@ count(vetch_timer *t, void *ctx)
 static void
 count_free(void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     p->freed++;
 }
@@ -67,7 +67,7 @@ VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(timer_fires_once_when_its_time_has_come)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1.5, count, &p);
 
     ck_assert(vetch_timer_is_active(t));
@@ -102,7 +102,7 @@ VT_TEST(timer_sees_its_own_time_when_time_jumps)
 
 VT_TEST(timer_released_still_fires)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     vetch_timer_unref(vetch_timer_new(1, count, &p));
     vt_advance(1);
@@ -111,7 +111,7 @@ VT_TEST(timer_released_still_fires)
 
 VT_TEST(timer_cancelled_does_not_fire)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
 
     vetch_timer_cancel(t);
@@ -124,7 +124,7 @@ VT_TEST(timer_cancelled_does_not_fire)
 
 VT_TEST(timer_of_no_delay_fires_when_the_loop_runs)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     vetch_timer_unref(vetch_timer_new(0, count, &p));
     ck_assert_int_eq(p.fired, 0);
@@ -135,7 +135,7 @@ VT_TEST(timer_of_no_delay_fires_when_the_loop_runs)
 VT_TEST(timer_delay_must_make_sense)
 {
     static const double wrong[] = { -1e-9, -1, NAN, -INFINITY };
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
     size_t i;
 
@@ -156,7 +156,7 @@ VT_TEST(timer_delay_must_make_sense)
 
 VT_TEST(timer_may_be_thirty_years_away)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1e9, count, &p);
 
     vt_advance(999999999);
@@ -169,7 +169,7 @@ VT_TEST(timer_may_be_thirty_years_away)
 /* A deadline that is never there, as those who set none write it. */
 VT_TEST(timer_of_infinite_seconds_never_fires)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *once = vetch_timer_new(INFINITY, count, &p);
     vetch_timer *periodic = vetch_timer_new_periodic(INFINITY, count, &p);
 
@@ -190,7 +190,7 @@ VT_CASE("alone", vt_tcase);
 
 VT_TEST(timer_needs_a_reactor)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     errno = 0;
     ck_assert_ptr_null(vetch_timer_new(1, count, &p));
@@ -203,7 +203,7 @@ VT_CASE("basics", vt_reactor_tcase);
 
 VT_TEST(timer_restart_puts_off_a_running_one)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
 
     vt_advance(0.9);
@@ -217,7 +217,7 @@ VT_TEST(timer_restart_puts_off_a_running_one)
 
 VT_TEST(timer_restart_revives_what_expired_or_was_cancelled)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, count, &p);
 
     vt_advance(1);
@@ -235,7 +235,7 @@ VT_TEST(timer_restart_revives_what_expired_or_was_cancelled)
 static void
 restart_twice(vetch_timer *t, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     if (++p->fired < 3)
         ck_assert_int_eq(vetch_timer_restart(t, 1), 0);
@@ -244,7 +244,7 @@ restart_twice(vetch_timer *t, void *ctx)
 /* Thread libhv #424: calling the API from the own callback (LESSONS 31). */
 VT_TEST(timer_restart_in_its_own_callback)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new(1, restart_twice, &p);
 
     vt_advance(2);
@@ -258,7 +258,7 @@ VT_TEST(timer_restart_in_its_own_callback)
 
 VT_TEST(timer_periodic_fires_again_and_again)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(0.1, count, &p);
 
     vt_advance(1.05);
@@ -302,7 +302,7 @@ VT_TEST(timer_periodic_does_not_drift)
 
 VT_TEST(timer_periodic_skips_what_it_missed)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(1, count, &p);
 
     vt_reactor->now += 3500000000; /* as if a callback had held the loop */
@@ -319,7 +319,7 @@ VT_TEST(timer_periodic_skips_what_it_missed)
 
 VT_TEST(timer_periodic_takes_a_new_period_when_restarted)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(1, count, &p);
 
     ck_assert_int_eq(vetch_timer_restart(t, 5), 0);
@@ -337,7 +337,7 @@ VT_TEST(timer_periodic_takes_a_new_period_when_restarted)
 static void
 cancel_self(vetch_timer *t, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     if (++p->fired == 3)
         vetch_timer_cancel(t);
@@ -345,7 +345,7 @@ cancel_self(vetch_timer *t, void *ctx)
 
 VT_TEST(timer_periodic_cancelled_in_its_own_callback)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic(1, cancel_self, &p);
 
     vt_advance(100);
@@ -360,7 +360,7 @@ VT_CASE("lifetime", vt_reactor_tcase);
 static void
 unref_self(vetch_timer *t, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     p->fired++;
     p->timer = vetch_timer_unref(t);
@@ -370,7 +370,7 @@ unref_self(vetch_timer *t, void *ctx)
  * 2). */
 VT_TEST(timer_unref_inside_its_own_callback)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     p.timer = vetch_timer_new(0.25, unref_self, &p);
     vt_advance(0.25);
@@ -381,7 +381,7 @@ VT_TEST(timer_unref_inside_its_own_callback)
 static void
 drop_self(vetch_timer *t, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     p->fired++;
     vetch_timer_cancel(t);
@@ -390,7 +390,7 @@ drop_self(vetch_timer *t, void *ctx)
 
 VT_TEST(timer_periodic_cancel_and_unref_inside_its_own_callback)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     p.timer = vetch_timer_new_periodic(1, drop_self, &p);
     vt_advance(5);
@@ -400,7 +400,7 @@ VT_TEST(timer_periodic_cancel_and_unref_inside_its_own_callback)
 
 VT_TEST(timer_owned_ctx_is_freed_after_expiry_and_release)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
 
     vt_advance(1);
@@ -412,7 +412,7 @@ VT_TEST(timer_owned_ctx_is_freed_after_expiry_and_release)
 
 VT_TEST(timer_owned_ctx_is_freed_after_release_and_expiry)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     vetch_timer_unref(vetch_timer_new_owned(1, count, &p, count_free));
     ck_assert_int_eq(p.freed, 0);
@@ -423,7 +423,7 @@ VT_TEST(timer_owned_ctx_is_freed_after_release_and_expiry)
 
 VT_TEST(timer_owned_ctx_is_freed_after_cancel)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
 
     vetch_timer_cancel(t);
@@ -434,7 +434,7 @@ VT_TEST(timer_owned_ctx_is_freed_after_cancel)
 
 VT_TEST(timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_periodic_owned(1, count, &p, count_free);
 
     vt_advance(2);
@@ -447,7 +447,7 @@ VT_TEST(timer_owned_ctx_of_a_periodic_one_is_freed_after_cancel)
 
 VT_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     ck_assert_ptr_null(
         vetch_timer_new_periodic_owned(-1, count, &p, count_free));
@@ -457,7 +457,7 @@ VT_TEST(timer_owned_ctx_stays_the_caller_s_on_failure)
 
 VT_TEST(timer_owned_ctx_is_freed_when_the_reactor_ends)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     vetch_timer_unref(vetch_timer_new_owned(1, count, &p, count_free));
     vt_reactor = vetch_reactor_unref(vt_reactor);
@@ -467,7 +467,7 @@ VT_TEST(timer_owned_ctx_is_freed_when_the_reactor_ends)
 
 VT_TEST(timer_outlives_its_reactor)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *t = vetch_timer_new_owned(1, count, &p, count_free);
     vetch_timer *expired = vetch_timer_new(0, count, &p);
 
@@ -493,14 +493,14 @@ start_another(void *ctx)
     errno = 0;
     if (vetch_timer_new(1, count, ctx) != NULL || errno != ECANCELED)
         wrong_at_the_end++;
-    if (vetch_timer_restart(((struct probe *)ctx)->timer, 1) == 0)
+    if (vetch_timer_restart(((struct tk_probe *)ctx)->timer, 1) == 0)
         wrong_at_the_end++;
-    ((struct probe *)ctx)->freed++;
+    ((struct tk_probe *)ctx)->freed++;
 }
 
 VT_TEST(timer_cannot_be_started_while_the_reactor_ends)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
 
     wrong_at_the_end = 0;
     p.timer = vetch_timer_new(5, count, &p);
@@ -608,7 +608,7 @@ VT_CASE("basics", vt_reactor_tcase);
 static void *
 use_on_another_thread(void *arg)
 {
-    struct probe *p = arg;
+    struct tk_probe *p = arg;
 
     errno = 0;
     p->freed = vetch_timer_restart(p->timer, 1) < 0 ? errno : 0;
@@ -619,7 +619,7 @@ use_on_another_thread(void *arg)
 /* Thread libuv #1595. (LESSONS 14) */
 VT_TEST(timer_use_on_a_wrong_thread_is_refused, .misuse = true)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     pthread_t thread;
 
     p.timer = vetch_timer_new(1, count, &p);
@@ -640,7 +640,7 @@ static void
 make_some(bool unharmed)
 {
     vetch_timer *timers[200];
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     int i, made = 0;
 
     vetch_reactor *r = vetch_reactor_new();

@@ -13,7 +13,7 @@
 #define MODEL_STEPS  30000
 #define MANY         100000
 
-struct probe {
+struct tk_probe {
     int fired;
     int freed;
     vetch_timer *timer;
@@ -270,7 +270,7 @@ VT_TEST(timer_is_never_early)
 static void
 cancel_other(vetch_timer *t, void *ctx)
 {
-    struct probe *p = ctx;
+    struct tk_probe *p = ctx;
 
     (void)t;
     p->fired++;
@@ -281,7 +281,7 @@ cancel_other(vetch_timer *t, void *ctx)
 /* Both are due in the same dispatch; whichever runs first stops the other. */
 VT_TEST(timer_cancelled_by_another_that_is_due_with_it)
 {
-    struct probe p = { 0 };
+    struct tk_probe p = { 0 };
     vetch_timer *last;
 
     p.timer = vetch_timer_new(0.001, cancel_other, &p);

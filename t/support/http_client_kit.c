@@ -9,27 +9,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct peer peer;
+struct hok_origin peer;
 vetch_http_client *client;
 
 void
-hc_begin(const struct peer_response *responses, size_t n,
-         const vetch_http_client_options *options)
+hck_begin(const struct peer_response *responses, size_t n,
+          const vetch_http_client_options *options)
 {
-    peer_start(&peer, responses, n);
+    hok_start(&peer, responses, n);
     client = vetch_http_client_new(options);
     ck_assert_ptr_nonnull(client);
 }
 
 void
-hc_end(void)
+hck_end(void)
 {
     client = vetch_http_client_unref(client);
-    peer_stop(&peer);
+    hok_stop(&peer);
 }
 
 vetch_http_response *
-hc_run(vetch_promise *p)
+hck_run(vetch_promise *p)
 {
     vetch_error *error = NULL;
     vetch_http_response *r = vetch_run(p, &error);
@@ -40,28 +40,28 @@ hc_run(vetch_promise *p)
 }
 
 vetch_http_response *
-hc_get(const char *path)
+hck_get(const char *path)
 {
-    return hc_run(hc_start(path));
+    return hck_run(hck_start(path));
 }
 
 void
-hc_get_ok(const char *path)
+hck_get_ok(const char *path)
 {
-    vetch_http_response *r = hc_get(path);
+    vetch_http_response *r = hck_get(path);
 
     ck_assert_uint_eq(vetch_http_response_status(r), 200);
     vetch_http_response_unref(r);
 }
 
 vetch_promise *
-hc_start(const char *path)
+hck_start(const char *path)
 {
-    return vetch_http_get(client, peer_url(&peer, path));
+    return vetch_http_get(client, hok_url(&peer, path));
 }
 
 vetch_error *
-hc_fail(vetch_promise *p)
+hck_fail(vetch_promise *p)
 {
     vetch_error *error = NULL;
     void *value = vetch_run(p, &error);
@@ -72,9 +72,9 @@ hc_fail(vetch_promise *p)
 }
 
 void
-hc_fails(vetch_promise *p, const char *path, int code, const char *text)
+hck_fails(vetch_promise *p, const char *path, int code, const char *text)
 {
-    vetch_error *error = hc_fail(p);
+    vetch_error *error = hck_fail(p);
     char want[1024];
 
     ck_assert_int_eq(vetch_error_code(error), code);
@@ -86,7 +86,7 @@ hc_fails(vetch_promise *p, const char *path, int code, const char *text)
 }
 
 void
-hc_body(const vetch_http_response *r, const char *want)
+hck_body(const vetch_http_response *r, const char *want)
 {
     size_t len;
     const char *body = vetch_http_response_body(r, &len);
@@ -96,7 +96,7 @@ hc_body(const vetch_http_response *r, const char *want)
 }
 
 vetch_http_client_stats
-hc_stats(void)
+hck_stats(void)
 {
     vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
 
@@ -109,7 +109,7 @@ enum { FILLERS = 4 };
 static int full_fd, filler_fd[FILLERS];
 
 unsigned
-hc_full_listener(void)
+hck_full_listener(void)
 {
     struct sockaddr_in sa = { .sin_family = AF_INET };
     socklen_t len = sizeof(sa);
@@ -132,7 +132,7 @@ hc_full_listener(void)
 }
 
 void
-hc_close_full_listener(void)
+hck_close_full_listener(void)
 {
     for (int i = 0; i < FILLERS; i++)
         close(filler_fd[i]);

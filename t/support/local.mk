@@ -10,22 +10,22 @@ t_support_libharness_la_SOURCES = \
 	t/support/harness.h \
 	t/support/http_client_kit.c \
 	t/support/http_client_kit.h \
-	t/support/http_feed.c \
-	t/support/http_feed.h \
-	t/support/http_peer.c \
-	t/support/http_peer.h \
-	t/support/http_process.c \
-	t/support/http_process.h \
-	t/support/http_talk.c \
-	t/support/http_talk.h \
-	t/support/listener_probe.c \
-	t/support/listener_probe.h \
-	t/support/net_probe.c \
-	t/support/net_probe.h \
+	t/support/http_origin_kit.c \
+	t/support/http_origin_kit.h \
+	t/support/http_parser_kit.c \
+	t/support/http_parser_kit.h \
+	t/support/http_remote_kit.c \
+	t/support/http_remote_kit.h \
+	t/support/http_server_kit.c \
+	t/support/http_server_kit.h \
+	t/support/listener_kit.c \
+	t/support/listener_kit.h \
 	t/support/promise_kit.c \
 	t/support/promise_kit.h \
 	t/support/stream_kit.c \
-	t/support/stream_kit.h
+	t/support/stream_kit.h \
+	t/support/transport_kit.c \
+	t/support/transport_kit.h
 t_support_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
 EXTRA_DIST += \

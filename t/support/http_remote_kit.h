@@ -1,12 +1,12 @@
 /* A server in a process of its own, for tests in which memory runs out or the
  * reactor ends: what happens to the client does not happen to it. */
-#ifndef T_HTTP_PROCESS_H
-#define T_HTTP_PROCESS_H
+#ifndef T_HTTP_REMOTE_KIT_H
+#define T_HTTP_REMOTE_KIT_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
-struct http_process {
+struct hrk_remote {
     pid_t pid;
     unsigned port;
 };
@@ -19,8 +19,7 @@ struct http_process_response {
 };
 
 /* Answers requests without body; for other paths it closes the connection. */
-struct http_process http_process_start(const struct http_process_response *a,
-                                       size_t n);
-void http_process_stop(struct http_process *p);
+struct hrk_remote hrk_start(const struct http_process_response *a, size_t n);
+void hrk_stop(struct hrk_remote *p);
 
 #endif

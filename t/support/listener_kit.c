@@ -1,5 +1,5 @@
 /* Servers for the tests of listeners. */
-#include "support/listener_probe.h"
+#include "support/listener_kit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,15 +10,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-char lp_path[64], lp_endpoint[80];
+char lk_path[64], lk_endpoint[80];
 
 static char folder[32];
 
 vetch_protocol *
-lp_make(void *ctx)
+lk_make(void *ctx)
 {
-    struct server *s = ctx;
-    struct probe *p;
+    struct lk_server *s = ctx;
+    struct tk_probe *p;
 
     if (s->on_make != NULL)
         s->on_make(s);
@@ -28,16 +28,16 @@ lp_make(void *ctx)
     }
     ck_assert_uint_lt(s->n_made, MANY);
     p = &s->probes[s->n_made++];
-    np_init(p);
+    tk_init(p);
     p->act = s->act;
     p->arg = s;
     return &p->protocol;
 }
 
 void
-lp_on_error(vetch_listener *l, const vetch_error *error, void *ctx)
+lk_on_error(vetch_listener *l, const vetch_error *error, void *ctx)
 {
-    struct server *s = ctx;
+    struct lk_server *s = ctx;
 
     ck_assert_ptr_eq(l, s->l);
     s->n_errors++;
@@ -45,15 +45,15 @@ lp_on_error(vetch_listener *l, const vetch_error *error, void *ctx)
 }
 
 void
-lp_serve(struct server *s, const char *endpoint)
+lk_serve(struct lk_server *s, const char *endpoint)
 {
     memset(s, 0, sizeof(*s));
-    s->l = vetch_listener_new(endpoint, lp_make, s, NULL);
+    s->l = vetch_listener_new(endpoint, lk_make, s, NULL);
     ck_assert_msg(s->l != NULL, "%s: %s", endpoint, strerror(errno));
 }
 
 void
-lp_stop(struct server *s)
+lk_stop(struct lk_server *s)
 {
     vetch_error *error;
 
@@ -61,43 +61,43 @@ lp_stop(struct server *s)
     ck_assert_ptr_null(error);
     vetch_listener_unref(s->l);
     for (size_t i = 0; i < s->n_made; i++)
-        np_done(&s->probes[i]);
+        tk_done(&s->probes[i]);
 }
 
 size_t
-lp_count(const struct server *s, char event)
+lk_count(const struct lk_server *s, char event)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < s->n_made; i++)
-        n += np_has(&s->probes[i], event);
+        n += tk_has(&s->probes[i], event);
     return n;
 }
 
 void
-lp_make_folder(void)
+lk_make_folder(void)
 {
     strcpy(folder, "/tmp/vetch-test.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(lp_path, sizeof(lp_path), "%s/s", folder);
-    snprintf(lp_endpoint, sizeof(lp_endpoint), "unix:%s", lp_path);
+    snprintf(lk_path, sizeof(lk_path), "%s/s", folder);
+    snprintf(lk_endpoint, sizeof(lk_endpoint), "unix:%s", lk_path);
 }
 
 void
-lp_remove_folder(void)
+lk_remove_folder(void)
 {
-    unlink(lp_path);
+    unlink(lk_path);
     ck_assert_int_eq(rmdir(folder), 0);
 }
 
 int
-lp_raw_socket(void)
+lk_raw_socket(void)
 {
     return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 void
-lp_raw_connect(int fd, unsigned port)
+lk_raw_connect(int fd, unsigned port)
 {
     struct sockaddr_in in = { .sin_family = AF_INET,
                               .sin_port = htons((uint16_t)port),
@@ -108,16 +108,16 @@ lp_raw_connect(int fd, unsigned port)
 }
 
 int
-lp_client(const struct server *s)
+lk_client(const struct lk_server *s)
 {
-    int fd = lp_raw_socket();
+    int fd = lk_raw_socket();
 
-    lp_raw_connect(fd, vetch_listener_port(s->l));
+    lk_raw_connect(fd, vetch_listener_port(s->l));
     return fd;
 }
 
 bool
-lp_is_closed(int fd)
+lk_is_closed(int fd)
 {
     char byte;
 

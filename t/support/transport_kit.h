@@ -1,25 +1,25 @@
 /* Connections for the tests of lib/net: pairs of each kind, and a protocol that
  * writes down what happens to it. */
-#ifndef T_NET_PROBE_H
-#define T_NET_PROBE_H
+#ifndef T_TRANSPORT_KIT_H
+#define T_TRANSPORT_KIT_H
 
 #include <stddef.h>
 
 #include "support/harness.h"
 
-enum np_kind { NP_TCP, NP_UNIX, NP_MEMORY, NP_KINDS };
+enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_KINDS };
 
 /* Letters of a trace. */
-#define NP_CONNECTED 'c'
-#define NP_RECEIVED  'r'
-#define NP_ENDED     'e'
-#define NP_PAUSED    'p'
-#define NP_RESUMED   'u'
-#define NP_SENT      's' /* write_ended, where `hears_sent` */
-#define NP_LOST      'l'
-#define NP_FREED     'f'
+#define TK_CONNECTED 'c'
+#define TK_RECEIVED  'r'
+#define TK_ENDED     'e'
+#define TK_PAUSED    'p'
+#define TK_RESUMED   'u'
+#define TK_SENT      's' /* write_ended, where `hears_sent` */
+#define TK_LOST      'l'
+#define TK_FREED     'f'
 
-struct probe {
+struct tk_probe {
     vetch_protocol protocol;
     vetch_transport *t; /* borrowed, from connected to lost */
     char trace[128];    /* a letter for each call; `r` once in a row */
@@ -34,43 +34,43 @@ struct probe {
     int lost_code; /* -1: not lost; 0: in good order */
     char lost_text[160];
     /* Called from every callback, after it was written down. */
-    void (*act)(struct probe *p, char event);
+    void (*act)(struct tk_probe *p, char event);
     void *arg;
 };
 
-/* Ready to be attached; np_done() frees what it holds. */
-void np_init(struct probe *p);
-void np_done(struct probe *p);
-bool np_has(const struct probe *p, char event);
+/* Ready to be attached; tk_done() frees what it holds. */
+void tk_init(struct tk_probe *p);
+void tk_done(struct tk_probe *p);
+bool tk_has(const struct tk_probe *p, char event);
 
 /* Two connected transports that have no protocol yet. */
-void np_pair(enum np_kind kind, vetch_transport *ends[2]);
+void tk_pair(enum tk_kind kind, vetch_transport *ends[2]);
 /* The same, with probes attached and connected; the only references are the
  * reactor's. */
-void np_connect(enum np_kind kind, struct probe ends[2]);
+void tk_connect(enum tk_kind kind, struct tk_probe ends[2]);
 
 /* Two connected descriptors, non-blocking, close-on-exec. */
-void np_tcp_fds(int fds[2]);
+void tk_tcp_fds(int fds[2]);
 /* A transport on one of them. */
-vetch_transport *np_adopt(int fd);
+vetch_transport *tk_adopt(int fd);
 
 /* Run the loop until the condition holds; a test that waits in vain runs into
  * its time limit. */
-#define np_until(condition)                                                    \
+#define tk_until(condition)                                                    \
     do {                                                                       \
         vt_run_ready();                                                        \
         while (!(condition))                                                   \
-            np_turn();                                                         \
+            tk_turn();                                                         \
     } while (0)
-void np_turn(void);
+void tk_turn(void);
 
 /* Close what is open, see that everything ended, and free the probes. */
-void np_finish(struct probe ends[2]);
-void np_write_all(vetch_transport *t, const char *text);
+void tk_finish(struct tk_probe ends[2]);
+void tk_write_all(vetch_transport *t, const char *text);
 /* This, and no more, was received. */
-void np_assert_data(const struct probe *p, const char *text);
+void tk_assert_data(const struct tk_probe *p, const char *text);
 
 /* n bytes of a pattern in which every position shows. */
-char *np_pattern(size_t n);
+char *tk_pattern(size_t n);
 
 #endif

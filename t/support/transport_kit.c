@@ -1,5 +1,5 @@
 /* Connections for the tests of lib/net. */
-#include "support/net_probe.h"
+#include "support/transport_kit.h"
 
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -11,16 +11,16 @@
 
 #include "net/transport-private.h"
 
-static struct probe *
+static struct tk_probe *
 probe_of(vetch_protocol *p)
 {
-    return (struct probe *)p;
+    return (struct tk_probe *)p;
 }
 
 static void
-note(struct probe *p, char event)
+note(struct tk_probe *p, char event)
 {
-    if (event == NP_RECEIVED && p->n_trace > 0 &&
+    if (event == TK_RECEIVED && p->n_trace > 0 &&
         p->trace[p->n_trace - 1] == event)
         return;
     ck_assert_uint_lt(p->n_trace, sizeof(p->trace) - 1);
@@ -29,7 +29,7 @@ note(struct probe *p, char event)
 }
 
 static void
-happened(struct probe *p, char event)
+happened(struct tk_probe *p, char event)
 {
     note(p, event);
     if (p->act != NULL)
@@ -39,16 +39,16 @@ happened(struct probe *p, char event)
 static void
 on_connected(vetch_protocol *protocol, vetch_transport *t)
 {
-    struct probe *p = probe_of(protocol);
+    struct tk_probe *p = probe_of(protocol);
 
     p->t = t;
-    happened(p, NP_CONNECTED);
+    happened(p, TK_CONNECTED);
 }
 
 static void
 on_received(vetch_protocol *protocol, vetch_buffer *input)
 {
-    struct probe *p = probe_of(protocol);
+    struct tk_probe *p = probe_of(protocol);
     size_t n = vetch_buffer_len(input);
 
     p->n_calls++;
@@ -60,53 +60,53 @@ on_received(vetch_protocol *protocol, vetch_buffer *input)
         p->n_data += n;
         vetch_buffer_consume(input, n);
     }
-    happened(p, NP_RECEIVED);
+    happened(p, TK_RECEIVED);
 }
 
 static bool
 on_ended(vetch_protocol *protocol)
 {
-    struct probe *p = probe_of(protocol);
+    struct tk_probe *p = probe_of(protocol);
 
-    happened(p, NP_ENDED);
+    happened(p, TK_ENDED);
     return p->stay_open;
 }
 
 static void
 on_write_paused(vetch_protocol *protocol)
 {
-    happened(probe_of(protocol), NP_PAUSED);
+    happened(probe_of(protocol), TK_PAUSED);
 }
 
 static void
 on_write_resumed(vetch_protocol *protocol)
 {
-    happened(probe_of(protocol), NP_RESUMED);
+    happened(probe_of(protocol), TK_RESUMED);
 }
 
 static void
 on_lost(vetch_protocol *protocol, const vetch_error *reason)
 {
-    struct probe *p = probe_of(protocol);
+    struct tk_probe *p = probe_of(protocol);
 
     p->lost_code = vetch_error_code(reason);
     snprintf(p->lost_text, sizeof(p->lost_text), "%s",
              vetch_error_text(reason));
-    happened(p, NP_LOST);
+    happened(p, TK_LOST);
     p->t = NULL;
 }
 
 static void
 on_free(vetch_protocol *protocol)
 {
-    happened(probe_of(protocol), NP_FREED);
+    happened(probe_of(protocol), TK_FREED);
 }
 
 static void
 on_write_ended(vetch_protocol *protocol)
 {
     if (probe_of(protocol)->hears_sent)
-        happened(probe_of(protocol), NP_SENT);
+        happened(probe_of(protocol), TK_SENT);
 }
 
 static const vetch_protocol_class probe_class = {
@@ -122,7 +122,7 @@ static const vetch_protocol_class probe_class = {
 };
 
 void
-np_init(struct probe *p)
+tk_init(struct tk_probe *p)
 {
     memset(p, 0, sizeof(*p));
     p->protocol.class_ = &probe_class;
@@ -130,14 +130,14 @@ np_init(struct probe *p)
 }
 
 void
-np_done(struct probe *p)
+tk_done(struct tk_probe *p)
 {
     free(p->data);
     p->data = NULL;
 }
 
 bool
-np_has(const struct probe *p, char event)
+tk_has(const struct tk_probe *p, char event)
 {
     return strchr(p->trace, event) != NULL;
 }
@@ -153,7 +153,7 @@ make_small(int fd)
 }
 
 void
-np_tcp_fds(int fds[2])
+tk_tcp_fds(int fds[2])
 {
     struct sockaddr_in in = { .sin_family = AF_INET };
     socklen_t len = sizeof(in);
@@ -175,7 +175,7 @@ np_tcp_fds(int fds[2])
 }
 
 vetch_transport *
-np_adopt(int fd)
+tk_adopt(int fd)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
@@ -191,18 +191,18 @@ np_adopt(int fd)
 }
 
 void
-np_pair(enum np_kind kind, vetch_transport *ends[2])
+tk_pair(enum tk_kind kind, vetch_transport *ends[2])
 {
     int fds[2];
 
     ends[0] = ends[1] = NULL;
-    if (kind == NP_MEMORY) {
+    if (kind == TK_MEMORY) {
         if (vetch_transport_pair(ends) < 0)
             ends[0] = ends[1] = NULL;
         return;
     }
-    if (kind == NP_TCP)
-        np_tcp_fds(fds);
+    if (kind == TK_TCP)
+        tk_tcp_fds(fds);
     else
         ck_assert_int_eq(socketpair(AF_UNIX,
                                     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
@@ -210,32 +210,32 @@ np_pair(enum np_kind kind, vetch_transport *ends[2])
                          0);
     make_small(fds[0]);
     make_small(fds[1]);
-    ends[0] = np_adopt(fds[0]);
-    ends[1] = np_adopt(fds[1]);
+    ends[0] = tk_adopt(fds[0]);
+    ends[1] = tk_adopt(fds[1]);
 }
 
 void
-np_connect(enum np_kind kind, struct probe ends[2])
+tk_connect(enum tk_kind kind, struct tk_probe ends[2])
 {
     vetch_transport *pair[2];
 
-    np_pair(kind, pair);
+    tk_pair(kind, pair);
     for (int i = 0; i < 2; i++) {
-        np_init(&ends[i]);
+        tk_init(&ends[i]);
         ck_assert_int_eq(vetch_transport_attach(pair[i], &ends[i].protocol), 0);
         vetch_transport_unref(pair[i]);
     }
-    np_until(ends[0].t != NULL && ends[1].t != NULL);
+    tk_until(ends[0].t != NULL && ends[1].t != NULL);
 }
 
 void
-np_turn(void)
+tk_turn(void)
 {
     event_base_loop(vetch_reactor_event_base(vt_reactor), EVLOOP_ONCE);
 }
 
 char *
-np_pattern(size_t n)
+tk_pattern(size_t n)
 {
     char *data = malloc(n);
 
@@ -245,27 +245,27 @@ np_pattern(size_t n)
 }
 
 void
-np_finish(struct probe ends[2])
+tk_finish(struct tk_probe ends[2])
 {
     for (int i = 0; i < 2; i++) {
         if (ends[i].t != NULL)
             vetch_transport_close(ends[i].t);
     }
-    np_until(ends[0].n_trace > 0 && np_has(&ends[0], NP_FREED) &&
-             np_has(&ends[1], NP_FREED));
-    np_done(&ends[0]);
-    np_done(&ends[1]);
+    tk_until(ends[0].n_trace > 0 && tk_has(&ends[0], TK_FREED) &&
+             tk_has(&ends[1], TK_FREED));
+    tk_done(&ends[0]);
+    tk_done(&ends[1]);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }
 
 void
-np_write_all(vetch_transport *t, const char *text)
+tk_write_all(vetch_transport *t, const char *text)
 {
     ck_assert_int_eq(vetch_transport_write(t, text, strlen(text)), 0);
 }
 
 void
-np_assert_data(const struct probe *p, const char *text)
+tk_assert_data(const struct tk_probe *p, const char *text)
 {
     ck_assert_uint_eq(p->n_data, strlen(text));
     ck_assert_int_eq(memcmp(p->data, text, p->n_data), 0);

@@ -1,27 +1,27 @@
 /* A server for tests of the client: it reads requests and answers what the
  * test says, byte for byte, right or wrong. On loopback, in the same loop. */
-#ifndef T_HTTP_PEER_H
-#define T_HTTP_PEER_H
+#ifndef T_HTTP_ORIGIN_KIT_H
+#define T_HTTP_ORIGIN_KIT_H
 
 #include <stddef.h>
 
 #include "support/harness.h"
 
-enum peer_then {
-    PEER_KEEP,  /* wait for the next request */
-    PEER_CLOSE, /* flush and close */
-    PEER_ABORT  /* reset */
+enum hok_then {
+    HOK_KEEP,  /* wait for the next request */
+    HOK_CLOSE, /* flush and close */
+    HOK_ABORT  /* reset */
 };
 
 struct peer_response {
     const char *text; /* NULL: no byte */
-    enum peer_then then;
+    enum hok_then then;
     size_t len; /* 0: that of a string */
 };
 
-enum { PEER_CONNECTIONS = 1024 };
+enum { HOK_CONNECTIONS = 1024 };
 
-struct peer {
+struct hok_origin {
     vetch_listener *listener;
     char base[64];    /* "http://127.0.0.1:PORT" */
     const char *host; /* of it, with the port */
@@ -30,45 +30,45 @@ struct peer {
     const struct peer_response *responses;
     size_t n_responses;
     /* Instead, if set: what to answer to this request. */
-    struct peer_response (*pick)(struct peer *peer, const char *request);
-    bool deaf; /* new connections are not read, as after peer_pause() */
+    struct peer_response (*pick)(struct hok_origin *peer, const char *request);
+    bool deaf; /* new connections are not read, as after hok_pause() */
     size_t n_requests;
     char requests[65536]; /* all heads and bodies, as far as they fit */
     size_t requests_len;
     size_t accepted, open, most_open;
-    struct peer_conn *conn[PEER_CONNECTIONS]; /* NULL when lost */
+    struct hok_conn *conn[HOK_CONNECTIONS]; /* NULL when lost */
 };
 
-void peer_start(struct peer *peer, const struct peer_response *responses,
-                size_t n_responses);
-#define PEER_START(peer, responses)                                            \
-    peer_start(peer, responses, sizeof(responses) / sizeof((responses)[0]))
+void hok_start(struct hok_origin *peer, const struct peer_response *responses,
+               size_t n_responses);
+#define HOK_START(peer, responses)                                             \
+    hok_start(peer, responses, sizeof(responses) / sizeof((responses)[0]))
 /* Ends all connections. */
-void peer_stop(struct peer *peer);
+void hok_stop(struct hok_origin *peer);
 
 /* Say something on the n-th connection, without being asked, or end it. */
-void peer_send(struct peer *peer, size_t n, const char *text);
-void peer_close(struct peer *peer, size_t n);
-void peer_abort(struct peer *peer, size_t n);
+void hok_send(struct hok_origin *peer, size_t n, const char *text);
+void hok_close(struct hok_origin *peer, size_t n);
+void hok_abort(struct hok_origin *peer, size_t n);
 /* Read no more from it, and again. */
-void peer_pause(struct peer *peer, size_t n);
-void peer_resume(struct peer *peer, size_t n);
+void hok_pause(struct hok_origin *peer, size_t n);
+void hok_resume(struct hok_origin *peer, size_t n);
 /* How many bytes wait to be taken by the client on the n-th connection. */
-size_t peer_unsent(const struct peer *peer, size_t n);
+size_t hok_unsent(const struct hok_origin *peer, size_t n);
 
 /* base + path; valid until the call after the next 7. */
-const char *peer_url(const struct peer *peer, const char *path);
+const char *hok_url(const struct hok_origin *peer, const char *path);
 
 /* Run the loop until the condition holds; a test that waits in vain runs into
  * its time limit. */
-#define peer_until(condition)                                                  \
+#define hok_until(condition)                                                   \
     do {                                                                       \
         vt_run_ready();                                                        \
         while (!(condition))                                                   \
-            peer_turn();                                                       \
+            hok_turn();                                                        \
     } while (0)
-void peer_turn(void);
+void hok_turn(void);
 /* One turn that does not wait. */
-void peer_poll(void);
+void hok_poll(void);
 
 #endif

@@ -1,23 +1,23 @@
-/* The scripted server: see http_peer.h. */
+/* The scripted server: see http_origin_kit.h. */
 
-#include "support/http_peer.h"
+#include "support/http_origin_kit.h"
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct peer_conn {
+struct hok_conn {
     vetch_protocol protocol;
     vetch_transport *t;
-    struct peer *peer;
+    struct hok_origin *peer;
     size_t number;
 };
 
-static struct peer_conn *
+static struct hok_conn *
 conn_of(vetch_protocol *p)
 {
-    return (struct peer_conn *)p;
+    return (struct hok_conn *)p;
 }
 
 static void
@@ -30,7 +30,7 @@ connected(vetch_protocol *p, vetch_transport *t)
 }
 
 static struct peer_response
-next_response(struct peer *peer, const char *request)
+next_response(struct hok_origin *peer, const char *request)
 {
     size_t i = peer->n_requests++;
 
@@ -38,11 +38,11 @@ next_response(struct peer *peer, const char *request)
         return peer->pick(peer, request);
     if (i < peer->n_responses)
         return peer->responses[i];
-    return (struct peer_response){ .then = PEER_KEEP };
+    return (struct peer_response){ .then = HOK_KEEP };
 }
 
 static void
-say(struct peer_conn *c, const struct peer_response *a)
+say(struct hok_conn *c, const struct peer_response *a)
 {
     size_t len = a->len;
 
@@ -52,9 +52,9 @@ say(struct peer_conn *c, const struct peer_response *a)
         /* Out of memory the client sees an end. */
         if (vetch_transport_write(c->t, a->text, len) < 0)
             vetch_transport_abort(c->t);
-    if (a->then == PEER_CLOSE)
+    if (a->then == HOK_CLOSE)
         vetch_transport_close(c->t);
-    else if (a->then == PEER_ABORT)
+    else if (a->then == HOK_ABORT)
         vetch_transport_abort(c->t);
 }
 
@@ -75,7 +75,7 @@ request_len(const char *data, size_t len)
 }
 
 static void
-note_request(struct peer *peer, const char *data, size_t len)
+note_request(struct hok_origin *peer, const char *data, size_t len)
 {
     size_t room = sizeof(peer->requests) - 1 - peer->requests_len;
 
@@ -89,7 +89,7 @@ note_request(struct peer *peer, const char *data, size_t len)
 static void
 received(vetch_protocol *p, vetch_buffer *input)
 {
-    struct peer_conn *c = conn_of(p);
+    struct hok_conn *c = conn_of(p);
     size_t len;
 
     while ((len = request_len(vetch_buffer_data(input),
@@ -108,11 +108,11 @@ received(vetch_protocol *p, vetch_buffer *input)
 static void
 lost(vetch_protocol *p, const vetch_error *reason)
 {
-    struct peer_conn *c = conn_of(p);
+    struct hok_conn *c = conn_of(p);
 
     (void)reason;
     c->peer->open--;
-    if (c->number < PEER_CONNECTIONS)
+    if (c->number < HOK_CONNECTIONS)
         c->peer->conn[c->number] = NULL;
 }
 
@@ -122,8 +122,8 @@ free_conn(vetch_protocol *p)
     free(p);
 }
 
-static const vetch_protocol_class peer_class = {
-    .size = sizeof(peer_class),
+static const vetch_protocol_class hok_class = {
+    .size = sizeof(hok_class),
     .connected = connected,
     .received = received,
     .lost = lost,
@@ -133,13 +133,13 @@ static const vetch_protocol_class peer_class = {
 static vetch_protocol *
 accept_one(void *ctx)
 {
-    struct peer *peer = ctx;
-    struct peer_conn *c = calloc(1, sizeof(*c));
+    struct hok_origin *peer = ctx;
+    struct hok_conn *c = calloc(1, sizeof(*c));
 
-    c->protocol.class_ = &peer_class;
+    c->protocol.class_ = &hok_class;
     c->peer = peer;
     c->number = peer->accepted++;
-    if (c->number < PEER_CONNECTIONS)
+    if (c->number < HOK_CONNECTIONS)
         peer->conn[c->number] = c;
     if (++peer->open > peer->most_open)
         peer->most_open = peer->open;
@@ -147,8 +147,8 @@ accept_one(void *ctx)
 }
 
 void
-peer_start(struct peer *peer, const struct peer_response *responses,
-           size_t n_responses)
+hok_start(struct hok_origin *peer, const struct peer_response *responses,
+          size_t n_responses)
 {
     memset(peer, 0, sizeof(*peer));
     peer->responses = responses;
@@ -162,7 +162,7 @@ peer_start(struct peer *peer, const struct peer_response *responses,
 }
 
 void
-peer_stop(struct peer *peer)
+hok_stop(struct hok_origin *peer)
 {
     vetch_error *error = NULL;
 
@@ -173,52 +173,52 @@ peer_stop(struct peer *peer)
 }
 
 static vetch_transport *
-transport_of(const struct peer *peer, size_t n)
+transport_of(const struct hok_origin *peer, size_t n)
 {
-    ck_assert_uint_lt(n, PEER_CONNECTIONS);
+    ck_assert_uint_lt(n, HOK_CONNECTIONS);
     ck_assert_ptr_nonnull(peer->conn[n]);
     return peer->conn[n]->t;
 }
 
 void
-peer_send(struct peer *peer, size_t n, const char *text)
+hok_send(struct hok_origin *peer, size_t n, const char *text)
 {
     ck_assert_int_eq(
         vetch_transport_write(transport_of(peer, n), text, strlen(text)), 0);
 }
 
 void
-peer_close(struct peer *peer, size_t n)
+hok_close(struct hok_origin *peer, size_t n)
 {
     vetch_transport_close(transport_of(peer, n));
 }
 
 void
-peer_abort(struct peer *peer, size_t n)
+hok_abort(struct hok_origin *peer, size_t n)
 {
     vetch_transport_abort(transport_of(peer, n));
 }
 
 void
-peer_pause(struct peer *p, size_t n)
+hok_pause(struct hok_origin *p, size_t n)
 {
     vetch_transport_pause(transport_of(p, n));
 }
 
 void
-peer_resume(struct peer *p, size_t n)
+hok_resume(struct hok_origin *p, size_t n)
 {
     vetch_transport_resume(transport_of(p, n));
 }
 
 size_t
-peer_unsent(const struct peer *peer, size_t n)
+hok_unsent(const struct hok_origin *peer, size_t n)
 {
     return vetch_transport_buffered(transport_of(peer, n));
 }
 
 const char *
-peer_url(const struct peer *peer, const char *path)
+hok_url(const struct hok_origin *peer, const char *path)
 {
     static char urls[8][512];
     static unsigned next;
@@ -229,13 +229,13 @@ peer_url(const struct peer *peer, const char *path)
 }
 
 void
-peer_turn(void)
+hok_turn(void)
 {
     event_base_loop(vetch_reactor_event_base(vt_reactor), EVLOOP_ONCE);
 }
 
 void
-peer_poll(void)
+hok_poll(void)
 {
     event_base_loop(vetch_reactor_event_base(vt_reactor),
                     EVLOOP_ONCE | EVLOOP_NONBLOCK);

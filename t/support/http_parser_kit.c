@@ -2,14 +2,14 @@
  * what was received so far in a block of exactly that size, so that a read
  * beyond it is caught by the sanitizers. */
 
-#include "support/http_feed.h"
+#include "support/http_parser_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct reader {
-    struct feed *f;
+    struct hpk_feed *f;
     const char *input; /* not yet received */
     size_t input_len;
     char *held; /* received, not yet consumed */
@@ -132,8 +132,8 @@ tell_head(struct reader *r, const struct vetch__http_head *h)
 static bool
 read_head(struct reader *r)
 {
-    struct vetch__http_field table[FEED_FIELDS];
-    struct vetch__http_head h = { .fields = { table, 0, FEED_FIELDS } };
+    struct vetch__http_field table[HPK_FIELDS];
+    struct vetch__http_head h = { .fields = { table, 0, HPK_FIELDS } };
     struct vetch__http_refusal refusal;
     enum vetch__http_verdict verdict;
     size_t len = 0;
@@ -206,7 +206,7 @@ finish(struct reader *r)
 }
 
 char *
-feed_run(struct feed *f, const char *input, size_t len)
+hpk_run(struct hpk_feed *f, const char *input, size_t len)
 {
     struct reader r = { .f = f, .input = input, .input_len = len };
     char *text = NULL;
@@ -228,7 +228,7 @@ feed_run(struct feed *f, const char *input, size_t len)
 }
 
 bool
-feed_gives(struct feed f, const char *input, size_t len, const char *outcome)
+hpk_gives(struct hpk_feed f, const char *input, size_t len, const char *outcome)
 {
     static const size_t steps[] = { 0, 1, 2, 3, 7 };
     bool same = true;
@@ -238,7 +238,7 @@ feed_gives(struct feed f, const char *input, size_t len, const char *outcome)
         char *got;
 
         f.step = steps[i];
-        got = feed_run(&f, input, len);
+        got = hpk_run(&f, input, len);
         same = strcmp(got, outcome) == 0;
         if (!same)
             fprintf(stderr,
@@ -250,7 +250,7 @@ feed_gives(struct feed f, const char *input, size_t len, const char *outcome)
 }
 
 char *
-feed_repeat(const char *what, size_t n)
+hpk_repeat(const char *what, size_t n)
 {
     size_t len = strlen(what);
     char *s = malloc(len * n + 1);
@@ -264,16 +264,16 @@ feed_repeat(const char *what, size_t n)
 }
 
 bool
-feed_repeated_gives(struct feed f, const char *before, const char *what,
-                    size_t n, const char *after, const char *outcome)
+hpk_repeated_gives(struct hpk_feed f, const char *before, const char *what,
+                   size_t n, const char *after, const char *outcome)
 {
-    char *middle = feed_repeat(what, n);
+    char *middle = hpk_repeat(what, n);
     char *input;
     bool same;
 
     require(asprintf(&input, "%s%s%s", before, middle, after) >= 0,
             "no chance: out of memory");
-    same = feed_gives(f, input, strlen(input), outcome);
+    same = hpk_gives(f, input, strlen(input), outcome);
     free(input);
     free(middle);
     return same;

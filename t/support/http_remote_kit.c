@@ -1,6 +1,7 @@
-/* A blocking server with a thread for each connection: see http_process.h. */
+/* A blocking server with a thread for each connection: see http_remote_kit.h.
+ */
 
-#include "support/http_process.h"
+#include "support/http_remote_kit.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -86,12 +87,12 @@ serve_all(int listener)
     }
 }
 
-struct http_process
-http_process_start(const struct http_process_response *a, size_t n)
+struct hrk_remote
+hrk_start(const struct http_process_response *a, size_t n)
 {
     struct sockaddr_in sa = { .sin_family = AF_INET };
     socklen_t len = sizeof(sa);
-    struct http_process p;
+    struct hrk_remote p;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -114,7 +115,7 @@ http_process_start(const struct http_process_response *a, size_t n)
 }
 
 void
-http_process_stop(struct http_process *p)
+hrk_stop(struct hrk_remote *p)
 {
     kill(p->pid, SIGKILL);
     while (waitpid(p->pid, NULL, 0) < 0)

@@ -1,6 +1,6 @@
 /* Plain sockets that talk to a server under test. */
 
-#include "support/http_talk.h"
+#include "support/http_server_kit.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,19 +14,19 @@
 
 #include "http/message/parser-private.h"
 
-vetch_http_server *ht_server;
+vetch_http_server *hsk_server;
 
 /* ---- the server ---- */
 
 static void
 start(const char *endpoint, const vetch_http_server_options *options)
 {
-    ht_server = vetch_http_server_new(endpoint, options);
-    ck_assert_msg(ht_server != NULL, "%s: %s", endpoint, strerror(errno));
+    hsk_server = vetch_http_server_new(endpoint, options);
+    ck_assert_msg(hsk_server != NULL, "%s: %s", endpoint, strerror(errno));
 }
 
 void
-ht_start(const vetch_http_server_options *options)
+hsk_start(const vetch_http_server_options *options)
 {
     const char *dir = getenv("TMPDIR");
     char endpoint[108];
@@ -37,15 +37,15 @@ ht_start(const vetch_http_server_options *options)
 }
 
 void
-ht_start_tcp(const vetch_http_server_options *options)
+hsk_start_tcp(const vetch_http_server_options *options)
 {
     start("tcp:127.0.0.1:0", options);
 }
 
 void
-ht_end(void)
+hsk_end(void)
 {
-    vetch_promise *p = vetch_http_server_stop(ht_server, 0);
+    vetch_promise *p = vetch_http_server_stop(hsk_server, 0);
     int turns;
 
     for (turns = 0; vetch_promise_state(p) == VETCH_PENDING; turns++) {
@@ -55,28 +55,28 @@ ht_end(void)
     }
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     vetch_promise_unref(p);
-    ht_server = vetch_http_server_unref(ht_server);
+    hsk_server = vetch_http_server_unref(hsk_server);
     vt_run_ready();
 }
 
 void
-ht_route(const char *method, const char *path, vetch_http_handler_fn handler,
-         void *ctx)
+hsk_route(const char *method, const char *path, vetch_http_handler_fn handler,
+          void *ctx)
 {
     ck_assert_int_eq(
-        vetch_http_server_route(ht_server, method, path, handler, ctx, NULL),
+        vetch_http_server_route(hsk_server, method, path, handler, ctx, NULL),
         0);
 }
 
 void
-ht_stream_route(const char *method, const char *path,
-                vetch_http_handler_fn handler, void *ctx)
+hsk_stream_route(const char *method, const char *path,
+                 vetch_http_handler_fn handler, void *ctx)
 {
     vetch_http_route_options o = VETCH_HTTP_ROUTE_OPTIONS_INIT;
 
     o.stream = true;
     ck_assert_int_eq(
-        vetch_http_server_route(ht_server, method, path, handler, ctx, &o), 0);
+        vetch_http_server_route(hsk_server, method, path, handler, ctx, &o), 0);
 }
 
 /* ---- sockets ---- */
@@ -107,15 +107,15 @@ connect_tcp(unsigned port)
 }
 
 void
-ht_connect(struct talk *t)
+hsk_connect(struct hsk_client *t)
 {
-    const char *endpoint = vetch_http_server_endpoint(ht_server);
+    const char *endpoint = vetch_http_server_endpoint(hsk_server);
 
     memset(t, 0, sizeof(*t));
     if (strncmp(endpoint, "unix:", 5) == 0)
         t->fd = connect_unix(endpoint + 5);
     else
-        t->fd = connect_tcp(vetch_http_server_port(ht_server));
+        t->fd = connect_tcp(vetch_http_server_port(hsk_server));
     vt_run_ready();
 }
 
@@ -141,7 +141,7 @@ append(char **to, size_t *n, const char *data, size_t len)
 }
 
 static void
-receive(struct talk *t)
+receive(struct hsk_client *t)
 {
     char area[65536];
     ssize_t n;
@@ -157,7 +157,7 @@ receive(struct talk *t)
 }
 
 static void
-turn(struct talk *t)
+turn(struct hsk_client *t)
 {
     struct pollfd p = { .fd = t->fd, .events = POLLIN };
 
@@ -168,7 +168,7 @@ turn(struct talk *t)
 }
 
 void
-ht_say_bytes(struct talk *t, const char *data, size_t len)
+hsk_say_bytes(struct hsk_client *t, const char *data, size_t len)
 {
     while (len > 0) {
         ssize_t n = send(t->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -186,22 +186,22 @@ ht_say_bytes(struct talk *t, const char *data, size_t len)
 }
 
 void
-ht_say(struct talk *t, const char *text)
+hsk_say(struct hsk_client *t, const char *text)
 {
-    ht_say_bytes(t, text, strlen(text));
+    hsk_say_bytes(t, text, strlen(text));
 }
 
 void
-ht_get(struct talk *t, const char *path)
+hsk_get(struct hsk_client *t, const char *path)
 {
     char text[9000];
 
     snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
-    ht_say(t, text);
+    hsk_say(t, text);
 }
 
 static void
-take(struct talk *t, size_t n)
+take(struct hsk_client *t, size_t n)
 {
     t->n_in -= n;
     if (t->n_in > 0)
@@ -212,7 +212,7 @@ take(struct talk *t, size_t n)
 
 /* All that is there. */
 static enum vetch__http_verdict
-hear_pieces(struct talk *t, struct vetch__http_body *b)
+hear_pieces(struct hsk_client *t, struct vetch__http_body *b)
 {
     struct vetch__http_piece piece;
     enum vetch__http_verdict verdict;
@@ -229,7 +229,7 @@ hear_pieces(struct talk *t, struct vetch__http_body *b)
 }
 
 static void
-hear_body(struct talk *t, const struct vetch__http_head *h)
+hear_body(struct hsk_client *t, const struct vetch__http_head *h)
 {
     struct vetch__http_body b;
     enum vetch__http_verdict verdict;
@@ -250,7 +250,7 @@ hear_body(struct talk *t, const struct vetch__http_head *h)
 }
 
 static unsigned
-hear(struct talk *t, bool to_head)
+hear(struct hsk_client *t, bool to_head)
 {
     struct vetch__http_field table[100];
     struct vetch__http_head h = { .fields = { table, 0, 100 } };
@@ -284,19 +284,19 @@ hear(struct talk *t, bool to_head)
 }
 
 unsigned
-ht_hear(struct talk *t)
+hsk_hear(struct hsk_client *t)
 {
     return hear(t, false);
 }
 
 unsigned
-ht_hear_head(struct talk *t)
+hsk_hear_head(struct hsk_client *t)
 {
     return hear(t, true);
 }
 
 const char *
-ht_field(const struct talk *t, const char *name)
+hsk_field(const struct hsk_client *t, const char *name)
 {
     static char value[8192];
     const char *line = strstr(t->head, "\r\n");
@@ -312,14 +312,14 @@ ht_field(const struct talk *t, const char *name)
 }
 
 bool
-ht_body_is(const struct talk *t, const char *text)
+hsk_body_is(const struct hsk_client *t, const char *text)
 {
     return t->n_body == strlen(text) &&
            (t->n_body == 0 || memcmp(t->body, text, t->n_body) == 0);
 }
 
 bool
-ht_is_silent(struct talk *t)
+hsk_is_silent(struct hsk_client *t)
 {
     vt_run_ready();
     receive(t);
@@ -329,7 +329,7 @@ ht_is_silent(struct talk *t)
 }
 
 bool
-ht_hear_end(struct talk *t)
+hsk_hear_end(struct hsk_client *t)
 {
     while (!t->ended)
         turn(t);
@@ -337,7 +337,7 @@ ht_hear_end(struct talk *t)
 }
 
 void
-ht_hang_up(struct talk *t)
+hsk_hang_up(struct hsk_client *t)
 {
     if (t->fd >= 0)
         close(t->fd);
@@ -350,24 +350,24 @@ ht_hang_up(struct talk *t)
 }
 
 void
-ht_reset(struct talk *t)
+hsk_reset(struct hsk_client *t)
 {
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
     setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    ht_hang_up(t);
+    hsk_hang_up(t);
 }
 
 unsigned
-ht_exchange(const char *text)
+hsk_exchange(const char *text)
 {
-    struct talk t;
+    struct hsk_client t;
     unsigned status;
 
-    ht_connect(&t);
-    ht_say(&t, text);
-    status = ht_hear(&t);
-    ht_hear_end(&t);
-    ht_hang_up(&t);
+    hsk_connect(&t);
+    hsk_say(&t, text);
+    status = hsk_hear(&t);
+    hsk_hear_end(&t);
+    hsk_hang_up(&t);
     return status;
 }
