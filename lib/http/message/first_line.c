@@ -194,10 +194,20 @@ judge_method(struct vetch__http_head *h, const char *name, size_t len)
 /* ---- lines ---- */
 
 static enum vetch__http_verdict
+refuse_space(struct vetch__http_head *h)
+{
+    return vetch__http_refuse_head(h, 400,
+                                   "misplaced space in the request line");
+}
+
+static enum vetch__http_verdict
 judge_version(struct vetch__http_head *h, const char *s, size_t len)
 {
-    if (!is_version(s, len))
+    if (!is_version(s, len)) {
+        if (len == 0 || memchr(s, ' ', len) != NULL)
+            return refuse_space(h);
         return vetch__http_refuse_head(h, 400, "malformed HTTP version");
+    }
     if (s[5] != '1')
         return vetch__http_refuse_head(h, 505, "HTTP version not supported");
     h->minor = minor_of(s);
@@ -218,10 +228,8 @@ vetch__http_request_line(struct vetch__http_head *h, const char *data,
     version = memchr(target + 1, ' ', (size_t)(end - target - 1));
     if (version == NULL)
         return vetch__http_refuse_head(h, 400, "request line without version");
-    if (version == target + 1 || version + 1 == end ||
-        memchr(version + 1, ' ', (size_t)(end - version - 1)) != NULL)
-        return vetch__http_refuse_head(h, 400,
-                                       "misplaced space in the request line");
+    if (version == target + 1)
+        return refuse_space(h);
     h->target = (struct vetch__slice){ (uint32_t)(target + 1 - data),
                                        (uint32_t)(version - target - 1) };
     /* The version first: what another one's methods are is not known. */

@@ -3,13 +3,15 @@
  * place and splits the fields behind it into slices. What they say about
  * framing is judged here: llhttp is asked to take all of them for fields like
  * others, because its own verdicts are hasty and some are wrong. It sees one
- * whole head and then is forgotten. */
+ * whole head and then is forgotten; so each begins as a copy of one that has
+ * just seen the line. */
 
 #include "http/message/parser-private.h"
 
 #include <llhttp.h>
 #include <string.h>
 
+#include "base/mem-private.h"
 #include "http/message/first_line-private.h"
 
 struct parse {
@@ -82,21 +84,32 @@ static const llhttp_settings_t callbacks = {
     .on_headers_complete = on_complete,
 };
 
+/* Behind a first line, as each thread has it ready. */
+static __thread llhttp_t behind_line __attribute__((tls_model("initial-exec")));
+
+static void __attribute__((noinline)) prepare_behind_line(void)
+{
+    static const char line[] = "GET / HTTP/1.1\r\n";
+
+    llhttp_init(&behind_line, HTTP_REQUEST, &callbacks);
+    llhttp_execute(&behind_line, line, sizeof(line) - 1);
+}
+
 /* Split the fields, which begin at `from`. All that the gate leaves for llhttp
  * to refuse is a name. */
 static enum vetch__http_verdict
 split_fields(struct vetch__http_head *h, const char *data, size_t len,
              size_t from)
 {
-    static const char line[] = "GET / HTTP/1.1\r\n";
     struct parse p;
 
+    if (vetch__unlikely(behind_line.settings == NULL))
+        prepare_behind_line();
+    p.llhttp = behind_line;
     p.head = h;
     p.data = data;
     p.complete = false;
     h->fields.n = 0;
-    llhttp_init(&p.llhttp, HTTP_REQUEST, &callbacks);
-    llhttp_execute(&p.llhttp, line, sizeof(line) - 1);
     llhttp_execute(&p.llhttp, data + from, len - from);
     if (p.complete)
         return VETCH__HTTP_DONE;
