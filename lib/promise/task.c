@@ -605,6 +605,16 @@ waits_for_leaked_job(const struct task *t)
            p->second.flags & VETCH__LEAKED;
 }
 
+/* What it waits for must not look for a task that has ended. */
+static void
+stop_awaiting(struct task *t)
+{
+    if (t->watch.object.flags & VETCH__WAITING)
+        vetch__promise_detach(&t->watch);
+    else
+        t->watch.second.flags &= (uint8_t)~VETCH__PASSED;
+}
+
 /* It had its time: all that is left to it is what it deferred. */
 static void
 abandon_task(vetch_reactor *r, struct task *t)
@@ -616,6 +626,7 @@ abandon_task(vetch_reactor *r, struct task *t)
         r->tasks->leaked = true;
         return;
     }
+    stop_awaiting(t);
     fail_task(t, vetch_error_ref(&vetch__error_closed));
     vetch__deferred_node(t->joint.deferred)->object.flags |= VETCH__OBSERVED;
     t->state = TASK_ENDED;
