@@ -102,12 +102,14 @@ vetch__give_back(void *held, size_t index, vetch_promise *answer)
     vetch_promise_unref(held);
 }
 
-/* The last waiter goes. If this fails now, nobody has seen it. */
+/* If it was the last to take note, a failure from here on is seen by nobody. */
 static void
-look_away(vetch_promise *waiter)
+look_away(const vetch_promise *waiter)
 {
-    if (vetch__tagged(waiter->prev) && vetch__tagged(waiter->next))
-        vetch__untag(waiter->prev)->object.flags &= (uint8_t)~VETCH__OBSERVED;
+    vetch_promise *source = vetch__promise_source_for_one(waiter);
+
+    if (source != NULL)
+        source->object.flags &= (uint8_t)~VETCH__OBSERVED;
 }
 
 /* Wait no more. A handler borrows its value until its answer has settled, even

@@ -274,6 +274,9 @@ vetch_promise *vetch__promise_source(const vetch_promise *waiter);
 void vetch__promise_detach(vetch_promise *waiter);
 /* Let `by`, which waits for nothing, wait in the place of `waiter`. */
 void vetch__promise_replace(vetch_promise *waiter, vetch_promise *by);
+/* The source of `waiter` if the others that wait for it only give something
+ * back, else NULL. */
+vetch_promise *vetch__promise_source_for_one(const vetch_promise *waiter);
 /* The source of `waiter` if `waiter` is all that keeps it wanted, else NULL. */
 vetch_promise *vetch__promise_sole_source(const vetch_promise *waiter);
 /* Settle a pending node. `error` NULL means VETCH_ENOMEM. */

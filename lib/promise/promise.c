@@ -255,20 +255,26 @@ stands_between_others(const vetch_promise *waiter)
 }
 
 vetch_promise *
-vetch__promise_sole_source(const vetch_promise *waiter)
+vetch__promise_source_for_one(const vetch_promise *waiter)
 {
     vetch_promise *source;
 
     if (stands_between_others(waiter))
         return NULL;
     source = vetch__promise_source(waiter);
-    if (source->object.refs != 1)
-        return NULL;
     for (const vetch_promise *w = vetch__first_waiter(source); w != NULL;
          w = vetch__next_waiter(w))
         if (w != waiter && !vetch__only_gives_back(w))
             return NULL;
     return source;
+}
+
+vetch_promise *
+vetch__promise_sole_source(const vetch_promise *waiter)
+{
+    vetch_promise *source = vetch__promise_source_for_one(waiter);
+
+    return source != NULL && source->object.refs == 1 ? source : NULL;
 }
 
 void

@@ -260,6 +260,36 @@ VT_TEST(rule_08_failure_that_a_second_waiter_sees_is_not_reported)
     ck_assert_uint_eq(pk_reports(), 0);
 }
 
+static vetch_promise *
+answer_with_held(void *value, void *held)
+{
+    (void)value;
+    return vetch_promise_ref(held);
+}
+
+/* The first to leave leaves something behind: its handler borrows a value. */
+VT_TEST(rule_08_failure_that_all_waiters_left_is_reported)
+{
+    struct pk_op op = { 0 };
+    vetch_promise *held = pk_start(&op);
+    vetch_promise *p =
+        vetch_then(vetch_resolved(pk_int(1), NULL), answer_with_held, held);
+    vetch_promise *q;
+
+    vt_run_ready();
+    q = vetch_then(vetch_promise_ref(held), NULL, NULL);
+    vetch_promise_cancel(p);
+    pk_expect_error(p, VETCH_ECANCELED);
+    vetch_promise_cancel(q);
+    pk_expect_error(q, VETCH_ECANCELED);
+    pk_reject(&op, VETCH_EUSER);
+    vt_run_ready();
+    vetch_promise_unref(held);
+    vt_run_ready();
+    ck_assert_uint_eq(pk_reports(), 1);
+    ck_assert_int_eq(pk_report_code(), VETCH_EUSER);
+}
+
 VT_TEST(rule_08_combinator_s_own_rejection_is_reported)
 {
     vetch_promise *children[] = { pk_error(VETCH_EUSER + 1),
