@@ -33,7 +33,7 @@
 
 struct vetch_http_client {
     struct vetch__object object;
-    vetch_reactor *reactor;
+    vetch_reactor *reactor; /* gone once it has ended */
     struct vetch__member member;
     bool ended; /* with its reactor */
     vetch_http_client_options options;
@@ -45,6 +45,12 @@ struct vetch_http_client {
     size_t n_conns; /* that still refer to it */
     uint64_t opened, requests;
 };
+
+static inline bool
+vetch__http_client_is_inherited(const vetch_http_client *c)
+{
+    return !c->ended && vetch__reactor_is_inherited(c->reactor);
+}
 
 struct vetch__client_conn;
 

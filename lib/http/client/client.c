@@ -120,8 +120,7 @@ vetch__http_client_settle(vetch_http_client *c)
 vetch_http_client *
 vetch_http_client_unref(vetch_http_client *c)
 {
-    if (c == NULL || --c->object.refs > 0 ||
-        vetch__reactor_is_inherited(c->reactor))
+    if (c == NULL || --c->object.refs > 0 || vetch__http_client_is_inherited(c))
         return NULL;
     vetch__http_pool_close_idle(&c->pool);
     vetch__http_client_settle(c);

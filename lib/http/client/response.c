@@ -594,8 +594,7 @@ vetch_http_response *
 vetch_http_response_unref(vetch_http_response *r)
 {
     if (r == NULL || --r->object.refs > 0 ||
-        (r->conn != NULL &&
-         vetch__reactor_is_inherited(r->conn->client->reactor)))
+        (r->conn != NULL && vetch__http_client_is_inherited(r->conn->client)))
         return NULL;
     release_response(r);
     return NULL;

@@ -47,7 +47,7 @@ enum vetch__server_state { VETCH__S_RUNNING, VETCH__S_STOPPING, VETCH__S_OVER };
 
 struct vetch_http_server {
     struct vetch__object object; /* state: enum vetch__server_state */
-    vetch_reactor *reactor;      /* NULL once it has ended */
+    vetch_reactor *reactor;      /* may be gone once the server is over */
     vetch_listener *listener;
     struct vetch__member member;
     struct vetch__router router;

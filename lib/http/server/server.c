@@ -238,7 +238,8 @@ vetch_http_server *
 vetch_http_server_unref(vetch_http_server *s)
 {
     if (s == NULL || --s->object.refs > 0 ||
-        vetch__reactor_is_inherited(s->reactor))
+        (s->object.state != VETCH__S_OVER &&
+         vetch__reactor_is_inherited(s->reactor)))
         return NULL;
     vetch_listener_unref(s->listener);
     vetch__http_request_free_spare(s);
