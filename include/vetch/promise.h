@@ -116,6 +116,9 @@ VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_same(void);
  * run, and returns the promise of the handler's outcome. To branch, take a
  * reference to `p` first. A missing handler (NULL) passes the outcome through.
  *
+ * A `p` that is NULL is misuse, and stands for a promise rejected with
+ * VETCH_EMISUSE, here and wherever promises are taken.
+ *
  * `_catch` does not see VETCH_ECANCELED; `_handle` sees every rejection.
  * `_finally` sees and changes nothing, and `fn` runs exactly once in every
  * case: value, error, cancel, out of memory, end of the reactor.

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 /* Log the call, or abort. */
-void vetch__misuse(const char *function, const char *expression);
+void vetch__misuse(const char *function, const char *expression)
+    __attribute__((cold));
 /* What a call on a wrong thread comes to in a debug build. */
 #ifdef VETCH_DEBUG_BUILD
 #define VETCH__ABORT_IN_DEBUG_BUILD() abort()
@@ -16,9 +17,14 @@ void vetch__misuse(const char *function, const char *expression);
 #endif
 
 #define VETCH_CHECK(expr, err, result)                                         \
+    VETCH_CHECK_RELEASING(expr, (void)0, err, result)
+
+/* The same where the call consumes something: `release` is done with it. */
+#define VETCH_CHECK_RELEASING(expr, release, err, result)                      \
     do {                                                                       \
         if (__builtin_expect(!(expr), 0)) {                                    \
             vetch__misuse(__func__, #expr);                                    \
+            release;                                                           \
             errno = (err);                                                     \
             return result;                                                     \
         }                                                                      \

@@ -450,7 +450,7 @@ vetch_connect(const char *endpoint)
     vetch_promise *p;
     const char *why;
 
-    VETCH_CHECK(endpoint != NULL, EINVAL, vetch__failed(EINVAL, "connect"));
+    VETCH_CHECK(endpoint != NULL, EINVAL, &vetch__misused);
     if (r == NULL || r->ending)
         return vetch__failed(r == NULL ? EPERM : ECANCELED, "connect");
     why = why_not(&e, endpoint);

@@ -511,7 +511,7 @@ vetch_listener_stop(vetch_listener *l, double seconds)
 {
     vetch_promise *p;
 
-    VETCH_CHECK(l != NULL, EINVAL, vetch__failed(EINVAL, "stop"));
+    VETCH_CHECK(l != NULL, EINVAL, &vetch__misused);
     if (!vetch__stop_is_time(seconds))
         return vetch__failed(EINVAL, "stop");
     if (l->reactor == NULL)

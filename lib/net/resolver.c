@@ -252,7 +252,7 @@ vetch_resolve(const char *host, unsigned port)
     char name[VETCH__HOST_MAX + 2];
     vetch_addresses *known;
 
-    VETCH_CHECK(host != NULL, EINVAL, vetch__failed(EINVAL, "resolve"));
+    VETCH_CHECK(host != NULL, EINVAL, &vetch__misused);
     if (r == NULL || r->ending)
         return vetch__failed(r == NULL ? EPERM : ECANCELED, "resolve");
     if (port > 65535 || !copy_host(name, host))

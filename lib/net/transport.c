@@ -388,7 +388,6 @@ vetch__transport_writable(vetch_transport *t)
 static int
 attach_protocol(vetch_transport *t, vetch_protocol *p)
 {
-    VETCH_CHECK(t != NULL && p != NULL && p->class_ != NULL, EINVAL, -1);
     if (!vetch__transport_check_thread(t))
         return -1;
     if (t->protocol != NULL || vetch__transport_state(t) != VETCH__T_NEW) {
@@ -405,6 +404,7 @@ attach_protocol(vetch_transport *t, vetch_protocol *p)
 int
 vetch_transport_attach(vetch_transport *t, vetch_protocol *p)
 {
+    VETCH_CHECK(t != NULL && p != NULL && p->class_ != NULL, EINVAL, -1);
     if (attach_protocol(t, p) < 0)
         return -1;
     vetch__transport_attend_later(t);
@@ -414,6 +414,7 @@ vetch_transport_attach(vetch_transport *t, vetch_protocol *p)
 int
 vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p)
 {
+    VETCH_CHECK(p->class_ != NULL, EINVAL, -1);
     if (attach_protocol(t, p) < 0)
         return -1;
     attend_transport(t);

@@ -93,6 +93,7 @@ vetch_transport_printf(vetch_transport *t, const char *fmt, ...)
     va_list args;
     int result;
 
+    VETCH_CHECK(t != NULL && fmt != NULL, EINVAL, -1);
     va_start(args, fmt);
     result = vetch_transport_vprintf(t, fmt, args);
     va_end(args);

@@ -12,6 +12,7 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 
 #define NAMES_SIZE 512
@@ -244,6 +245,7 @@ vetch__deferred_hear_again(vetch_deferred *d)
 void
 vetch_promise_cancel(vetch_promise *p)
 {
+    VETCH_CHECK(p != NULL, EINVAL, );
     if (vetch__promise_check_thread(p) && vetch__reactor != NULL)
         vetch__promise_cancel_node(vetch__reactor, p);
 }
@@ -254,6 +256,7 @@ vetch_shield(vetch_promise *p)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *shield;
 
+    p = VETCH__GIVEN(p);
     if (!vetch__promise_check_thread(p))
         return &vetch__misused;
     if (r == NULL) {

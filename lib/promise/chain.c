@@ -6,6 +6,7 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 
 /* Rule 13: no memory for a link. What runs is stopped, and `p` itself stands
@@ -48,7 +49,8 @@ vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
     vetch_promise *all = NULL;
 
     for (size_t i = n; i-- > 0;) {
-        vetch_promise *p = promises[i], *link;
+        vetch_promise *p = promises[i] != NULL ? promises[i] : &vetch__misused;
+        vetch_promise *link;
 
         vetch_promise_cancel(p);
         link = errnum == ENOMEM && r != NULL
@@ -69,6 +71,13 @@ vetch__promises_stop(vetch_promise *const *promises, size_t n, int errnum)
         return vetch__failed(errnum, "promise");
     all->object.flags |= VETCH__NO_MEMORY;
     return all;
+}
+
+void
+vetch__promise_stray(vetch_promise *p)
+{
+    vetch_promise_cancel(p);
+    vetch_promise_unref(p);
 }
 
 vetch_promise *
@@ -96,6 +105,14 @@ attach(vetch_reactor *r, vetch_promise *link, vetch_promise *p,
     return link;
 }
 
+static const char *
+link_name(vetch_error_fn on_error, unsigned flags)
+{
+    if (flags & VETCH__CATCH)
+        return "vetch_catch";
+    return on_error != NULL ? "vetch_handle" : "vetch_then";
+}
+
 /* What else can be: apart, so that the usual way makes no call before it has
  * used its arguments, and saves no register. */
 static vetch_promise *__attribute__((noinline))
@@ -105,6 +122,8 @@ attach_watchfully(vetch_promise *p, vetch_value_fn on_value,
     vetch_reactor *r = vetch__reactor;
     vetch_promise *link;
 
+    if (p == NULL)
+        p = vetch__promise_missing(link_name(on_error, flags));
     if (!vetch__promise_check_thread(p))
         return &vetch__misused;
     if (r == NULL) {
@@ -123,7 +142,7 @@ attach_link(vetch_promise *p, vetch_value_fn on_value, vetch_error_fn on_error,
 {
     vetch_reactor *r = vetch__reactor;
 
-    if (vetch__unlikely(!vetch__thread_is_trusted() ||
+    if (vetch__unlikely(p == NULL || !vetch__thread_is_trusted() ||
                         !vetch__pool_is_warm(r->pool)))
         return attach_watchfully(p, on_value, on_error, ctx, flags);
     return attach(r, vetch__pool_pop(r->pool, VETCH__PROMISE), p, on_value,
@@ -155,6 +174,7 @@ vetch_finally(vetch_promise *p, vetch_call_fn fn, void *ctx)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *link;
 
+    p = VETCH__GIVEN(p);
     if (vetch__unlikely(!vetch__promise_check_thread(p)))
         return &vetch__misused;
     if (vetch__unlikely(r == NULL)) { /* its reactor has ended: all stands */

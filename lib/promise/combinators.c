@@ -8,7 +8,9 @@
 #include <vetch/combinators.h>
 
 #include <errno.h>
+#include <string.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 #include "promise/results-private.h"
@@ -279,18 +281,22 @@ group_new(enum kind kind, size_t n)
 }
 
 static vetch_promise *
-combine(enum kind kind, vetch_promise *const *promises, size_t n)
+combine(enum kind kind, const char *function, vetch_promise *const *promises,
+        size_t n)
 {
-    static const char *const names[] = { "all", "all_settled", "race", "any" };
-    struct group *g = group_new(kind, n);
+    struct group *g;
     vetch_promise *p;
 
+    if (vetch__promises_missing(function, promises, n))
+        return &vetch__misused;
+    g = group_new(kind, n);
     if (g == NULL)
         return vetch__promises_stop(promises, n, errno);
     p = vetch_deferred_promise(g->joint.deferred);
-    VETCH__NAME(p, "%s of %zu", names[kind], n);
+    VETCH__NAME(p, "%s of %zu", function + strlen("vetch_"), n);
     for (size_t i = 0; i < n; i++)
-        add(g, promises[i]);
+        add(g, promises[i] != NULL ? promises[i]
+                                   : vetch__promise_missing(function));
     if (g->n_settled == n_expected(g))
         finish(g);
     return p;
@@ -299,13 +305,13 @@ combine(enum kind kind, vetch_promise *const *promises, size_t n)
 vetch_promise *
 vetch_all(vetch_promise *const *promises, size_t n)
 {
-    return combine(ALL, promises, n);
+    return combine(ALL, __func__, promises, n);
 }
 
 vetch_promise *
 vetch_all_settled(vetch_promise *const *promises, size_t n)
 {
-    return combine(ALL_SETTLED, promises, n);
+    return combine(ALL_SETTLED, __func__, promises, n);
 }
 
 vetch_promise *
@@ -313,13 +319,13 @@ vetch_race(vetch_promise *const *promises, size_t n)
 {
     if (n == 0)
         return vetch__failed(EINVAL, "a race without promises");
-    return combine(RACE, promises, n);
+    return combine(RACE, __func__, promises, n);
 }
 
 vetch_promise *
 vetch_any(vetch_promise *const *promises, size_t n)
 {
-    return combine(ANY, promises, n);
+    return combine(ANY, __func__, promises, n);
 }
 
 /* ---- map ---- */
@@ -362,6 +368,7 @@ vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
     struct group *g;
     vetch_promise *p;
 
+    VETCH_CHECK(fn != NULL, EINVAL, &vetch__misused);
     if (limit == 0)
         return vetch__failed(EINVAL, "a map that may start nothing");
     g = group_new(ALL, n);

@@ -189,6 +189,7 @@ vetch_promise_at(vetch_promise *p, const char *place)
 {
     const vetch_reactor *r = vetch__reactor;
 
+    VETCH_CHECK(p != NULL, EINVAL, NULL);
     if (vetch__likely(r == NULL || !r->debug))
         return p;
     return remember_place(p, place);
@@ -207,9 +208,11 @@ site_format(const char *fmt, va_list args)
 vetch_promise *
 vetch_promise_name(vetch_promise *p, const char *fmt, ...)
 {
-    struct site *s = site_of(p);
+    struct site *s;
     va_list args;
 
+    VETCH_CHECK(p != NULL, EINVAL, NULL);
+    s = site_of(p);
     if (s == NULL)
         return p;
     vetch__free(s->name);

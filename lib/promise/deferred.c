@@ -81,38 +81,50 @@ vetch__input_at(vetch_promise *const *inputs, size_t n, const void **cursor,
 vetch_promise *
 vetch_deferred_promise(vetch_deferred *d)
 {
+    VETCH_CHECK(d != NULL, EINVAL, &vetch__misused);
     return vetch_promise_ref(vetch__deferred_node(d));
+}
+
+static void
+release_value(void *value, vetch_free_fn free_value)
+{
+    if (free_value != NULL)
+        free_value(value);
 }
 
 /* Apart, so that the usual way saves no register. */
 static bool __attribute__((noinline))
-resolve_watchfully(vetch_promise *p, void *value, vetch_free_fn free_value)
+resolve_watchfully(vetch_deferred *d, void *value, vetch_free_fn free_value)
 {
-    if (open_here(p)) {
-        vetch__promise_fulfil(vetch__reactor, p, value, free_value);
+    if (d == NULL) {
+        vetch__misuse("vetch_deferred_resolve", "d != NULL");
+    } else if (open_here(vetch__deferred_node(d))) {
+        vetch__promise_fulfil(vetch__reactor, vetch__deferred_node(d), value,
+                              free_value);
         return true;
     }
-    if (free_value != NULL)
-        free_value(value);
+    release_value(value, free_value);
     return false;
 }
 
 bool
 vetch_deferred_resolve(vetch_deferred *d, void *value, vetch_free_fn free_value)
 {
-    vetch_promise *p = vetch__deferred_node(d);
-
-    if (vetch__unlikely(!vetch__thread_is_trusted() || decided(p)))
-        return resolve_watchfully(p, value, free_value);
-    vetch__promise_fulfil(vetch__reactor, p, value, free_value);
+    if (vetch__unlikely(d == NULL || !vetch__thread_is_trusted() ||
+                        decided(vetch__deferred_node(d))))
+        return resolve_watchfully(d, value, free_value);
+    vetch__promise_fulfil(vetch__reactor, vetch__deferred_node(d), value,
+                          free_value);
     return true;
 }
 
 bool
 vetch_deferred_reject(vetch_deferred *d, vetch_error *error)
 {
-    vetch_promise *p = vetch__deferred_node(d);
+    vetch_promise *p;
 
+    VETCH_CHECK_RELEASING(d != NULL, vetch_error_unref(error), EINVAL, false);
+    p = vetch__deferred_node(d);
     if (!open_here(p)) {
         vetch_error_unref(error);
         return false;
@@ -145,6 +157,8 @@ vetch_deferred_offer_owned(vetch_deferred *d, void *value,
     struct vetch__offer offer = { value, free_value, take_back, ctx, free_ctx };
 
     VETCH_CHECK(value != NULL && take_back != NULL, EINVAL, false);
+    VETCH_CHECK_RELEASING(d != NULL, vetch__offer_refuse(&offer), EINVAL,
+                          false);
     return vetch__deferred_offer(d, &offer);
 }
 
@@ -159,14 +173,18 @@ vetch_deferred_offer(vetch_deferred *d, void *value, vetch_free_fn free_value,
 bool
 vetch_deferred_cancel(vetch_deferred *d)
 {
+    VETCH_CHECK(d != NULL, EINVAL, false);
     return vetch_deferred_reject(d, vetch_error_ref(&vetch__error_canceled));
 }
 
 bool
 vetch_deferred_follow(vetch_deferred *d, vetch_promise *q)
 {
-    vetch_promise *p = vetch__deferred_node(d);
+    vetch_promise *p;
 
+    q = VETCH__GIVEN(q);
+    VETCH_CHECK_RELEASING(d != NULL, vetch__promise_stray(q), EINVAL, false);
+    p = vetch__deferred_node(d);
     if (!open_here(p)) {
         vetch_promise_unref(q);
         return false;
@@ -180,6 +198,7 @@ vetch_deferred_follow(vetch_deferred *d, vetch_promise *q)
 bool
 vetch_deferred_is_canceled(const vetch_deferred *d)
 {
+    VETCH_CHECK(d != NULL, EINVAL, false);
     return vetch__deferred_node(d)->object.flags & VETCH__CANCELING;
 }
 

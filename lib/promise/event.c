@@ -5,6 +5,7 @@
 
 #include <vetch/error.h>
 
+#include "base/check-private.h"
 #include "promise/promise-private.h"
 #include "promise/waiters-private.h"
 
@@ -56,6 +57,7 @@ vetch_event_set(vetch_event *e)
 {
     struct vetch__waiter *w;
 
+    VETCH_CHECK(e != NULL, EINVAL, );
     if (!vetch__check_thread(&e->owner, "an event"))
         return;
     e->set = true;
@@ -66,6 +68,7 @@ vetch_event_set(vetch_event *e)
 void
 vetch_event_clear(vetch_event *e)
 {
+    VETCH_CHECK(e != NULL, EINVAL, );
     if (vetch__check_thread(&e->owner, "an event"))
         e->set = false;
 }
@@ -73,6 +76,7 @@ vetch_event_clear(vetch_event *e)
 bool
 vetch_event_is_set(const vetch_event *e)
 {
+    VETCH_CHECK(e != NULL, EINVAL, false);
     return e->set;
 }
 
@@ -82,6 +86,7 @@ vetch_event_wait(vetch_event *e)
     struct vetch__waiter *w;
     vetch_promise *p;
 
+    VETCH_CHECK(e != NULL, EINVAL, &vetch__misused);
     if (!vetch__check_thread(&e->owner, "an event"))
         return &vetch__misused;
     if (e->set)

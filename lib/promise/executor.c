@@ -299,7 +299,7 @@ vetch_executor_submit(vetch_executor *e, vetch_job_fn fn, void *arg,
 {
     vetch_reactor *r = vetch__reactor;
 
-    VETCH_CHECK(fn != NULL, EINVAL, vetch__failed(EINVAL, "job"));
+    VETCH_CHECK(fn != NULL, EINVAL, &vetch__misused);
     if (r == NULL || (e != NULL && !executor_check_thread(e)))
         return vetch__failed(EPERM, "job");
     if (e == NULL) {

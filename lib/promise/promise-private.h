@@ -161,6 +161,18 @@ extern vetch_promise vetch__closed;
 extern vetch_promise vetch__misused;
 extern vetch_promise vetch__nothing; /* fulfilled without a value */
 
+/* What a NULL in place of a promise comes to: misuse that is named, and a
+ * rejection like any other, so that handlers of the chain run. */
+#define VETCH__GIVEN(p)                                                        \
+    (vetch__likely((p) != NULL) ? (p) : vetch__promise_missing(__func__))
+vetch_promise *vetch__promise_missing(const char *function)
+    __attribute__((cold));
+
+/* The same for an array: whether there is none although it should have
+ * elements. */
+bool vetch__promises_missing(const char *function,
+                             vetch_promise *const *promises, size_t n);
+
 /* Where promises meet: an operation of ours that others decide, such as a
  * group, a timeout, a scope or a task. It is the ctx of its deferred, and what
  * it waits for are its inputs, so that one can walk from a promise through it,
@@ -389,6 +401,9 @@ vetch_promise *vetch__promise_stop(vetch_reactor *r, vetch_promise *p);
  * vetch__failed(). Consumes the promises. */
 vetch_promise *vetch__promises_stop(vetch_promise *const *promises, size_t n,
                                     int errnum);
+
+/* Nobody will take `p`, which is consumed: cancel it. */
+void vetch__promise_stray(vetch_promise *p);
 
 /* A promise of its own with the outcome of `p`, which it consumes: cancelling
  * it leaves p alone while others wait. Out of memory it is `p` itself. */

@@ -50,6 +50,24 @@ vetch__promise_look_at_thread(const vetch_promise *p)
     return owner == NULL || vetch__check_thread(&owner->owner, "a promise");
 }
 
+vetch_promise *
+vetch__promise_missing(const char *function)
+{
+    vetch__misuse(function, "p != NULL");
+    return &vetch__misused;
+}
+
+bool
+vetch__promises_missing(const char *function, vetch_promise *const *promises,
+                        size_t n)
+{
+    if (vetch__likely(promises != NULL || n == 0))
+        return false;
+    vetch__misuse(function, "promises != NULL");
+    errno = EINVAL;
+    return true;
+}
+
 /* ---- references ---- */
 
 vetch_promise *
@@ -740,12 +758,13 @@ vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
 vetch_state
 vetch_promise_state(const vetch_promise *p)
 {
-    return (vetch_state)p->object.state;
+    return (vetch_state)VETCH__GIVEN(p)->object.state;
 }
 
 void *
 vetch_promise_value(vetch_promise *p)
 {
+    p = VETCH__GIVEN(p);
     if (p->object.state != VETCH_FULFILLED) {
         errno = EINVAL;
         return NULL;
@@ -757,6 +776,7 @@ vetch_promise_value(vetch_promise *p)
 const vetch_error *
 vetch_promise_error(vetch_promise *p)
 {
+    p = VETCH__GIVEN(p);
     if (p->object.state != VETCH_REJECTED) {
         errno = EINVAL;
         return NULL;

@@ -337,6 +337,7 @@ vetch_queue_unref(vetch_queue *q)
 void
 vetch_queue_close(vetch_queue *q)
 {
+    VETCH_CHECK(q != NULL, EINVAL, );
     if (!vetch__check_thread(&q->owner, "a queue"))
         return;
     vetch_queue_ref(q); /* freeing an item may release the queue */
@@ -348,6 +349,7 @@ vetch_queue_close(vetch_queue *q)
 size_t
 vetch_queue_count(const vetch_queue *q)
 {
+    VETCH_CHECK(q != NULL, EINVAL, 0);
     return q->n_items;
 }
 
@@ -415,6 +417,8 @@ vetch_queue_put(vetch_queue *q, void *data, vetch_free_fn free_it)
 {
     struct item *item;
 
+    VETCH_CHECK_RELEASING(q != NULL, item_free_data(data, free_it), EINVAL,
+                          &vetch__misused);
     if (data == NULL)
         return vetch__failed(EINVAL, "put nothing into a queue");
     if (!vetch__check_thread(&q->owner, "a queue")) {
@@ -453,6 +457,7 @@ vetch_queue_try_put(vetch_queue *q, void *data, vetch_free_fn free_it)
     struct item *item;
     int wrong;
 
+    VETCH_CHECK(q != NULL, EINVAL, -1);
     if (!vetch__check_thread(&q->owner, "a queue"))
         return -1;
     wrong = queue_cannot_put(q, data);
@@ -485,6 +490,7 @@ vetch_queue_get(vetch_queue *q)
 {
     struct vetch__offer offer;
 
+    VETCH_CHECK(q != NULL, EINVAL, &vetch__misused);
     if (!vetch__check_thread(&q->owner, "a queue"))
         return &vetch__misused;
     if (q->n_items == 0)
@@ -507,6 +513,7 @@ vetch_queue_done(vetch_queue *q)
 {
     struct vetch__waiter *w;
 
+    VETCH_CHECK(q != NULL, EINVAL, );
     if (!vetch__check_thread(&q->owner, "a queue"))
         return;
     VETCH_CHECK(q->n_taken > 0, EINVAL, );
@@ -522,6 +529,7 @@ vetch_queue_drained(vetch_queue *q)
 {
     vetch_promise *p;
 
+    VETCH_CHECK(q != NULL, EINVAL, &vetch__misused);
     if (!vetch__check_thread(&q->owner, "a queue"))
         return &vetch__misused;
     if (queue_is_drained(q))

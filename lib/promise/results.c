@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/check-private.h"
 #include "base/mem-private.h"
 #include "promise/promise-private.h"
 
@@ -96,6 +97,7 @@ vetch__results_give(vetch_results *r, vetch_deferred *d)
 size_t
 vetch_results_count(const vetch_results *r)
 {
+    VETCH_CHECK(r != NULL, EINVAL, 0);
     return r->n;
 }
 
@@ -108,16 +110,20 @@ at(const vetch_results *r, size_t i)
 vetch_state
 vetch_results_state(const vetch_results *r, size_t i)
 {
-    vetch_promise *p = at(r, i);
+    vetch_promise *p;
 
+    VETCH_CHECK(r != NULL, EINVAL, VETCH_PENDING);
+    p = at(r, i);
     return p == NULL ? VETCH_PENDING : vetch_promise_state(p);
 }
 
 void *
 vetch_results_value(const vetch_results *r, size_t i)
 {
-    vetch_promise *p = at(r, i);
+    vetch_promise *p;
 
+    VETCH_CHECK(r != NULL, EINVAL, NULL);
+    p = at(r, i);
     if (p == NULL || vetch_promise_state(p) != VETCH_FULFILLED)
         return NULL;
     return vetch_promise_value(p);
@@ -126,8 +132,10 @@ vetch_results_value(const vetch_results *r, size_t i)
 const vetch_error *
 vetch_results_error(const vetch_results *r, size_t i)
 {
-    vetch_promise *p = at(r, i);
+    vetch_promise *p;
 
+    VETCH_CHECK(r != NULL, EINVAL, NULL);
+    p = at(r, i);
     if (p == NULL || vetch_promise_state(p) != VETCH_REJECTED)
         return NULL;
     return vetch_promise_error(p);

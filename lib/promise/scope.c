@@ -214,26 +214,18 @@ watch_child(vetch_scope *s, vetch_promise *p)
     return 0;
 }
 
-/* Of no scope, or one that has ended. */
-static void
-cancel_stray(vetch_promise *p)
-{
-    vetch_promise_cancel(p);
-    vetch_promise_unref(p);
-}
-
 void
 vetch_scope_add(vetch_scope *s, vetch_promise *p)
 {
-    VETCH_CHECK(p != NULL, EINVAL, );
-    if (s == NULL) {
-        cancel_stray(p);
+    p = VETCH__GIVEN(p);
+    if (s == NULL) { /* such as that of a connection that is over */
+        vetch__promise_stray(p);
         return;
     }
     if (!scope_check_thread(s))
         return; /* with p, of which not even a reference can be dropped here */
     if (s->ended) {
-        cancel_stray(p);
+        vetch__promise_stray(p);
         return;
     }
     p = vetch__unless_cycle(p, &s->joint);
@@ -243,7 +235,7 @@ vetch_scope_add(vetch_scope *s, vetch_promise *p)
         s->no_memory = true;
         cancel_children(s);
     }
-    cancel_stray(p);
+    vetch__promise_stray(p);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 #include "promise/waiters-private.h"
@@ -70,12 +71,14 @@ vetch_semaphore_unref(vetch_semaphore *s)
 size_t
 vetch_semaphore_available(const vetch_semaphore *s)
 {
+    VETCH_CHECK(s != NULL, EINVAL, 0);
     return s->n_free;
 }
 
 size_t
 vetch_semaphore_waiting(const vetch_semaphore *s)
 {
+    VETCH_CHECK(s != NULL, EINVAL, 0);
     return s->n_waiting;
 }
 
@@ -163,6 +166,7 @@ vetch_semaphore_acquire(vetch_semaphore *s)
     vetch_slot *slot;
     vetch_promise *p;
 
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     if (!vetch__check_thread(&s->owner, "a semaphore"))
         return &vetch__misused;
     slot = slot_new(s);

@@ -408,6 +408,7 @@ vetch_spawn(vetch_task_fn body, void *ctx)
     struct task *t;
     vetch_promise *p;
 
+    VETCH_CHECK(body != NULL, EINVAL, &vetch__misused);
     if (r == NULL)
         return vetch__failed(EPERM, "spawn");
     t = task_new(r);

@@ -6,6 +6,7 @@
 
 #include <vetch/reactor.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 
@@ -156,6 +157,7 @@ vetch_timeout(vetch_promise *p, double seconds)
     struct timeout *t;
     vetch_promise *timed;
 
+    p = VETCH__GIVEN(p);
     if (!valid_seconds(seconds))
         return vetch__promises_stop(&p, 1, EINVAL);
     t = vetch__calloc(1, sizeof(*t));
@@ -190,6 +192,7 @@ vetch_deadline(vetch_promise *p, double when)
 {
     double left = when - vetch_now();
 
+    p = VETCH__GIVEN(p);
     return vetch_timeout(p, left < 0 ? 0 : left); /* which refuses NaN */
 }
 
@@ -271,9 +274,11 @@ repeat_input(const struct vetch__joint *j, const void **cursor,
 vetch_promise *
 vetch_repeat(vetch_start_fn fn, void *ctx)
 {
-    struct repeat *rep = vetch__calloc(1, sizeof(*rep));
+    struct repeat *rep;
     vetch_promise *p;
 
+    VETCH_CHECK(fn != NULL, EINVAL, &vetch__misused);
+    rep = vetch__calloc(1, sizeof(*rep));
     if (rep == NULL)
         return &vetch__no_memory;
     rep->fn = fn;

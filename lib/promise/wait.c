@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 #include "promise/promise-private.h"
 
@@ -121,7 +122,11 @@ wait_begin(struct wait *w, vetch_promise *const *promises, double seconds)
     bool joins = isinf(seconds);
 
     for (size_t i = 0; i < w->n; i++) {
-        w->watches[i] = look(promises[i], one_settled, w, i, joins);
+        vetch_promise *p = promises[i];
+
+        if (p == NULL)
+            p = vetch__promise_missing("vetch_wait");
+        w->watches[i] = look(p, one_settled, w, i, joins);
         if (w->watches[i] == NULL)
             return -1;
     }
@@ -138,6 +143,8 @@ vetch_wait(vetch_promise *const *promises, size_t n, double seconds,
     struct wait *w;
     vetch_promise *p;
 
+    if (vetch__promises_missing(__func__, promises, n))
+        return &vetch__misused;
     if (!(seconds >= 0)) /* NaN, too */
         return vetch__failed(EINVAL, "wait");
     if (n == 0)
@@ -265,6 +272,8 @@ vetch_as_completed(vetch_promise *const *promises, size_t n)
 {
     vetch_completions *c;
 
+    if (vetch__promises_missing(__func__, promises, n))
+        return NULL;
     if (vetch__reactor == NULL) {
         errno = EPERM;
         return NULL;
@@ -276,7 +285,8 @@ vetch_as_completed(vetch_promise *const *promises, size_t n)
     c->n = n;
     c->watches = (vetch_promise **)(c->settled + n);
     for (size_t i = 0; i < n; i++) {
-        c->watches[i] = look(promises[i], one_completed, c, i, false);
+        c->watches[i] =
+            look(VETCH__GIVEN(promises[i]), one_completed, c, i, false);
         if (c->watches[i] == NULL) {
             vetch_completions_free(c);
             errno = ENOMEM;
@@ -301,6 +311,7 @@ vetch_completions_next(vetch_completions *c)
 {
     vetch_promise *p;
 
+    VETCH_CHECK(c != NULL, EINVAL, &vetch__misused);
     if (c->waiting != NULL)
         return vetch_rejected(vetch_error_new(
             VETCH_EMISUSE, "one completion is waited for already"));

@@ -7,6 +7,7 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
+#include "base/check-private.h"
 #include "base/error-private.h"
 
 static void
@@ -142,6 +143,8 @@ vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
     vetch_reactor *r = vetch__reactor;
     vetch_promise *w;
 
+    p = VETCH__GIVEN(p);
+    VETCH_CHECK_RELEASING(done != NULL, vetch__promise_stray(p), EINVAL, );
     if (!vetch__promise_check_thread(p))
         return;
     if (r == NULL) {
@@ -212,6 +215,7 @@ vetch_run(vetch_promise *p, vetch_error **ret_error)
     vetch_error *error = NULL;
     void *value = NULL;
 
+    p = VETCH__GIVEN(p);
     if (r == NULL || r->depth > 0 || r->running_loop)
         return run_refused(p, ret_error);
     vetch__watch_embedded(r, &run.watch, p, run_done, &run);

@@ -490,7 +490,6 @@ start_read(vetch_stream *s, enum vetch__read_op op, size_t limit,
                                 .limit = limit,
                                 .delimiter = delimiter };
 
-    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     if (!vetch__stream_check_thread(s))
         return &vetch__misused;
     if (limit == 0)
@@ -510,12 +509,14 @@ start_read(vetch_stream *s, enum vetch__read_op op, size_t limit,
 vetch_promise *
 vetch_stream_read(vetch_stream *s, size_t max_bytes)
 {
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     return start_read(s, VETCH__READ_SOME, max_bytes, NULL);
 }
 
 vetch_promise *
 vetch_stream_read_exactly(vetch_stream *s, size_t len)
 {
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     return start_read(s, VETCH__READ_EXACTLY, len, NULL);
 }
 
@@ -523,6 +524,7 @@ vetch_promise *
 vetch_stream_read_until(vetch_stream *s, const char *delimiter,
                         size_t limit_bytes)
 {
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     if (delimiter == NULL || delimiter[0] == '\0')
         return vetch__failed(EINVAL, "read until nothing");
     return start_read(s, VETCH__READ_UNTIL, limit_bytes, delimiter);
@@ -531,11 +533,13 @@ vetch_stream_read_until(vetch_stream *s, const char *delimiter,
 vetch_promise *
 vetch_stream_read_line(vetch_stream *s, size_t limit_bytes)
 {
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     return start_read(s, VETCH__READ_LINE, limit_bytes, NULL);
 }
 
 vetch_promise *
 vetch_stream_read_all(vetch_stream *s, size_t limit_bytes)
 {
+    VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     return start_read(s, VETCH__READ_ALL, limit_bytes, NULL);
 }

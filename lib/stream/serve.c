@@ -197,8 +197,10 @@ make_connected(void *value, void *ctx)
 vetch_promise *
 vetch_stream_connect(const char *endpoint, const vetch_stream_options *options)
 {
-    vetch_stream_options *o = vetch__malloc(sizeof(*o));
+    vetch_stream_options *o;
 
+    VETCH_CHECK(endpoint != NULL, EINVAL, &vetch__misused);
+    o = vetch__malloc(sizeof(*o));
     if (o == NULL)
         return &vetch__no_memory;
     if (vetch__stream_options_get(options, o) < 0) {

@@ -198,6 +198,7 @@ vetch_stream_printf(vetch_stream *s, const char *fmt, ...)
     va_list args;
     int result;
 
+    VETCH_CHECK(s != NULL && fmt != NULL, EINVAL, -1);
     va_start(args, fmt);
     result = vetch_stream_vprintf(s, fmt, args);
     va_end(args);

@@ -370,26 +370,6 @@ VT_TEST(connections_may_end_while_they_are_walked_over)
     lk_stop(&s);
 }
 
-VT_TEST(null_is_misuse_that_is_named, .misuse = true)
-{
-    vetch_promise *p = vetch_listener_stop(NULL, 1);
-
-    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), EINVAL);
-    vetch_promise_unref(p);
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_stop"));
-    vetch_listener_each(NULL, say_goodbye, NULL);
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_each"));
-    vetch_listener_set_limit(NULL, 1);
-    vetch_listener_set_error_fn(NULL, NULL, NULL);
-    ck_assert_str_eq(vetch_listener_endpoint(NULL), "");
-    ck_assert_uint_eq(vetch_listener_port(NULL), 0);
-    ck_assert_uint_eq(vetch_listener_connections(NULL), 0);
-    ck_assert_ptr_null(vetch_listener_scope(NULL));
-    ck_assert_ptr_null(vetch_listener_new(NULL, lk_make, NULL, NULL));
-    ck_assert_ptr_null(vetch_listener_new("tcp:*:0", NULL, NULL, NULL));
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_listener_scope"));
-}
-
 /* ---- out of memory ---- */
 
 VT_CASE("errors", vt_reactor_tcase);

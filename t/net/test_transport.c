@@ -480,35 +480,3 @@ VT_TEST(text_that_crosses_the_cap_is_not_queued)
     ck_assert_uint_eq(vetch_transport_buffered(ends[0].t), 0);
     tk_finish(ends);
 }
-
-VT_TEST(null_is_misuse_that_is_named, .misuse = true)
-{
-    struct iovec iov = { NULL, 1 };
-    socklen_t len;
-
-    ck_assert_int_eq(vetch_transport_attach(NULL, NULL), -1);
-    ck_assert_int_eq(vetch_transport_pair(NULL), -1);
-    ck_assert_int_eq(vetch_transport_write(NULL, "x", 1), -1);
-    ck_assert_int_eq(vetch_transport_writev(NULL, &iov, 1), -1);
-    ck_assert_int_eq(vetch_transport_write_owned(NULL, "x", 1, NULL, NULL), -1);
-    ck_assert_int_eq(vetch_transport_sendfile(NULL, 0, 0, 0), -1);
-    ck_assert_int_eq(vetch_transport_printf(NULL, "x"), -1);
-    vetch_transport_pause(NULL);
-    vetch_transport_resume(NULL);
-    vetch_transport_close(NULL);
-    vetch_transport_abort(NULL);
-    ck_assert_int_eq(vetch_transport_end(NULL), -1);
-    ck_assert_ptr_null(vetch_transport_scope(NULL));
-    ck_assert_str_eq(vetch_transport_peer(NULL), "");
-    ck_assert_str_eq(vetch_transport_local(NULL), "");
-    ck_assert_uint_eq(vetch_transport_buffered(NULL), 0);
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_transport_pair"));
-    ck_assert_uint_eq(vetch_addresses_count(NULL), 0);
-    ck_assert_ptr_null(vetch_addresses_get(NULL, 0, &len));
-    vetch_promise_unref(vetch_catch(vetch_connect(NULL), NULL, NULL));
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_connect"));
-    vetch_promise_unref(vetch_catch(vetch_resolve(NULL, 1), NULL, NULL));
-    ck_assert_ptr_nonnull(strstr(vt_log_take(), "vetch_resolve"));
-    vt_run_ready();
-    vt_log_take(); /* that nobody looked at those */
-}

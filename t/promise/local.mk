@@ -14,6 +14,7 @@ unit_tests += \
 	t/promise/test_linear \
 	t/promise/test_map \
 	t/promise/test_million \
+	t/promise/test_nulls \
 	t/promise/test_offer \
 	t/promise/test_out_of_memory \
 	t/promise/test_ownership \

@@ -396,12 +396,14 @@ vetch_http_call_stream(vetch_http_call *call)
 vetch_promise *
 vetch_http_get(vetch_http_client *c, const char *url)
 {
+    VETCH_CHECK(c != NULL && url != NULL, EINVAL, &vetch__misused);
     return vetch_http_call_send(vetch_http_call_new(c, "GET", url));
 }
 
 vetch_promise *
 vetch_http_head(vetch_http_client *c, const char *url)
 {
+    VETCH_CHECK(c != NULL && url != NULL, EINVAL, &vetch__misused);
     return vetch_http_call_send(vetch_http_call_new(c, "HEAD", url));
 }
 
@@ -409,8 +411,11 @@ vetch_promise *
 vetch_http_post(vetch_http_client *c, const char *url, const char *type,
                 const void *body, size_t len)
 {
-    vetch_http_call *call = vetch_http_call_new(c, "POST", url);
+    vetch_http_call *call;
 
+    VETCH_CHECK(c != NULL && url != NULL, EINVAL, &vetch__misused);
+    VETCH_CHECK(body != NULL || len == 0, EINVAL, &vetch__misused);
+    call = vetch_http_call_new(c, "POST", url);
     if (call != NULL && vetch_http_call_set_body(call, type, body, len) < 0) {
         int saved = errno;
 

@@ -486,8 +486,6 @@ cancel_read(vetch_deferred *d, void *ctx)
 static const char *
 why_no_read(const vetch_http_response *r)
 {
-    if (r == NULL)
-        return "no response to read from";
     if (!r->stream)
         return "the body is not a stream";
     return r->reader != NULL || r->offering ? "a read of it is pending already"
@@ -497,9 +495,11 @@ why_no_read(const vetch_http_response *r)
 vetch_promise *
 vetch_http_response_read(vetch_http_response *r)
 {
-    const char *why = why_no_read(r);
+    const char *why;
     vetch_promise *p;
 
+    VETCH_CHECK(r != NULL, EINVAL, &vetch__misused);
+    why = why_no_read(r);
     if (why != NULL)
         return vetch_rejected(vetch_error_new(VETCH_EMISUSE, "%s", why));
     r->reader = vetch_deferred_new(cancel_read, r);
