@@ -44,8 +44,12 @@ bool vetch__http_is_host(const char *s, size_t len);
 bool vetch__http_host_equal(const char *a, size_t a_len, const char *b,
                             size_t b_len);
 /* Letters in any case. */
-bool vetch__http_equal(const char *a, size_t a_len, const char *b,
-                       size_t b_len);
+bool vetch__http_equal_bytes(const char *a, const char *b, size_t len);
+static inline bool
+vetch__http_equal(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    return a_len == b_len && vetch__http_equal_bytes(a, b, a_len);
+}
 /* A field that only the library writes: Host, Connection and what frames the
  * message. */
 bool vetch__http_is_own_field(const char *name, size_t len);

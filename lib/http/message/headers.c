@@ -61,14 +61,10 @@ vetch__http_is_value(const char *s, size_t len)
 }
 
 bool
-vetch__http_equal(const char *a, size_t a_len, const char *b, size_t b_len)
+vetch__http_equal_bytes(const char *a, const char *b, size_t len)
 {
-    size_t i;
-
-    if (a_len != b_len)
-        return false;
-    for (i = 0; i < a_len; i++)
-        if (vetch__http_lower(a[i]) != vetch__http_lower(b[i]))
+    for (size_t i = 0; i < len; i++)
+        if (a[i] != b[i] && vetch__http_lower(a[i]) != vetch__http_lower(b[i]))
             return false;
     return true;
 }

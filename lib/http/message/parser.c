@@ -390,7 +390,14 @@ judge_response_length(struct vetch__http_head *h, const struct framing *fr,
     uint64_t length = 0, other;
     bool any = false;
 
-    for (size_t i = 0; fr->n_length > 0 && i < h->fields.n; i++) {
+    if (fr->n_length == 0)
+        return VETCH__HTTP_DONE;
+    if (fr->n_length == 1 && /* as nearly always, with one number in it */
+        parse_length(data + fr->length.at, fr->length.len, &length)) {
+        set_length(h, length);
+        return VETCH__HTTP_DONE;
+    }
+    for (size_t i = 0; i < h->fields.n; i++) {
         const struct vetch__http_field *f = &h->fields.v[i];
         const char *at = data + f->value.at, *end = at + f->value.len, *member;
         size_t len;
@@ -409,10 +416,9 @@ judge_response_length(struct vetch__http_head *h, const struct framing *fr,
             any = true;
         }
     }
-    if (fr->n_length > 0 && !any)
+    if (!any)
         return vetch__http_refuse_head(h, 400, "malformed Content-Length");
-    if (any)
-        set_length(h, length);
+    set_length(h, length);
     return VETCH__HTTP_DONE;
 }
 
