@@ -54,20 +54,20 @@ vetch__transport_give_input_back(vetch_transport *t)
 static void
 call_received(vetch_transport *t, vetch_buffer *b)
 {
-    const vetch_protocol_class *class_;
+    const vetch_protocol_class *class;
     uint64_t started;
 
     assert(t->protocol != NULL); /* without one nothing is read */
-    class_ = t->protocol->class_;
-    if (class_->received == NULL) {
+    class = t->protocol->class_;
+    if (class->received == NULL) {
         vetch_buffer_clear(b);
         return;
     }
     started = vetch__slow_start(t->reactor);
     t->flags = (uint16_t)((t->flags | VETCH__T_DELIVERING) & ~VETCH__T_AGAIN);
-    class_->received(t->protocol, b);
+    class->received(t->protocol, b);
     t->flags &= (uint16_t)~VETCH__T_DELIVERING;
-    VETCH__SLOW_END(t->reactor, class_->received, started);
+    VETCH__SLOW_END(t->reactor, class->received, started);
 }
 
 /* Move what a protocol left in the shared area to a buffer of its own. */
@@ -149,16 +149,16 @@ vetch__transport_received(vetch_transport *t)
 static bool
 call_ended(vetch_transport *t)
 {
-    const vetch_protocol_class *class_ = t->protocol->class_;
+    const vetch_protocol_class *class = t->protocol->class_;
     uint64_t started;
-    bool answer;
+    bool stays_open;
 
-    if (class_->ended == NULL)
+    if (class->ended == NULL)
         return false;
     started = vetch__slow_start(t->reactor);
-    answer = class_->ended(t->protocol);
-    VETCH__SLOW_END(t->reactor, class_->ended, started);
-    return answer;
+    stays_open = class->ended(t->protocol);
+    VETCH__SLOW_END(t->reactor, class->ended, started);
+    return stays_open;
 }
 
 static void
@@ -197,15 +197,15 @@ vetch__transport_ended(vetch_transport *t)
 static void
 call_lost(vetch_transport *t, vetch_protocol *p)
 {
-    const vetch_protocol_class *class_ = p->class_;
+    const vetch_protocol_class *class = p->class_;
     uint64_t started = vetch__slow_start(t->reactor);
 
-    if (class_->lost != NULL)
-        class_->lost(p, t->reason);
-    VETCH__SLOW_END(t->reactor, class_->lost, started);
+    if (class->lost != NULL)
+        class->lost(p, t->reason);
+    VETCH__SLOW_END(t->reactor, class->lost, started);
     t->protocol = NULL;
-    if (class_->free != NULL)
-        class_->free(p);
+    if (class->free != NULL)
+        class->free(p);
 }
 
 static void
@@ -244,11 +244,11 @@ call_mark(vetch_transport *t, void (*fn)(vetch_protocol *p))
 static void
 tell_marks(vetch_transport *t)
 {
-    const vetch_protocol_class *class_;
+    const vetch_protocol_class *class;
     uint64_t pending = vetch__transport_pending(t);
 
     assert(t->protocol != NULL);
-    class_ = t->protocol->class_;
+    class = t->protocol->class_;
     if (t->out != VETCH__OUT_OPEN)
         return;
     if ((t->flags & VETCH__T_WRITE_PAUSED) == 0) {
@@ -256,23 +256,23 @@ tell_marks(vetch_transport *t)
             (t->flags & VETCH__T_BLOCKED) == 0)
             return;
         t->flags |= VETCH__T_WRITE_PAUSED;
-        call_mark(t, class_->write_paused);
+        call_mark(t, class->write_paused);
     } else if (pending <= t->limits->low_bytes) {
         t->flags &= (uint16_t)~VETCH__T_WRITE_PAUSED;
-        call_mark(t, class_->write_resumed);
+        call_mark(t, class->write_resumed);
     }
 }
 
 static void
 tell_connected(vetch_transport *t)
 {
-    const vetch_protocol_class *class_ = t->protocol->class_;
+    const vetch_protocol_class *class = t->protocol->class_;
     uint64_t started = vetch__slow_start(t->reactor);
 
     t->flags |= VETCH__T_CONNECTED;
-    if (class_->connected != NULL)
-        class_->connected(t->protocol, t);
-    VETCH__SLOW_END(t->reactor, class_->connected, started);
+    if (class->connected != NULL)
+        class->connected(t->protocol, t);
+    VETCH__SLOW_END(t->reactor, class->connected, started);
 }
 
 static void

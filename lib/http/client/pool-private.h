@@ -76,7 +76,7 @@ struct vetch__http_pool_class {
 };
 
 struct vetch__http_pool {
-    const struct vetch__http_pool_class *class_;
+    const struct vetch__http_pool_class *class;
     size_t max_slots;
     size_t max_per_origin;
     size_t n_slots;
@@ -95,7 +95,7 @@ struct vetch__http_pool {
 };
 
 void vetch__http_pool_init(struct vetch__http_pool *pool,
-                           const struct vetch__http_pool_class *class_,
+                           const struct vetch__http_pool_class *class,
                            size_t max_slots, size_t max_per_origin);
 /* Nothing is left in it by then. */
 void vetch__http_pool_done(struct vetch__http_pool *pool);

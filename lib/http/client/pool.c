@@ -21,11 +21,11 @@ enum { FIRST_BUCKETS = 16 };
 
 void
 vetch__http_pool_init(struct vetch__http_pool *pool,
-                      const struct vetch__http_pool_class *class_,
+                      const struct vetch__http_pool_class *class,
                       size_t max_slots, size_t max_per_origin)
 {
     memset(pool, 0, sizeof(*pool));
-    pool->class_ = class_;
+    pool->class = class;
     pool->max_slots = max_slots;
     pool->max_per_origin = max_per_origin;
     vetch__list_init(&pool->idle);
@@ -227,7 +227,7 @@ static void
 close_idle(struct vetch__http_pool *pool, struct vetch__http_slot *slot)
 {
     take_from_idle(pool, slot, VETCH__SLOT_CLOSING);
-    pool->class_->close(slot);
+    pool->class->close(slot);
 }
 
 /* The connection of the origin that was used last (it is the least likely to
@@ -239,7 +239,7 @@ take_idle(struct vetch__http_pool *pool, struct vetch__http_origin *o)
         struct vetch__http_slot *slot =
             vetch__container(o->idle.prev, struct vetch__http_slot, of_origin);
 
-        if (pool->class_->usable(slot)) {
+        if (pool->class->usable(slot)) {
             take_from_idle(pool, slot, VETCH__SLOT_HELD);
             return slot;
         }
@@ -254,12 +254,12 @@ static bool
 open_slot(struct vetch__http_pool *pool, struct vetch__http_origin *o,
           struct vetch__http_waiter *w)
 {
-    struct vetch__http_slot *slot = pool->class_->open(pool, o, w);
+    struct vetch__http_slot *slot = pool->class->open(pool, o, w);
 
     if (slot == NULL) {
         o->n_slots--;
         pool->n_slots--;
-        pool->class_->fail(w);
+        pool->class->fail(w);
         return false;
     }
     vetch__list_init(&slot->of_origin);
@@ -310,7 +310,7 @@ vetch__http_pool_acquire(struct vetch__http_pool *pool, const char *endpoint,
     /* An idle connection means that nobody else waits for it. */
     slot = take_idle(pool, o);
     if (slot != NULL) {
-        pool->class_->serve(slot, w);
+        pool->class->serve(slot, w);
         return 0;
     }
     w->origin = o;
@@ -356,21 +356,21 @@ vetch__http_pool_release(struct vetch__http_pool *pool,
 
     assert(slot->state == VETCH__SLOT_HELD);
     if (pool->ended || must_give_way(pool, o) ||
-        (o->n_waiters > 0 && !pool->class_->usable(slot))) {
+        (o->n_waiters > 0 && !pool->class->usable(slot))) {
         vetch__http_pool_closing(pool, slot);
-        pool->class_->close(slot);
+        pool->class->close(slot);
     } else if (o->n_waiters > 0) {
         struct vetch__http_waiter *w = first_waiter(o);
 
         remove_waiter(pool, w);
         origin_update(pool, o);
-        pool->class_->serve(slot, w);
+        pool->class->serve(slot, w);
     } else {
         slot->state = VETCH__SLOT_IDLE;
         vetch__list_append(&o->idle, &slot->of_origin);
         vetch__list_append(&pool->idle, &slot->of_pool);
         pool->n_idle++;
-        pool->class_->idle(slot);
+        pool->class->idle(slot);
     }
 }
 
@@ -423,7 +423,7 @@ vetch__http_pool_replace(struct vetch__http_pool *pool,
     if (pool->ended) {
         o->n_slots--;
         pool->n_slots--;
-        pool->class_->fail(w);
+        pool->class->fail(w);
     } else {
         open_slot(pool, o, w);
     }
@@ -446,7 +446,7 @@ fail_waiters(struct vetch__http_pool *pool, struct vetch__http_origin *o)
         struct vetch__http_waiter *w = first_waiter(o);
 
         remove_waiter(pool, w);
-        pool->class_->fail(w);
+        pool->class->fail(w);
     }
 }
 
