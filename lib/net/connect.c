@@ -21,7 +21,7 @@
 #include "net/endpoint-private.h"
 #include "net/resolver-private.h"
 #include "net/transport-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 /* RFC 8305, section 5: the connection attempt delay. */
 #define ATTEMPT_DELAY UINT64_C(250000000)
@@ -346,11 +346,10 @@ try_next_address(struct connecting *c)
 /* ---- starting ---- */
 
 static void
-connect_resolved(void *ctx, size_t index, vetch_promise *p)
+connect_resolved(void *ctx, vetch_promise *p)
 {
     struct connecting *c = ctx;
 
-    (void)index;
     c->resolving = NULL;
     if (vetch_promise_state(p) == VETCH_REJECTED) {
         const vetch_error *e = vetch_promise_error(p);
@@ -390,7 +389,7 @@ start_tcp(struct connecting *c, const struct vetch__endpoint *e)
         return;
     }
     p = vetch_resolve(e->host, e->port);
-    c->resolving = vetch__watch(c->reactor, p, connect_resolved, c, 0);
+    c->resolving = vetch__watch(c->reactor, p, connect_resolved, c);
     if (c->resolving == NULL) {
         vetch_promise_cancel(p);
         vetch_promise_unref(p);

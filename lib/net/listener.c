@@ -28,7 +28,7 @@
 #include "net/own_scope-private.h"
 #include "net/stop-private.h"
 #include "net/transport-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 #define BACKOFF_FIRST UINT64_C(100000000) /* ns */
 #define BACKOFF_LAST  UINT64_C(1000000000)

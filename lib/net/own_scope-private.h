@@ -7,11 +7,12 @@
 
 #include <vetch/scope.h>
 
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 struct vetch__own_scope {
     vetch_scope *scope;
-    vetch_promise watch; /* of its end: waiting for that takes no memory */
+    struct vetch__watch_room
+        watch; /* of its end: waiting for that takes no memory */
     void *owner;
     void (*over)(void *owner);
     bool ending; /* it was cancelled */

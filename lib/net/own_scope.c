@@ -24,11 +24,10 @@ vetch__own_scope_get(struct vetch__own_scope **at, vetch_scope_error_fn failed,
 }
 
 static void
-own_scope_ended(void *ctx, size_t index, vetch_promise *end)
+own_scope_ended(void *ctx, vetch_promise *end)
 {
     struct vetch__own_scope *s = ctx;
 
-    (void)index;
     vetch_promise_unref(end);
     s->ended = true;
     s->over(s->owner);
@@ -45,8 +44,8 @@ vetch__own_scope_end(struct vetch__own_scope *s, vetch_reactor *r,
     s->ending = true;
     s->over = over;
     vetch_scope_cancel(s->scope);
-    vetch__watch_embedded(r, &s->watch, vetch_scope_end(s->scope),
-                          own_scope_ended, s);
+    vetch__watch_in(r, &s->watch, vetch_scope_end(s->scope), own_scope_ended,
+                    s);
     return false;
 }
 

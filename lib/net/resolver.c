@@ -20,7 +20,7 @@
 #include "net/endpoint-private.h"
 #include "net/net-private.h"
 #include "promise/executor-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 /* A lookup takes no longer, whatever the system's resolver thinks. */
 #define DEADLINE UINT64_C(10000000000)
@@ -135,12 +135,11 @@ cancel_lookup(vetch_deferred *d, void *ctx)
 }
 
 static void
-lookup_settled(void *ctx, size_t index, vetch_promise *job)
+lookup_settled(void *ctx, vetch_promise *job)
 {
     struct lookup *l = ctx;
     const vetch_error *error = NULL;
 
-    (void)index;
     if (vetch_promise_state(job) == VETCH_REJECTED)
         error = vetch_promise_error(job);
     if (l->deferred != NULL && error == NULL)
@@ -195,7 +194,7 @@ submit_lookup(struct lookup *l, vetch_executor *executor)
     vetch_promise *p =
         vetch_executor_submit(executor, look_up, l, release_addresses);
 
-    l->job = vetch__watch(l->reactor, p, lookup_settled, l, 0);
+    l->job = vetch__watch(l->reactor, p, lookup_settled, l);
     if (l->job != NULL)
         return 0;
     vetch_promise_cancel(p); /* it cannot have begun */

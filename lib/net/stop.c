@@ -7,7 +7,7 @@
 
 #include "base/check-private.h"
 #include "base/error-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 /* How often what does not end is named. */
 #define NAMING_INTERVAL UINT64_C(10000000000)

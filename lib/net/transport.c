@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "base/check-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 static void transport_turn(struct vetch__flush *f);
 

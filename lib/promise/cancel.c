@@ -96,9 +96,8 @@ vetch__cancel_withdraw(vetch_promise *p)
 }
 
 void
-vetch__give_back(void *held, size_t index, vetch_promise *answer)
+vetch__give_back(void *held, vetch_promise *answer)
 {
-    (void)index;
     vetch_promise_unref(answer);
     vetch_promise_unref(held);
 }
@@ -129,7 +128,6 @@ stop_waiting(vetch_reactor *r, vetch_promise *p)
     watch = vetch__promise_new_reserved(r, VETCH__K_WATCH);
     if (watch == NULL)
         return false;
-    watch->second.flags |= VETCH__INTERNAL;
     watch->object.refs = 0;
     watch->u.watch.fn = vetch__give_back;
     watch->u.watch.ctx = p->u.follow.held;

@@ -246,7 +246,7 @@ add(struct group *g, vetch_promise *p)
     size_t i = g->n_started;
 
     p = vetch__unless_cycle(p, &g->joint);
-    g->watches[i] = vetch__join(r, p, child_settled, g, i);
+    g->watches[i] = vetch__join_at(r, p, child_settled, g, i);
     if (g->watches[i] != NULL) {
         g->n_started++;
         return;
@@ -353,11 +353,10 @@ start_more(struct group *g)
 }
 
 static void
-map_begin(void *ctx, size_t index, vetch_promise *source)
+map_begin(void *ctx, vetch_promise *source)
 {
     struct group *g = ctx;
 
-    (void)index;
     (void)source; /* an immortal */
     start_more(g);
 }
@@ -380,8 +379,7 @@ vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
     g->starting = true; /* until map_begin, which finishes it if cancelled */
     p = vetch_deferred_promise(g->joint.deferred);
     VETCH__NAME(p, "map of %zu", n);
-    if (vetch__watch(vetch__reactor, &vetch__nothing, map_begin, g, 0) ==
-        NULL) {
+    if (vetch__watch(vetch__reactor, &vetch__nothing, map_begin, g) == NULL) {
         g->error = vetch_error_ref(&vetch__error_no_memory);
         finish(g);
     }

@@ -29,6 +29,7 @@ libvetch_private_la_SOURCES += \
 	lib/promise/task.c \
 	lib/promise/time.c \
 	lib/promise/wait.c \
-	lib/promise/watch.c \
 	lib/promise/waiters-private.h \
-	lib/promise/waiters.c
+	lib/promise/waiters.c \
+	lib/promise/watch-private.h \
+	lib/promise/watch.c

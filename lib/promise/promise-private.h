@@ -27,24 +27,20 @@
 #ifndef VETCH_PROMISE_PRIVATE_H
 #define VETCH_PROMISE_PRIVATE_H
 
-#define VETCH_NO_SITES /* the functions themselves are meant here */
 #include <assert.h>
 
-#include <vetch/debug.h>
-#include <vetch/promise.h>
-
-#include "reactor/reactor-private.h"
+#include "promise/watch-private.h"
 
 enum vetch__kind {
     VETCH__K_PRODUCED, /* a deferred settles it */
     VETCH__K_JOINT,    /* the same, by what other promises end with */
     VETCH__K_LINK,     /* then, catch, handle */
     VETCH__K_FINALLY,
-    VETCH__K_FOLLOW, /* takes the outcome of its source */
-    VETCH__K_SHIELD, /* the same, but a cancel stops here */
-    VETCH__K_WATCH,  /* calls into the library: see vetch__watch_fn */
-    VETCH__K_INPUT,  /* a watch of a joint */
-    VETCH__K_CALLBACK
+    VETCH__K_FOLLOW,  /* takes the outcome of its source */
+    VETCH__K_SHIELD,  /* the same, but a cancel stops here */
+    VETCH__K_WATCH,   /* calls into the library: see vetch__watch_fn */
+    VETCH__K_INPUT,   /* a watch of a joint */
+    VETCH__K_CALLBACK /* calls what the user gave to vetch_callback() */
 };
 
 /* In object.flags: the phase, and what concerns everyone. */
@@ -60,16 +56,17 @@ enum {
 };
 #define VETCH__ACTIVE (VETCH__WAITING | VETCH__QUEUED | VETCH__RUNNING)
 
-/* In second.flags: what concerns some kinds. Two bits mean one thing in a
- * producer and another in what waits. */
+/* In second.flags: what concerns some kinds. Some bits mean one thing in one
+ * kind and another in the others. */
 enum {
     VETCH__HAS_DEFERRED = 1,
     VETCH__CANCEL_SENT = 2, /* the canceller was called, or is about to be */
     VETCH__CATCH = 4,       /* a link that does not see VETCH_ECANCELED */
     VETCH__ASKED = 4,       /* a producer on the list of cancellers to call */
+    VETCH__INDEXED = 4,     /* a watch or an input that says which one it is */
     VETCH__EMBEDDED = 8,    /* not from the pool */
     VETCH__RESERVED = 16,   /* from the reserve */
-    VETCH__INTERNAL = 32,   /* no user code behind it: runs at the end, too */
+    VETCH__INTERNAL = 32,   /* a link of ours: runs at the end, too */
     VETCH__LEAKED = 32,     /* a producer whose job cannot be stopped and uses
                                what its chain owns */
     VETCH__PASSED = 64,     /* a cancel went up from here, and nothing has begun
@@ -77,18 +74,9 @@ enum {
     VETCH__SEEN = 128       /* by the walk of cycle.c that is under way */
 };
 
-/* Called from the ready queue when the source of a watch has settled. Owns
- * `source`; the watch is gone already. */
-typedef void (*vetch__watch_fn)(void *ctx, size_t index, vetch_promise *source);
-
-/* What vetch_deferred_offer_owned() is given. */
-struct vetch__offer {
-    void *value;
-    vetch_free_fn free_value;
-    vetch_take_back_fn take_back;
-    void *ctx;
-    vetch_free_fn free_ctx; /* may be NULL */
-};
+/* A watch of one among several promises. */
+typedef void (*vetch__watch_at_fn)(void *ctx, size_t index,
+                                   vetch_promise *source);
 
 struct vetch_promise {
     struct vetch__object object; /* state: vetch_state */
@@ -120,7 +108,10 @@ struct vetch_promise {
             vetch_promise *held; /* its value is still borrowed */
         } follow;
         struct {
-            vetch__watch_fn fn;
+            union {
+                vetch__watch_fn fn;
+                vetch__watch_at_fn fn_at; /* if VETCH__INDEXED */
+            };
             void *ctx;
             size_t index;
         } watch;
@@ -148,30 +139,16 @@ struct vetch_promise {
 
 static_assert(sizeof(struct vetch_promise) == VETCH__NODE_SIZE,
               "a promise is one cache line");
+static_assert(sizeof(struct vetch__watch_room) ==
+                      sizeof(struct vetch_promise) &&
+                  _Alignof(struct vetch__watch_room) ==
+                      _Alignof(struct vetch_promise),
+              "there is room for a watch");
 static_assert(offsetof(struct vetch_promise, next) ==
                       offsetof(struct vetch__ready, next) &&
                   offsetof(struct vetch_promise, prev) ==
                       offsetof(struct vetch__ready, source),
               "a promise can stand on the ready queue");
-
-/* Promises that are always there: they are never counted nor freed. */
-extern vetch_promise vetch__canceled; /* VETCH_ECANCELED */
-extern vetch_promise vetch__no_memory;
-extern vetch_promise vetch__closed;
-extern vetch_promise vetch__misused;
-extern vetch_promise vetch__nothing; /* fulfilled without a value */
-
-/* What a NULL in place of a promise comes to: misuse that is named, and a
- * rejection like any other, so that handlers of the chain run. */
-#define VETCH__GIVEN(p)                                                        \
-    (vetch__likely((p) != NULL) ? (p) : vetch__promise_missing(__func__))
-vetch_promise *vetch__promise_missing(const char *function)
-    __attribute__((cold));
-
-/* The same for an array: whether there is none although it should have
- * elements. */
-bool vetch__promises_missing(const char *function,
-                             vetch_promise *const *promises, size_t n);
 
 /* Where promises meet: an operation of ours that others decide, such as a
  * group, a timeout, a scope or a task. It is the ctx of its deferred, and what
@@ -409,11 +386,7 @@ void vetch__promise_stray(vetch_promise *p);
  * it leaves p alone while others wait. Out of memory it is `p` itself. */
 vetch_promise *vetch__promise_follower(vetch_reactor *r, vetch_promise *p);
 
-/* The value of a settled promise, for a caller that wants to own it. True: the
- * value is in *ret_value, or (with *ret_error set) it has none. False: it is
- * shared and cannot be handed over. Consumes `p`. */
-bool vetch__promise_take_any(vetch_promise *p, void **ret_value,
-                             vetch_error **ret_error);
+/* vetch__promise_take_any(), fast for a plain value. */
 static inline bool
 vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
 {
@@ -425,21 +398,19 @@ vetch__promise_take(vetch_promise *p, void **ret_value, vetch_error **ret_error)
     return true;
 }
 
-/* How the library itself waits for a promise. */
-/* Call fn(ctx, index, source) once `p` has settled. Consumes `p`. The watch is
- * valid until then, to be cancelled with vetch__promise_cancel_node(). NULL:
- * out of memory, and `p` is as before. */
-vetch_promise *vetch__watch(vetch_reactor *r, vetch_promise *p,
-                            vetch__watch_fn fn, void *ctx, size_t index);
-/* The same with memory of the caller's, that stays until fn is called. */
-void vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch,
-                           vetch_promise *p, vetch__watch_fn fn, void *ctx);
-/* The same two for an input of a joint: `ctx` begins with the deferred that
- * waits for it. */
+/* ---- watch.c ---- */
+/* As vetch__watch(), and fn gets the index, too. */
+vetch_promise *vetch__watch_at(vetch_reactor *r, vetch_promise *p,
+                               vetch__watch_at_fn fn, void *ctx, size_t index);
+/* The same for an input of a joint: `ctx` begins with the deferred that waits
+ * for it. */
 vetch_promise *vetch__join(vetch_reactor *r, vetch_promise *p,
-                           vetch__watch_fn fn, void *ctx, size_t index);
-void vetch__join_embedded(vetch_reactor *r, vetch_promise *watch,
-                          vetch_promise *p, vetch__watch_fn fn, void *ctx);
+                           vetch__watch_fn fn, void *ctx);
+vetch_promise *vetch__join_at(vetch_reactor *r, vetch_promise *p,
+                              vetch__watch_at_fn fn, void *ctx, size_t index);
+/* The same with memory of the caller's, that stays until fn is called. */
+void vetch__join_in(vetch_reactor *r, vetch_promise *input, vetch_promise *p,
+                    vetch__watch_fn fn, void *ctx);
 static inline vetch_deferred *
 vetch__input_owner(const vetch_promise *input)
 {
@@ -449,10 +420,6 @@ vetch__input_owner(const vetch_promise *input)
 /* Dispatch what vetch_callback() has attached. */
 void vetch__callback_run(vetch_reactor *r, vetch_promise *p,
                          vetch_promise *source);
-
-/* End a watch without touching what it waits for. If it is queued already, fn
- * will still be called, with NULL as ctx. */
-void vetch__watch_forget(vetch_promise *watch);
 
 /* Tell the reactor's hook of a rejection that nobody observed. */
 void vetch__promise_report(vetch_promise *p);
@@ -510,9 +477,8 @@ vetch__cancel_reopen(vetch_promise *p)
     if (vetch__unlikely(p->second.flags & VETCH__PASSED))
         vetch__cancel_reopen_from(p);
 }
-void vetch__promise_cancel_node(vetch_reactor *r, vetch_promise *p);
 /* Releases `held`, whose value was borrowed until `answer` settled. */
-void vetch__give_back(void *held, size_t index, vetch_promise *answer);
+void vetch__give_back(void *held, vetch_promise *answer);
 /* Whether that is all a waiter does. */
 static inline bool
 vetch__only_gives_back(const vetch_promise *waiter)
@@ -532,15 +498,6 @@ const char *vetch__promise_describe(vetch_promise *p);
 /* " (what it is at where)" for a report, or "" if nothing is known. */
 const char *vetch__promise_origin(vetch_promise *p);
 void vetch__sites_done(vetch_reactor *r);
-/* Name an operation of ours. */
-#define VETCH__NAME(p, ...)                                                    \
-    (vetch__unlikely(vetch__reactor->debug)                                    \
-         ? (void)vetch_promise_name(p, __VA_ARGS__)                            \
-         : (void)0)
-
-/* ---- scope.c ---- */
-/* What one of its children is, for a report; valid until the next call. */
-const char *vetch__scope_example(const vetch_scope *s);
 
 /* ---- task.c ---- */
 /* Name the tasks that did not end, run what they deferred, and settle them. */
@@ -573,9 +530,6 @@ vetch__task_step_in(struct task *t)
 /* The work behind this deferred cannot be stopped and uses what its chain
  * owns: at the end of the reactor the chain is leaked, not ended. */
 void vetch__deferred_leak(vetch_deferred *d);
-/* For a canceller that has not done all that it can: let it hear of the next
- * request, too. */
-void vetch__deferred_hear_again(vetch_deferred *d);
 
 /* A new pending promise that `j`, the ctx of `cancel`, decides. The canceller
  * is to pass the request on, and hears of each one: a later one may be for the
@@ -598,13 +552,5 @@ bool vetch__only_input(vetch_promise *input, const void **cursor,
 /* and with n places. */
 bool vetch__input_at(vetch_promise *const *inputs, size_t n,
                      const void **cursor, vetch_promise **ret_input);
-/* What a call that could not start returns: by errno, one of the immortals or a
- * rejection with that errno. */
-vetch_promise *vetch__failed(int errnum, const char *what);
-/* What vetch_deferred_offer_owned() does. */
-bool vetch__deferred_offer(vetch_deferred *d, const struct vetch__offer *offer);
-/* A promise fulfilled with an offer; without memory the value goes back at
- * once. */
-vetch_promise *vetch__offered(const struct vetch__offer *offer);
 
 #endif

@@ -681,18 +681,22 @@ run_finally(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
 }
 
 static void
-run_watch(vetch_reactor *r, vetch_promise *p, vetch_promise *source)
+run_watch(vetch_promise *p, vetch_promise *source)
 {
-    vetch__watch_fn fn = p->u.watch.fn;
     void *ctx = p->u.watch.ctx;
-    size_t index = p->u.watch.index;
-    bool skip = r->finishing && !(p->second.flags & VETCH__INTERNAL);
 
-    vetch__promise_free_node(p);
-    if (skip)
-        vetch__promise_drop(source);
-    else
+    if (p->second.flags & VETCH__INDEXED) {
+        vetch__watch_at_fn fn = p->u.watch.fn_at;
+        size_t index = p->u.watch.index;
+
+        vetch__promise_free_node(p);
         fn(ctx, index, source);
+    } else {
+        vetch__watch_fn fn = p->u.watch.fn;
+
+        vetch__promise_free_node(p);
+        fn(ctx, source);
+    }
 }
 
 static void
@@ -737,7 +741,7 @@ vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node)
         break;
     case VETCH__K_WATCH:
     case VETCH__K_INPUT:
-        run_watch(r, p, source);
+        run_watch(p, source);
         break;
     case VETCH__K_CALLBACK:
         vetch__callback_run(r, p, source);

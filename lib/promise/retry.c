@@ -133,7 +133,7 @@ retry_time_out(struct retry *rt, vetch_error *last)
 
 /* ---- attempts ---- */
 
-static void attempt_settled(void *ctx, size_t index, vetch_promise *p);
+static void attempt_settled(void *ctx, vetch_promise *p);
 
 static void
 attempt(struct retry *rt)
@@ -147,7 +147,7 @@ attempt(struct retry *rt)
     if (p == NULL)
         p = &vetch__nothing;
     p = vetch__unless_cycle(p, &rt->joint);
-    rt->watch = vetch__join(vetch__reactor, p, attempt_settled, rt, 0);
+    rt->watch = vetch__join(vetch__reactor, p, attempt_settled, rt);
     if (rt->watch == NULL)
         retry_end(rt, vetch__promises_stop(&p, 1, ENOMEM));
     else if (vetch_deferred_is_canceled(rt->joint.deferred))
@@ -210,12 +210,11 @@ try_again(struct retry *rt, vetch_error *error)
 }
 
 static void
-attempt_settled(void *ctx, size_t index, vetch_promise *p)
+attempt_settled(void *ctx, vetch_promise *p)
 {
     struct retry *rt = ctx;
     vetch_error *error;
 
-    (void)index;
     rt->watch = NULL;
     if (vetch_promise_state(p) == VETCH_FULFILLED) {
         retry_end(rt, p);
@@ -279,11 +278,10 @@ retry_input(const struct vetch__joint *j, const void **cursor,
 /* ---- the call ---- */
 
 static void
-first_attempt(void *ctx, size_t index, vetch_promise *nothing)
+first_attempt(void *ctx, vetch_promise *nothing)
 {
     struct retry *rt = ctx;
 
-    (void)index;
     (void)nothing; /* an immortal */
     if (vetch__reactor->finishing ||
         vetch_deferred_is_canceled(rt->joint.deferred))
@@ -312,7 +310,7 @@ start_retry(struct retry *rt)
         vetch__timer_start(r, &rt->deadline, vetch__seconds(seconds),
                            retry_expire) < 0)
         return -1;
-    rt->watch = vetch__join(r, &vetch__nothing, first_attempt, rt, 0);
+    rt->watch = vetch__join(r, &vetch__nothing, first_attempt, rt);
     return rt->watch == NULL ? -1 : 0;
 }
 

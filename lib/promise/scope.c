@@ -176,13 +176,12 @@ child_failed(vetch_scope *s, const vetch_error *error)
 }
 
 static void
-child_settled(void *ctx, size_t index, vetch_promise *p)
+child_settled(void *ctx, vetch_promise *p)
 {
     struct child *c = ctx;
     vetch_scope *s = c->scope;
     bool held = hold(s);
 
-    (void)index;
     vetch__list_remove(&c->link);
     vetch__free(c);
     if (vetch_promise_state(p) == VETCH_REJECTED)
@@ -202,7 +201,7 @@ watch_child(vetch_scope *s, vetch_promise *p)
         return -1;
     c->end = s->joint.deferred;
     c->scope = s;
-    c->watch = vetch__join(vetch__reactor, p, child_settled, c, 0);
+    c->watch = vetch__join(vetch__reactor, p, child_settled, c);
     if (c->watch == NULL) {
         vetch__free(c);
         return -1;

@@ -297,12 +297,11 @@ awaited_input(const struct vetch__joint *j, const void **cursor,
 }
 
 static void
-begin(void *ctx, size_t index, vetch_promise *source)
+begin(void *ctx, vetch_promise *source)
 {
     vetch_reactor *r = vetch__reactor;
     struct task *t = vetch__container(ctx, struct task, joint);
 
-    (void)index;
     if (t->cancel_pending || r->finishing) {
         t->outcome = &vetch__canceled;
         task_end(r, t);
@@ -319,12 +318,11 @@ begin(void *ctx, size_t index, vetch_promise *source)
 }
 
 static void
-awaited(void *ctx, size_t index, vetch_promise *source)
+awaited(void *ctx, vetch_promise *source)
 {
     vetch_reactor *r = vetch__reactor;
     struct task *t = vetch__container(ctx, struct task, joint);
 
-    (void)index;
     if (r->finishing) { /* it had its time: it loses its stack */
         vetch_promise_unref(source);
         return;
@@ -426,7 +424,7 @@ vetch_spawn(vetch_task_fn body, void *ctx)
     vetch__list_append(&r->tasks->live, &t->link);
     p = vetch_deferred_promise(t->joint.deferred);
     VETCH__NAME(p, "task %s", task_name(t));
-    vetch__join_embedded(r, &t->watch, &vetch__nothing, begin, &t->joint);
+    vetch__join_in(r, &t->watch, &vetch__nothing, begin, &t->joint);
     return p;
 }
 
@@ -465,7 +463,7 @@ suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
     t->n_ready = 0;
     p = vetch__unless_cycle(p, &t->joint);
     t->state = TASK_AWAITING;
-    vetch__join_embedded(r, &t->watch, p, awaited, &t->joint);
+    vetch__join_in(r, &t->watch, p, awaited, &t->joint);
     if (t->cancel_pending)
         deliver_cancel(r, t);
     switch_to_reactor(r->tasks, t);

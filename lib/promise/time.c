@@ -103,12 +103,11 @@ is_canceled(vetch_promise *p)
 }
 
 static void
-timed_settled(void *ctx, size_t index, vetch_promise *p)
+timed_settled(void *ctx, vetch_promise *p)
 {
     struct timeout *t = ctx;
     vetch_deferred *d = t->joint.deferred;
 
-    (void)index;
     vetch__timer_stop(vetch__reactor, &t->timer);
     /* A value that comes after our cancel is one by now: rule 9. */
     if (t->expired && !vetch_deferred_is_canceled(d) && is_canceled(p)) {
@@ -170,7 +169,7 @@ vetch_timeout(vetch_promise *p, double seconds)
     }
     timed = vetch_deferred_promise(t->joint.deferred);
     VETCH__NAME(timed, "timeout of %g s", seconds);
-    t->watch = vetch__join(r, p, timed_settled, t, 0);
+    t->watch = vetch__join(r, p, timed_settled, t);
     if (t->watch == NULL || start_timer(&t->timer, seconds, expire) < 0)
         goto fail;
     return timed;
@@ -215,7 +214,7 @@ repeat_end(struct repeat *rep, vetch_promise *outcome)
     vetch_deferred_unref(d);
 }
 
-static void step_settled(void *ctx, size_t index, vetch_promise *p);
+static void step_settled(void *ctx, vetch_promise *p);
 
 static void
 step(struct repeat *rep)
@@ -227,7 +226,7 @@ step(struct repeat *rep)
     if (p == NULL)
         p = &vetch__nothing;
     p = vetch__unless_cycle(p, &rep->joint);
-    rep->watch = vetch__join(vetch__reactor, p, step_settled, rep, 0);
+    rep->watch = vetch__join(vetch__reactor, p, step_settled, rep);
     if (rep->watch == NULL)
         repeat_end(rep, vetch__promises_stop(&p, 1, ENOMEM));
     else if (vetch_deferred_is_canceled(rep->joint.deferred))
@@ -235,11 +234,10 @@ step(struct repeat *rep)
 }
 
 static void
-step_settled(void *ctx, size_t index, vetch_promise *p)
+step_settled(void *ctx, vetch_promise *p)
 {
     struct repeat *rep = ctx;
 
-    (void)index;
     if (vetch_promise_state(p) == VETCH_REJECTED ||
         vetch__outcome(p)->u.value.data != NULL)
         repeat_end(rep, p);
@@ -290,7 +288,7 @@ vetch_repeat(vetch_start_fn fn, void *ctx)
     p = vetch_deferred_promise(rep->joint.deferred);
     VETCH__NAME(p, "repeat");
     rep->watch =
-        vetch__join(vetch__reactor, &vetch__nothing, step_settled, rep, 0);
+        vetch__join(vetch__reactor, &vetch__nothing, step_settled, rep);
     if (rep->watch == NULL)
         repeat_end(rep, &vetch__no_memory);
     return p;

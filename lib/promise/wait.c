@@ -13,16 +13,17 @@
 
 /* Watch without taking part: the promise is neither consumed nor observed. */
 static vetch_promise *
-look(vetch_promise *p, vetch__watch_fn fn, void *ctx, size_t index, bool joins)
+watch_borrowed(vetch_promise *p, vetch__watch_at_fn fn, void *ctx, size_t index,
+               bool joins)
 {
     bool observed = p->object.flags & VETCH__OBSERVED;
     vetch_promise *w;
 
     vetch_promise_ref(p);
     if (joins)
-        w = vetch__join(vetch__reactor, p, fn, ctx, index);
+        w = vetch__join_at(vetch__reactor, p, fn, ctx, index);
     else
-        w = vetch__watch(vetch__reactor, p, fn, ctx, index);
+        w = vetch__watch_at(vetch__reactor, p, fn, ctx, index);
     if (w == NULL)
         vetch_promise_unref(p);
     if (!observed)
@@ -31,7 +32,7 @@ look(vetch_promise *p, vetch__watch_fn fn, void *ctx, size_t index, bool joins)
 }
 
 static void
-look_away(vetch_promise **watches, size_t n)
+forget_watches(vetch_promise **watches, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (watches[i] != NULL)
@@ -55,7 +56,7 @@ wait_end(struct wait *w, vetch_error *error)
     size_t n_settled = w->n_settled;
 
     vetch__timer_stop(vetch__reactor, &w->timer);
-    look_away(w->watches, w->n);
+    forget_watches(w->watches, w->n);
     vetch__free(w);
     if (error != NULL)
         vetch_deferred_reject(d, error);
@@ -126,7 +127,7 @@ wait_begin(struct wait *w, vetch_promise *const *promises, double seconds)
 
         if (p == NULL)
             p = vetch__promise_missing("vetch_wait");
-        w->watches[i] = look(p, one_settled, w, i, joins);
+        w->watches[i] = watch_borrowed(p, one_settled, w, i, joins);
         if (w->watches[i] == NULL)
             return -1;
     }
@@ -285,8 +286,8 @@ vetch_as_completed(vetch_promise *const *promises, size_t n)
     c->n = n;
     c->watches = (vetch_promise **)(c->settled + n);
     for (size_t i = 0; i < n; i++) {
-        c->watches[i] =
-            look(VETCH__GIVEN(promises[i]), one_completed, c, i, false);
+        c->watches[i] = watch_borrowed(VETCH__GIVEN(promises[i]), one_completed,
+                                       c, i, false);
         if (c->watches[i] == NULL) {
             vetch_completions_free(c);
             errno = ENOMEM;
@@ -332,7 +333,7 @@ vetch_completions_free(vetch_completions *c)
         return;
     d = c->waiting;
     if (vetch__reactor != NULL)
-        look_away(c->watches, c->n);
+        forget_watches(c->watches, c->n);
     c->freed = true;
     c->waiting = NULL;
     c->n_on_way++; /* what is released may drop what is on its way */

@@ -8,7 +8,7 @@
 #include <vetch/promise.h>
 
 #include "base/list-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 /* The first member of what an owner keeps for each waiter, from
  * vetch__malloc(). */

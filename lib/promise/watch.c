@@ -12,10 +12,21 @@
 
 static void
 watch_start(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
-            vetch__watch_fn fn, void *ctx, size_t index)
+            vetch__watch_fn fn, void *ctx)
 {
     w->object.refs = 0; /* nobody's promise: it lives until it is called */
     w->u.watch.fn = fn;
+    w->u.watch.ctx = ctx;
+    vetch__promise_attach(r, w, p);
+}
+
+static void
+watch_start_at(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
+               vetch__watch_at_fn fn, void *ctx, size_t index)
+{
+    w->object.refs = 0;
+    w->second.flags |= VETCH__INDEXED;
+    w->u.watch.fn_at = fn;
     w->u.watch.ctx = ctx;
     w->u.watch.index = index;
     vetch__promise_attach(r, w, p);
@@ -23,47 +34,68 @@ watch_start(vetch_reactor *r, vetch_promise *w, vetch_promise *p,
 
 static vetch_promise *
 watch_new(vetch_reactor *r, enum vetch__kind kind, vetch_promise *p,
-          vetch__watch_fn fn, void *ctx, size_t index)
+          vetch__watch_fn fn, void *ctx)
 {
     vetch_promise *w = vetch__promise_new_reserved(r, kind);
 
-    if (w == NULL)
-        return NULL;
-    w->second.flags |= VETCH__INTERNAL;
-    watch_start(r, w, p, fn, ctx, index);
+    if (w != NULL)
+        watch_start(r, w, p, fn, ctx);
+    return w;
+}
+
+static vetch_promise *
+watch_new_at(vetch_reactor *r, enum vetch__kind kind, vetch_promise *p,
+             vetch__watch_at_fn fn, void *ctx, size_t index)
+{
+    vetch_promise *w = vetch__promise_new_reserved(r, kind);
+
+    if (w != NULL)
+        watch_start_at(r, w, p, fn, ctx, index);
     return w;
 }
 
 vetch_promise *
-vetch__watch(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
-             size_t index)
+vetch__watch(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx)
 {
-    return watch_new(r, VETCH__K_WATCH, p, fn, ctx, index);
+    return watch_new(r, VETCH__K_WATCH, p, fn, ctx);
 }
 
 vetch_promise *
-vetch__join(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx,
-            size_t index)
+vetch__watch_at(vetch_reactor *r, vetch_promise *p, vetch__watch_at_fn fn,
+                void *ctx, size_t index)
 {
-    return watch_new(r, VETCH__K_INPUT, p, fn, ctx, index);
+    return watch_new_at(r, VETCH__K_WATCH, p, fn, ctx, index);
+}
+
+vetch_promise *
+vetch__join(vetch_reactor *r, vetch_promise *p, vetch__watch_fn fn, void *ctx)
+{
+    return watch_new(r, VETCH__K_INPUT, p, fn, ctx);
+}
+
+vetch_promise *
+vetch__join_at(vetch_reactor *r, vetch_promise *p, vetch__watch_at_fn fn,
+               void *ctx, size_t index)
+{
+    return watch_new_at(r, VETCH__K_INPUT, p, fn, ctx, index);
 }
 
 void
-vetch__watch_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
-                      vetch__watch_fn fn, void *ctx)
+vetch__watch_in(vetch_reactor *r, struct vetch__watch_room *room,
+                vetch_promise *p, vetch__watch_fn fn, void *ctx)
 {
-    vetch__promise_init(watch, VETCH__K_WATCH,
-                        VETCH__EMBEDDED | VETCH__INTERNAL);
-    watch_start(r, watch, p, fn, ctx, 0);
+    vetch_promise *w = vetch__room_watch(room);
+
+    vetch__promise_init(w, VETCH__K_WATCH, VETCH__EMBEDDED);
+    watch_start(r, w, p, fn, ctx);
 }
 
 void
-vetch__join_embedded(vetch_reactor *r, vetch_promise *watch, vetch_promise *p,
-                     vetch__watch_fn fn, void *ctx)
+vetch__join_in(vetch_reactor *r, vetch_promise *input, vetch_promise *p,
+               vetch__watch_fn fn, void *ctx)
 {
-    vetch__promise_init(watch, VETCH__K_INPUT,
-                        VETCH__EMBEDDED | VETCH__INTERNAL);
-    watch_start(r, watch, p, fn, ctx, 0);
+    vetch__promise_init(input, VETCH__K_INPUT, VETCH__EMBEDDED);
+    watch_start(r, input, p, fn, ctx);
 }
 
 void
@@ -167,17 +199,16 @@ vetch_callback(vetch_promise *p, vetch_done_fn done, void *ctx)
 }
 
 struct run {
-    vetch_promise watch;
+    struct vetch__watch_room watch;
     vetch_promise *outcome;
     bool done;
 };
 
 static void
-run_done(void *ctx, size_t index, vetch_promise *source)
+run_done(void *ctx, vetch_promise *source)
 {
     struct run *run = ctx;
 
-    (void)index;
     run->outcome = source;
     run->done = true;
 }
@@ -186,10 +217,12 @@ run_done(void *ctx, size_t index, vetch_promise *source)
 static void
 abandon_run(vetch_reactor *r, struct run *run)
 {
+    vetch_promise *watch = vetch__room_watch(&run->watch);
+
     vetch__reactor_enter(r);
-    if (run->watch.object.flags & VETCH__WAITING)
-        vetch__promise_detach(&run->watch);
-    while (run->watch.object.flags & VETCH__QUEUED)
+    if (watch->object.flags & VETCH__WAITING)
+        vetch__promise_detach(watch);
+    while (watch->object.flags & VETCH__QUEUED)
         vetch__ready_drain(r, 1);
     vetch__reactor_leave(r);
     if (run->done)
@@ -218,7 +251,7 @@ vetch_run(vetch_promise *p, vetch_error **ret_error)
     p = VETCH__GIVEN(p);
     if (r == NULL || r->depth > 0 || r->running_loop)
         return run_refused(p, ret_error);
-    vetch__watch_embedded(r, &run.watch, p, run_done, &run);
+    vetch__watch_in(r, &run.watch, p, run_done, &run);
     if (vetch__reactor_run_until(r, &run.done) < 0) {
         error = vetch_error_from_errno(errno, "run");
         abandon_run(r, &run);

@@ -12,7 +12,7 @@
 #include "base/check-private.h"
 #include "base/mem-private.h"
 #include "base/options-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 struct copy {
     struct vetch__stream_tap tap;
@@ -93,11 +93,10 @@ tap_was_refused(struct vetch__stream_tap *self, vetch_error *error)
 /* ---- moving ---- */
 
 static void
-to_has_drained(void *ctx, size_t index, vetch_promise *p)
+to_has_drained(void *ctx, vetch_promise *p)
 {
     struct copy *c = ctx;
 
-    (void)index;
     vetch_promise_unref(p); /* a failure comes through the sink, too */
     if (c == NULL)
         return;
@@ -116,7 +115,7 @@ to_takes_more(struct copy *c)
     if (c->to->kind->pending(c->to) <= c->to->limits.high)
         return true;
     p = vetch_stream_drain(c->to);
-    c->draining = vetch__watch(vetch__reactor, p, to_has_drained, c, 0);
+    c->draining = vetch__watch(vetch__reactor, p, to_has_drained, c);
     if (c->draining == NULL) {
         vetch_promise_unref(p);
         fail_copy(c, NULL);

@@ -10,7 +10,7 @@
 
 #include "base/check-private.h"
 #include "base/mem-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 enum { PIECE_BYTES = 65536 };
 
@@ -168,7 +168,7 @@ watch_class(struct own_stream *o, vetch_promise **at, vetch_promise *p,
     if (p == NULL)
         p = vetch_resolved(NULL, NULL);
     vetch__stream_hold(&o->s);
-    *at = vetch__watch(o->reactor, p, fn, o, 0);
+    *at = vetch__watch(o->reactor, p, fn, o);
     if (*at != NULL)
         return;
     vetch_promise_cancel(p);
@@ -201,17 +201,16 @@ receive_bytes(struct own_stream *o, vetch_bytes *bytes)
 }
 
 static void
-class_has_read(void *ctx, size_t index, vetch_promise *p)
+class_has_read(void *ctx, vetch_promise *p)
 {
     struct own_stream *o = ctx;
     vetch_error *error;
     void *bytes;
 
-    (void)index;
     o->reading = NULL;
     if (o->closing) /* nobody wants it any more, and it was cancelled */
         vetch_promise_unref(p);
-    else if (!vetch__promise_take(p, &bytes, &error))
+    else if (!vetch__promise_take_any(p, &bytes, &error))
         break_own(o, vetch_error_new(VETCH_EMISUSE,
                                      "what a stream reads is held elsewhere"));
     else if (error != NULL)
@@ -240,11 +239,10 @@ class_did(struct own_stream *o, vetch_promise *p)
 }
 
 static void
-class_has_written(void *ctx, size_t index, vetch_promise *p)
+class_has_written(void *ctx, vetch_promise *p)
 {
     struct own_stream *o = ctx;
 
-    (void)index;
     drop_first_piece(o);
     if (class_did(o, p) && o->pending_bytes <= o->low_bytes)
         vetch__stream_drained(&o->s);
@@ -252,11 +250,10 @@ class_has_written(void *ctx, size_t index, vetch_promise *p)
 }
 
 static void
-class_has_ended(void *ctx, size_t index, vetch_promise *p)
+class_has_ended(void *ctx, vetch_promise *p)
 {
     struct own_stream *o = ctx;
 
-    (void)index;
     if (class_did(o, p))
         vetch__stream_end_done(&o->s);
     vetch__stream_let_go(&o->s);
@@ -275,11 +272,10 @@ own_is_over(struct own_stream *o)
 }
 
 static void
-class_has_closed(void *ctx, size_t index, vetch_promise *p)
+class_has_closed(void *ctx, vetch_promise *p)
 {
     struct own_stream *o = ctx;
 
-    (void)index;
     if (class_did(o, p)) {
         vetch__stream_over(&o->s, NULL);
         own_is_over(o);

@@ -7,7 +7,7 @@
 
 #include "base/check-private.h"
 #include "base/mem-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 /* What a look at the bytes says to one who reads. */
 enum verdict { WAIT, TAKE, AT_END, TOO_SHORT, TOO_LARGE };

@@ -11,7 +11,7 @@
 
 #include "base/check-private.h"
 #include "base/mem-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 struct stream_server {
     vetch_stream_fn handler;

@@ -8,7 +8,7 @@
 #include "base/check-private.h"
 #include "base/error-private.h"
 #include "base/mem-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 void
 vetch__stream_init(vetch_stream *s, vetch_reactor *r,

@@ -7,8 +7,8 @@
 
 #include "base/check-private.h"
 #include "base/mem-private.h"
-#include "promise/promise-private.h"
 #include "promise/waiters-private.h"
+#include "promise/watch-private.h"
 
 struct stream_waiter {
     struct vetch__waiter waiter;

@@ -94,6 +94,24 @@ VT_TEST(dump_shows_who_waits_for_what)
     pk_expect_trace("x");
 }
 
+static void
+finished(const vetch_error *error, void *result, void *ctx)
+{
+    (void)error;
+    (void)result;
+    *(bool *)ctx = true;
+}
+
+VT_TEST(dump_names_the_callback_that_ends_a_chain)
+{
+    bool called = false;
+
+    vetch_callback(vetch_sleep(1), finished, &called);
+    expect_in(dump(), "  sleep of 1 s\n    callback finished");
+    vt_advance(1);
+    ck_assert(called);
+}
+
 VT_TEST(dump_shows_branches_side_by_side)
 {
     struct pk_op op = { .on_cancel = PK_AGREE };

@@ -13,6 +13,9 @@ layers='base reactor promise net tls stream process http/message http/client
 http/server websocket daemon'
 # What is side by side: neither sees the other.
 strangers='http/client http/server'
+# What only its own layer may see: the others use promises through
+# promise/watch-private.h.
+insides='promise/promise-private.h'
 
 # The place of a layer in the list; 0 for what is no layer.
 rank()
@@ -49,6 +52,10 @@ for file in lib/*/*.[ch] lib/*/*/*.[ch]; do
         [ -f "lib/$header" ] || fault "$file: there is no lib/$header"
         may_see "$own" "$layer" ||
             fault "$file includes \"$header\" of a layer that it may not see"
+        case " $insides " in *" $header "*)
+            [ "$own" = "$layer" ] ||
+                fault "$file includes \"$header\", the inside of lib/$layer" ;;
+        esac
     done
 done
 

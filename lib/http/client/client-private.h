@@ -28,7 +28,7 @@
 #include "http/message/parser-private.h"
 #include "http/message/url-private.h"
 #include "net/transport-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 #include "reactor/reactor-private.h"
 
 struct vetch_http_client {
@@ -92,10 +92,10 @@ struct vetch__client_conn {
     vetch_http_response *response; /* while its body comes */
     vetch_transport *transport;    /* NULL before it is attached, and after */
     vetch_error *why;              /* why we broke it off, or NULL */
-    struct vetch_promise opening;  /* waits for the transport */
-    struct vetch__timer timer;     /* of the state */
-    uint64_t stamp;                /* BODY: when something came last */
-    uint64_t idle_ns;              /* how long it may be idle */
+    struct vetch__watch_room opening; /* waits for the transport */
+    struct vetch__timer timer;        /* of the state */
+    uint64_t stamp;                   /* BODY: when something came last */
+    uint64_t idle_ns;                 /* how long it may be idle */
     size_t unsent; /* of the request, when the timer fired last */
     uint32_t uses; /* requests sent on it */
     unsigned informational;

@@ -89,7 +89,8 @@ vetch__client_conn_stop(struct vetch__client_conn *c, vetch_error *error)
     if (c->transport != NULL)
         vetch_transport_abort(c->transport);
     else if (opening)
-        vetch__promise_cancel_node(c->client->reactor, &c->opening);
+        vetch__promise_cancel_node(c->client->reactor,
+                                   vetch__room_watch(&c->opening));
 }
 
 /* Close a connection that has no call (any more). */
@@ -309,14 +310,13 @@ attach_conn(struct vetch__client_conn *c, vetch_transport *t)
 
 /* The attempt to connect has ended. */
 static void
-conn_opened(void *ctx, size_t index, vetch_promise *source)
+conn_opened(void *ctx, vetch_promise *source)
 {
     struct vetch__client_conn *c = ctx;
     vetch_error *error;
     void *transport;
 
-    (void)index;
-    if (!vetch__promise_take(source, &transport, &error))
+    if (!vetch__promise_take_any(source, &transport, &error))
         error = vetch_error_new(VETCH_EMISUSE, "the connection is shared");
     if (transport != NULL)
         error = attach_conn(c, transport);
@@ -343,8 +343,8 @@ conn_open(struct vetch__http_pool *pool, struct vetch__http_origin *origin,
     c->call->conn = c;
     client->n_conns++;
     client->opened++;
-    vetch__watch_embedded(client->reactor, &c->opening,
-                          vetch_connect(origin->endpoint), conn_opened, c);
+    vetch__watch_in(client->reactor, &c->opening,
+                    vetch_connect(origin->endpoint), conn_opened, c);
     vetch__client_conn_timer_start(c, client->connect_ns);
     return &c->slot;
 }

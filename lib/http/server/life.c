@@ -85,7 +85,7 @@ vetch__http_request_cancel(vetch_http_request *r)
     r->canceled = true;
     if (r->server->object.state != VETCH__S_RUNNING)
         r->server->stop.report->canceled++;
-    vetch_promise_cancel(&r->watch);
+    vetch__promise_cancel_node(vetch__reactor, vetch__room_watch(&r->watch));
 }
 
 void
@@ -151,12 +151,11 @@ end_life(vetch_http_request *r)
 }
 
 static void
-promise_settled(void *ctx, size_t index, vetch_promise *p)
+promise_settled(void *ctx, vetch_promise *p)
 {
     vetch_http_request *r = ctx;
     const vetch_error *error = NULL;
 
-    (void)index;
     r->life = VETCH__R_RUNNING; /* nobody else ends it meanwhile */
     if (vetch_promise_state(p) == VETCH_REJECTED)
         error = vetch_promise_error(p);
@@ -175,7 +174,7 @@ wait_for_handler(vetch_http_request *r, vetch_promise *p)
             vetch__http_conn_abort(r->conn);
     }
     r->life = VETCH__R_PENDING;
-    vetch__watch_embedded(vetch__reactor, &r->watch, p, promise_settled, r);
+    vetch__watch_in(vetch__reactor, &r->watch, p, promise_settled, r);
     if (r->conn == NULL) { /* it went while its handler ran */
         vetch__list_append(&r->server->orphans, &r->link);
         vetch__http_request_cancel(r);

@@ -41,7 +41,7 @@
 #include "http/server/router-private.h"
 #include "net/stop-private.h"
 #include "net/transport-private.h"
-#include "promise/promise-private.h"
+#include "promise/watch-private.h"
 
 enum vetch__server_state { VETCH__S_RUNNING, VETCH__S_STOPPING, VETCH__S_OVER };
 
@@ -73,7 +73,7 @@ struct vetch_http_server {
 
     /* The end. */
     struct vetch__stop stop;
-    vetch_promise listener_watch;
+    struct vetch__watch_room listener_watch;
     bool listener_over;
     uint64_t hurried_at; /* when handlers were cancelled */
 };
@@ -131,7 +131,7 @@ struct vetch_http_request {
     vetch_http_server *server;
     vetch_transport *transport; /* a reference, if it may be asked for names */
     const struct vetch__route *route;
-    vetch_promise watch; /* on the handler's promise */
+    struct vetch__watch_room watch; /* on the handler's promise */
 
     uint8_t life;        /* enum vetch__request_life */
     uint8_t response;    /* enum vetch__response_state */

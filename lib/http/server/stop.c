@@ -49,11 +49,10 @@ vetch__http_server_end_if_idle(vetch_http_server *s)
 }
 
 static void
-listener_is_over(void *ctx, size_t index, vetch_promise *p)
+listener_is_over(void *ctx, vetch_promise *p)
 {
     vetch_http_server *s = ctx;
 
-    (void)index;
     s->listener_over = true;
     if (vetch_promise_state(p) == VETCH_FULFILLED) {
         const vetch_stop_report *report = vetch_promise_value(p);
@@ -193,9 +192,9 @@ start_stopping(vetch_http_server *s, double seconds)
     s->object.state = VETCH__S_STOPPING;
     if (vetch__seconds(seconds) < s->limits.linger_ns)
         s->limits.linger_ns = vetch__seconds(seconds);
-    vetch__watch_embedded(s->reactor, &s->listener_watch,
-                          vetch_listener_stop(s->listener, INFINITY),
-                          listener_is_over, s);
+    vetch__watch_in(s->reactor, &s->listener_watch,
+                    vetch_listener_stop(s->listener, INFINITY),
+                    listener_is_over, s);
     close_idle_connections(s);
 }
 
