@@ -28,6 +28,7 @@ unit_tests += \
 	t/promise/test_scope \
 	t/promise/test_semaphore \
 	t/promise/test_signal \
+	t/promise/test_signal_random \
 	t/promise/test_stack \
 	t/promise/test_task \
 	t/promise/test_timeout \

@@ -20,6 +20,8 @@
 
 #include <vetch/testing.h>
 
+#include "reactor/reactor-private.h"
+
 #define LOG_SIZE ((size_t)65536)
 
 /* What a test may take if its case does not say. Check's own 4 seconds are
@@ -252,6 +254,23 @@ void
 vt_run_ready(void)
 {
     vetch_testing_run_ready();
+}
+
+void
+vt_turn(size_t bound)
+{
+    size_t before = vt_reactor->drain_bound;
+
+    vt_reactor->drain_bound = bound;
+    event_base_loop(vt_reactor->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    vt_reactor->drain_bound = before;
+}
+
+void
+vt_let_time_pass(double seconds)
+{
+    vt_reactor->now += vetch__seconds(seconds);
+    vetch__timers_clock_changed(vt_reactor);
 }
 
 size_t

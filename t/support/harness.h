@@ -97,6 +97,11 @@ extern vetch_reactor *vt_reactor;
 
 void vt_advance(double seconds);
 void vt_run_ready(void);
+/* One turn of the loop, in which at most `bound` of what is ready runs: the
+ * rest waits, as it does past the bound of the ready queue. */
+void vt_turn(size_t bound);
+/* Let time go by. Timers that are due expire in the next turn. */
+void vt_let_time_pass(double seconds);
 /* Objects alive that were not when the test began. */
 size_t vt_live_objects(void);
 

@@ -25,8 +25,8 @@ leave_handler(void)
 static void
 check_turn(const struct model_node *acquire)
 {
-    if (acquire->timed || model.ending)
-        return; /* it had its slot at once */
+    if (acquire->timed || model.ending || model.rough)
+        return; /* it had its slot at once, or that is not known */
     MODEL_CHECK(pw_first(&world.acquirers) == acquire,
                 "a waiter was served out of turn");
 }
@@ -57,6 +57,8 @@ called(struct model_node *n, struct model_outcome given)
     enter(n);
     if (n->source->kind == M_ACQUIRE && given.state == VETCH_FULFILLED)
         check_turn(n->source);
+    if (n->source->kind == M_PUT && given.state == VETCH_FULFILLED)
+        pw_note_put(n->source->item);
     if (is_observed(n->source))
         model_observe(n->source, given);
     model_call(n, given);

@@ -147,8 +147,8 @@ pw_add_to_scope(void)
     struct model_node *g;
     struct cursor c;
 
-    if (world.n_scopes == 0 || pw_is_full())
-        return;
+    if (world.n_scopes == 0 || pw_is_full() || model.rough)
+        return; /* (or it is not known whether the scope has ended) */
     g = world.scopes[pw_below((unsigned)world.n_scopes)];
     if (g->done || g->decided || g->canceled || g->n_children == MAX_CHILDREN)
         return;

@@ -13,6 +13,9 @@
  *  - each value else is freed exactly once, each finally runs exactly once,
  * each rejection that nobody saw is reported once, and nothing is left over.
  *
+ * A second run acts in the middle of what is ready, as a program does that has
+ * reached the bound of the ready queue; see promise_model.h on rough runs.
+ *
  * VETCH_SEED and VETCH_STEPS in the environment repeat or prolong a run. */
 
 #include "promise/model/world.h"
@@ -24,7 +27,7 @@
 #include <time.h>
 #include <vetch/testing.h>
 
-enum { DEFAULT_STEPS = 1000000 };
+enum { DEFAULT_STEPS = 1000000, DEFAULT_ROUGH_STEPS = 250000 };
 
 /* ---- time ---- */
 
@@ -70,6 +73,31 @@ advance_to(uint64_t tick)
     pw_check_lines();
 }
 
+/* One turn of the loop, which leaves most of what is ready on the queue. */
+static void
+drain_a_little(void)
+{
+    model.n_drains++;
+    model.draining = true;
+    vt_turn(1 + pw_below(6));
+    model.draining = false;
+    MODEL_CHECK(world.depth == 0, "a handler did not return");
+}
+
+/* Timers expire while what was ready before them still waits. */
+static void
+jump(void)
+{
+    uint64_t ticks = 1 + pw_below(2 * TICKS);
+
+    vt_let_time_pass((double)ticks / TICKS);
+    world.now += ticks;
+    for (size_t i = 0; i < model.n_nodes; i++)
+        if (model.nodes[i].deadline <= world.now)
+            model.nodes[i].expired = true;
+    drain_a_little();
+}
+
 /* From one timer to the next, so that the model can keep up. */
 static void
 advance(uint64_t ticks)
@@ -103,14 +131,14 @@ count_report(const vetch_error *error, void *ctx)
 }
 
 static void
-begin_epoch(uint64_t seed)
+begin_epoch(uint64_t seed, bool rough)
 {
     memset(&world, 0, sizeof(world));
     world.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     if (world.random == 0)
         world.random = 1;
     world.now = 1;
-    model_begin(seed);
+    model_begin(seed, rough);
     vt_reactor = vetch_reactor_new();
     MODEL_CHECK(vt_reactor != NULL && vetch_testing_virtual_clock() == 0,
                 "no reactor");
@@ -167,8 +195,12 @@ random_step(void)
         pw_turn_event();
     else if (what < 81)
         close_queue();
-    else
+    else if (!model.rough || pw_chance(10))
         drain();
+    else if (pw_chance(80))
+        drain_a_little();
+    else
+        jump();
     if (what > 95)
         pw_add_to_scope();
     if (pw_chance(6))
@@ -202,6 +234,15 @@ somebody_waits(void)
            pw_waiting(&world.sleepers) > 0;
 }
 
+static bool
+a_chain_runs(void)
+{
+    for (size_t i = 0; i < world.n_chains; i++)
+        if (world.chains[i].ended == 0)
+            return true;
+    return false;
+}
+
 /* Let everything come to its end by itself. */
 static void
 run_out(void)
@@ -218,7 +259,8 @@ run_out(void)
         pw_close_rings();
         advance(30 * TICKS);
         MODEL_CHECK(rounds++ < 1000, "it never ends");
-    } while (world.n_ops > 0 || next_timer() != NULL || somebody_waits() ||
+    } while (world.n_ops > 0 || next_timer() != NULL ||
+             (model.rough ? a_chain_runs() : somebody_waits()) ||
              model.n_nodes > n_nodes);
     look_around();
     drain();
@@ -257,9 +299,9 @@ cut_off(void)
 }
 
 static void
-run_epoch(uint64_t seed, unsigned n_steps)
+run_epoch(uint64_t seed, unsigned n_steps, bool rough)
 {
-    begin_epoch(seed);
+    begin_epoch(seed, rough);
     for (unsigned i = 0; i < n_steps; i++) {
         random_step();
         if (i % 16 == 0)
@@ -298,17 +340,32 @@ without_reactor(void)
     vt_reactor = vetch_reactor_unref(vt_reactor);
 }
 
-VT_CASE("model", vt_reactor_tcase, .set_up = without_reactor,
-        .seconds = INFINITY);
-
 /* Each epoch has a seed of its own, so that one alone can be repeated. */
-VT_TEST(promises_do_what_the_model_says)
+static void
+run_all(bool rough)
 {
     uint64_t seed = number_from("VETCH_SEED", any_seed());
-    uint64_t steps = number_from("VETCH_STEPS", DEFAULT_STEPS);
+    uint64_t steps =
+        number_from("VETCH_STEPS", rough ? DEFAULT_ROUGH_STEPS : DEFAULT_STEPS);
 
     printf("%" PRIu64 " steps from VETCH_SEED=%" PRIu64 "\n", steps, seed);
     fflush(stdout);
     for (uint64_t done = 0; done < steps; done += EPOCH_STEPS)
-        run_epoch(seed++, EPOCH_STEPS);
+        run_epoch(seed++, EPOCH_STEPS, rough);
+}
+
+VT_CASE("model", vt_reactor_tcase, .set_up = without_reactor,
+        .seconds = INFINITY);
+
+VT_TEST(promises_do_what_the_model_says)
+{
+    run_all(false);
+}
+
+VT_CASE("rough", vt_reactor_tcase, .set_up = without_reactor,
+        .seconds = INFINITY);
+
+VT_TEST(nothing_is_lost_past_the_bound_of_the_ready_queue)
+{
+    run_all(true);
 }

@@ -49,6 +49,8 @@ pw_value_free(void *arg)
 
     MODEL_CHECK(v->state == ALIVE, "a value was freed twice");
     MODEL_CHECK(!v->offered || v->seen, "a value was lost that nobody got");
+    MODEL_CHECK(!v->put || v->seen || world.closing || model.ending,
+                "an item was lost that nobody got");
     v->state = FREED;
 }
 

@@ -23,6 +23,7 @@ struct value {
     bool offered;
     bool over; /* the offer is: it was got, or it came back */
     bool seen; /* somebody got it */
+    bool put;  /* it is in the queue, or was taken out of it */
 };
 
 /* A promise that has to be consumed, and its node. */
@@ -53,6 +54,7 @@ struct world {
     struct waiting_line getters, putters;
     void *items[MAX_VALUES]; /* that were put into it */
     size_t n_items;
+    bool closing; /* the queue, with what is in it */
     vetch_event *event;
     struct waiting_line sleepers; /* of the event */
     uint64_t now;                 /* in ticks */
@@ -113,6 +115,8 @@ void pw_do_something_inside(void);
 
 /* ---- what stands in line: promise_lines.c ---- */
 
+/* The item is in the queue, unless it was taken out already. */
+void pw_note_put(struct value *item);
 void pw_join(struct waiting_line *line, struct model_node *n);
 /* The first who still waits, or NULL. */
 struct model_node *pw_first(struct waiting_line *line);
