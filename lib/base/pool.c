@@ -25,7 +25,7 @@ slab_node(struct vetch__slab *slab, size_t i)
 }
 
 static void
-put(struct vetch__pool_free **list, void *node)
+pool_put(struct vetch__pool_free **list, void *node)
 {
     struct vetch__pool_free *f = node;
 
@@ -49,7 +49,7 @@ vetch__pool_grow(struct vetch__pool *pool)
     slab->next = pool->slabs;
     pool->slabs = slab;
     for (size_t i = NODES_PER_SLAB - 1; i > 0; i--)
-        put(&pool->free, slab_node(slab, i));
+        pool_put(&pool->free, slab_node(slab, i));
     return 0;
 }
 
@@ -81,7 +81,7 @@ vetch__pool_new(void *owner)
         struct vetch__pool_free *f = pool->free;
 
         pool->free = f->next;
-        put(&pool->reserve, f);
+        pool_put(&pool->reserve, f);
     }
     return pool;
 }
@@ -113,7 +113,7 @@ vetch__pool_free_reserved(void *node)
 {
     struct vetch__pool *pool = vetch__pool_of(node);
 
-    put(&pool->reserve, node);
+    pool_put(&pool->reserve, node);
     if (--pool->live == 0 && pool->owner == NULL)
         vetch__pool_destroy(pool);
 }

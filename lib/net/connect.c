@@ -210,7 +210,7 @@ met_itself(const struct attempt *a)
 }
 
 static void
-attempt_settled(evutil_socket_t fd, short what, void *arg)
+connect_attempt_settled(evutil_socket_t fd, short what, void *arg)
 {
     struct attempt *a = arg;
     struct connecting *c = a->c;
@@ -267,7 +267,7 @@ begin_attempt(struct attempt *a)
     if (a->fd < 0)
         return errno;
     event_assign(&a->event, a->c->reactor->base, a->fd, EV_WRITE,
-                 attempt_settled, a);
+                 connect_attempt_settled, a);
     /* Also one that is connected at once is told by the loop. */
     if (connect(a->fd, &a->address.any, a->len) < 0 && errno != EINPROGRESS)
         errnum = errno;
@@ -303,7 +303,8 @@ start_attempt(struct connecting *c, const union vetch__address *address,
     }
     memcpy(&a->address, address, len);
     a->len = len;
-    event_assign(&a->event, c->reactor->base, -1, 0, attempt_settled, a);
+    event_assign(&a->event, c->reactor->base, -1, 0, connect_attempt_settled,
+                 a);
     errnum = begin_attempt(a);
     if (errnum == 0)
         return true;

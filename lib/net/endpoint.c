@@ -12,7 +12,7 @@
 
 /* Not isalpha() and friends: those depend on the locale. */
 static bool
-is_digit(char c)
+endpoint_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
@@ -29,9 +29,9 @@ parse_number(const char *text, unsigned max, unsigned *ret)
 {
     unsigned value = 0;
 
-    if (!is_digit(*text))
+    if (!endpoint_is_digit(*text))
         return NULL;
-    for (; is_digit(*text); text++) {
+    for (; endpoint_is_digit(*text); text++) {
         unsigned digit = (unsigned)(*text - '0');
 
         if (digit > max || value > (max - digit) / 10)
@@ -50,7 +50,7 @@ is_number_label(const char *label, size_t len)
     if (len >= 2 && label[0] == '0' && (label[1] | 0x20) == 'x')
         return true;
     for (size_t i = 0; i < len; i++) {
-        if (!is_digit(label[i]))
+        if (!endpoint_is_digit(label[i]))
             return false;
     }
     return true;
@@ -61,8 +61,8 @@ label_length(const char *label)
 {
     size_t n = 0;
 
-    while (is_letter(label[n]) || is_digit(label[n]) || label[n] == '-' ||
-           label[n] == '_')
+    while (is_letter(label[n]) || endpoint_is_digit(label[n]) ||
+           label[n] == '-' || label[n] == '_')
         n++;
     return n;
 }

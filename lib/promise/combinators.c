@@ -36,11 +36,11 @@ struct group {
     vetch_promise *watches[]; /* of those that have not */
 };
 
-static void child_settled(void *ctx, size_t i, vetch_promise *child);
+static void group_child_settled(void *ctx, size_t i, vetch_promise *child);
 static void start_more(struct group *g);
 
 static void
-cancel_children(struct group *g)
+group_cancel_children(struct group *g)
 {
     for (size_t i = 0; i < g->n_started; i++)
         if (g->watches[i] != NULL)
@@ -48,12 +48,12 @@ cancel_children(struct group *g)
 }
 
 static void
-decide(struct group *g)
+group_decide(struct group *g)
 {
     if (g->decided)
         return;
     g->decided = true;
-    cancel_children(g);
+    group_cancel_children(g);
 }
 
 static size_t
@@ -64,7 +64,7 @@ n_expected(const struct group *g)
 
 /* All errors of an `any` that failed, in one. */
 static vetch_error *
-aggregate(struct group *g)
+group_aggregate(struct group *g)
 {
     size_t n = g->results->n;
     const vetch_error **errors = vetch__calloc(n, sizeof(*errors));
@@ -147,7 +147,7 @@ take_after_winner(struct group *g)
 }
 
 static void
-settle(struct group *g)
+group_settle(struct group *g)
 {
     vetch_deferred *d = g->joint.deferred;
 
@@ -159,7 +159,7 @@ settle(struct group *g)
     } else if (g->winner != NULL) {
         take_after_winner(g);
     } else if (g->kind == ANY) {
-        vetch_deferred_reject(d, aggregate(g));
+        vetch_deferred_reject(d, group_aggregate(g));
     } else {
         vetch__results_give(g->results, d);
         g->results = NULL;
@@ -167,11 +167,11 @@ settle(struct group *g)
 }
 
 static void
-finish(struct group *g)
+group_finish(struct group *g)
 {
     vetch_deferred *d = g->joint.deferred;
 
-    settle(g);
+    group_settle(g);
     vetch_promise_unref(g->winner);
     vetch_error_unref(g->error);
     drop_late_errors(g);
@@ -182,7 +182,7 @@ finish(struct group *g)
 
 /* What a child's end means for the group. */
 static void
-judge(struct group *g, vetch_promise *child)
+group_judge(struct group *g, vetch_promise *child)
 {
     bool fulfilled = vetch_promise_state(child) == VETCH_FULFILLED;
 
@@ -193,26 +193,26 @@ judge(struct group *g, vetch_promise *child)
     }
     if (g->kind == RACE || (g->kind == ANY && fulfilled)) {
         g->winner = vetch_promise_ref(child);
-        decide(g);
+        group_decide(g);
     } else if (g->kind == ALL && !fulfilled) {
         g->error = vetch_error_ref(vetch_promise_error(child));
-        decide(g);
+        group_decide(g);
     }
 }
 
 static void
-child_settled(void *ctx, size_t i, vetch_promise *child)
+group_child_settled(void *ctx, size_t i, vetch_promise *child)
 {
     struct group *g = ctx;
 
     g->watches[i] = NULL;
     g->results->promises[i] = child;
     g->n_settled++;
-    judge(g, child);
+    group_judge(g, child);
     if (g->start != NULL && !g->decided)
         start_more(g);
     else if (g->n_settled == n_expected(g))
-        finish(g);
+        group_finish(g);
 }
 
 static void
@@ -223,9 +223,9 @@ cancel_group(vetch_deferred *d, void *ctx)
     (void)d;
     g->canceled = true;
     g->decided = true;
-    cancel_children(g);
+    group_cancel_children(g);
     if (g->n_settled == g->n_started && !g->starting)
-        finish(g);
+        group_finish(g);
 }
 
 static bool
@@ -240,13 +240,13 @@ next_child(const struct vetch__joint *j, const void **cursor,
 /* Watch one more child. Out of memory the group is decided, and a child that
  * cannot be watched has been told to stop. */
 static void
-add(struct group *g, vetch_promise *p)
+group_add(struct group *g, vetch_promise *p)
 {
     vetch_reactor *r = vetch__reactor;
     size_t i = g->n_started;
 
     p = vetch__unless_cycle(p, &g->joint);
-    g->watches[i] = vetch__join_at(r, p, child_settled, g, i);
+    g->watches[i] = vetch__join_at(r, p, group_child_settled, g, i);
     if (g->watches[i] != NULL) {
         g->n_started++;
         return;
@@ -255,7 +255,7 @@ add(struct group *g, vetch_promise *p)
     vetch_promise_unref(p);
     if (g->error == NULL)
         g->error = vetch_error_ref(&vetch__error_no_memory);
-    decide(g);
+    group_decide(g);
 }
 
 static struct group *
@@ -295,10 +295,10 @@ combine(enum kind kind, const char *function, vetch_promise *const *promises,
     p = vetch_deferred_promise(g->joint.deferred);
     VETCH__NAME(p, "%s of %zu", function + strlen("vetch_"), n);
     for (size_t i = 0; i < n; i++)
-        add(g, promises[i] != NULL ? promises[i]
-                                   : vetch__promise_missing(function));
+        group_add(g, promises[i] != NULL ? promises[i]
+                                         : vetch__promise_missing(function));
     if (g->n_settled == n_expected(g))
-        finish(g);
+        group_finish(g);
     return p;
 }
 
@@ -343,13 +343,13 @@ start_more(struct group *g)
            g->n_started - g->n_settled < g->limit) {
         vetch_promise *p = g->start(g->n_started, g->start_ctx);
 
-        add(g, p == NULL ? vetch_resolved(NULL, NULL) : p);
+        group_add(g, p == NULL ? vetch_resolved(NULL, NULL) : p);
     }
     g->starting = false;
     if (g->decided)
-        cancel_children(g); /* the one that was being started, too */
+        group_cancel_children(g); /* the one that was being started, too */
     if (g->n_settled == n_expected(g))
-        finish(g);
+        group_finish(g);
 }
 
 static void
@@ -381,7 +381,7 @@ vetch_map(size_t n, size_t limit, vetch_map_fn fn, void *ctx)
     VETCH__NAME(p, "map of %zu", n);
     if (vetch__watch(vetch__reactor, &vetch__nothing, map_begin, g) == NULL) {
         g->error = vetch_error_ref(&vetch__error_no_memory);
-        finish(g);
+        group_finish(g);
     }
     return p;
 }

@@ -125,7 +125,7 @@ push_ended(struct vetch__crew *crew, struct vetch__job *job)
 }
 
 static void
-run(struct vetch__job *job)
+crew_run_job(struct vetch__job *job)
 {
     vetch_error *error = NULL;
     void *value = job->fn(job->arg, &error);
@@ -141,7 +141,7 @@ run(struct vetch__job *job)
 }
 
 static void *
-work(void *arg)
+crew_work(void *arg)
 {
     struct worker *w = arg, *next;
     struct vetch__crew *crew = w->crew;
@@ -162,7 +162,7 @@ work(void *arg)
         pthread_mutex_unlock(&crew->lock);
         if (next != NULL)
             pthread_cond_signal(&next->wake);
-        run(job);
+        crew_run_job(job);
         /* Before the reactor's thread, which alone looks, may free it. */
         atomic_store_explicit(&w->job, NULL, memory_order_relaxed);
         atomic_fetch_sub(&crew->n_working, 1);
@@ -200,8 +200,8 @@ start_worker(struct vetch__crew *crew)
     w->crew = crew;
     pthread_cond_init(&w->wake, NULL);
     block_signals(&before);
-    failed =
-        vetch__fault() ? EAGAIN : pthread_create(&w->thread, NULL, work, w);
+    failed = vetch__fault() ? EAGAIN
+                            : pthread_create(&w->thread, NULL, crew_work, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         pthread_cond_destroy(&w->wake);

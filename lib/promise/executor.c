@@ -75,7 +75,7 @@ executor_check_thread(const vetch_executor *e)
 /* ---- the end of one ---- */
 
 static void
-detach(vetch_executor *e)
+executor_detach(vetch_executor *e)
 {
     vetch_reactor *r = e->reactor;
 
@@ -127,7 +127,7 @@ finish_if_done(vetch_executor *e)
 
     if (!e->closing || e->n_jobs > 0 || e->reactor == NULL)
         return;
-    detach(e);
+    executor_detach(e);
     vetch__crew_free(crew);
     settle_closings(e, NULL);
     free_if_unused(e);
@@ -136,7 +136,7 @@ finish_if_done(vetch_executor *e)
 /* ---- jobs that have ended ---- */
 
 static vetch_deferred *
-forget(struct vetch__job *job)
+job_forget(struct vetch__job *job)
 {
     vetch_deferred *d = job->deferred;
 
@@ -148,7 +148,7 @@ forget(struct vetch__job *job)
 static void
 reject_canceled(struct vetch__job *job)
 {
-    vetch_deferred *d = forget(job);
+    vetch_deferred *d = job_forget(job);
 
     vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
@@ -164,7 +164,7 @@ free_outcome(const struct vetch__job *job)
 }
 
 static void
-settle(struct vetch__job *job)
+job_settle(struct vetch__job *job)
 {
     struct vetch__job ended = *job;
     vetch_deferred *d;
@@ -175,7 +175,7 @@ settle(struct vetch__job *job)
         free_outcome(&ended);
         return;
     }
-    d = forget(job);
+    d = job_forget(job);
     if ((ended.object.flags & VETCH__JOB_FAILED) != 0)
         vetch_deferred_reject(d, ended.u.error);
     else
@@ -191,7 +191,7 @@ settle_ended(vetch_executor *e)
 
     for (job = vetch__crew_take(e->crew); job != NULL; job = next) {
         next = job->next;
-        settle(job);
+        job_settle(job);
     }
 }
 
@@ -275,7 +275,8 @@ reactor_executor(vetch_reactor *r)
 }
 
 static vetch_promise *
-submit(vetch_executor *e, vetch_job_fn fn, void *arg, vetch_free_fn free_result)
+executor_submit(vetch_executor *e, vetch_job_fn fn, void *arg,
+                vetch_free_fn free_result)
 {
     struct vetch__job *job;
 
@@ -310,7 +311,7 @@ vetch_executor_submit(vetch_executor *e, vetch_job_fn fn, void *arg,
     if (e->closing || e->reactor == NULL)
         return vetch_rejected(
             vetch_error_new(VETCH_ECLOSED, "the executor is closed"));
-    return submit(e, fn, arg, free_result);
+    return executor_submit(e, fn, arg, free_result);
 }
 
 vetch_promise *
@@ -606,7 +607,7 @@ leave_alone(vetch_executor *e)
     vetch__crew_busy(crew, leak_job, NULL);
     settle_closings(e, &vetch__error_closed);
     pool = e->reactor->pool;
-    detach(e);
+    executor_detach(e);
     vetch__crew_leak(crew, pool);
     free_if_unused(e);
 }

@@ -133,7 +133,7 @@ retry_time_out(struct retry *rt, vetch_error *last)
 
 /* ---- attempts ---- */
 
-static void attempt_settled(void *ctx, vetch_promise *p);
+static void retry_attempt_settled(void *ctx, vetch_promise *p);
 
 static void
 attempt(struct retry *rt)
@@ -147,7 +147,7 @@ attempt(struct retry *rt)
     if (p == NULL)
         p = &vetch__nothing;
     p = vetch__unless_cycle(p, &rt->joint);
-    rt->watch = vetch__join(vetch__reactor, p, attempt_settled, rt);
+    rt->watch = vetch__join(vetch__reactor, p, retry_attempt_settled, rt);
     if (rt->watch == NULL)
         retry_end(rt, vetch__promises_stop(&p, 1, ENOMEM));
     else if (vetch_deferred_is_canceled(rt->joint.deferred))
@@ -210,7 +210,7 @@ try_again(struct retry *rt, vetch_error *error)
 }
 
 static void
-attempt_settled(void *ctx, vetch_promise *p)
+retry_attempt_settled(void *ctx, vetch_promise *p)
 {
     struct retry *rt = ctx;
     vetch_error *error;
@@ -292,7 +292,7 @@ first_attempt(void *ctx, vetch_promise *nothing)
 
 /* False for NaN. */
 static bool
-are_valid(const vetch_retry_options *o)
+retry_options_are_valid(const vetch_retry_options *o)
 {
     return o->attempts > 0 && o->first_seconds >= 0 &&
            isfinite(o->first_seconds) && o->factor >= 1 &&
@@ -326,7 +326,7 @@ vetch_retry(vetch_start_fn fn, void *ctx, const vetch_retry_options *options)
         return &vetch__no_memory;
     rt->options = (vetch_retry_options)VETCH_RETRY_OPTIONS_INIT;
     if (!vetch__options_read(&rt->options, sizeof(rt->options), options) ||
-        !are_valid(&rt->options)) {
+        !retry_options_are_valid(&rt->options)) {
         vetch__free(rt);
         return vetch__failed(EINVAL, "retry");
     }

@@ -47,13 +47,13 @@ scope_check_thread(const vetch_scope *s)
 }
 
 static bool
-failing(const vetch_scope *s)
+scope_is_failing(const vetch_scope *s)
 {
     return s->canceled || s->no_memory || s->n_errors > 0;
 }
 
 static void
-cancel_children(vetch_scope *s)
+scope_cancel_children(vetch_scope *s)
 {
     struct vetch__list *at = s->children.next;
 
@@ -87,7 +87,7 @@ end_if_empty(vetch_scope *s)
     if (!s->ending || s->ended || s->n_children > 0)
         return;
     s->ended = true;
-    if (failing(s))
+    if (scope_is_failing(s))
         vetch_deferred_reject(s->joint.deferred, final_error(s));
     else
         vetch_deferred_resolve(s->joint.deferred, NULL, NULL);
@@ -121,7 +121,7 @@ destroy_if_unused(vetch_scope *s)
 /* Around calls into the program, which may release the scope: it stays until
  * let_go(), and is released then. */
 static bool
-hold(vetch_scope *s)
+scope_hold(vetch_scope *s)
 {
     return s->object.refs++ > 0;
 }
@@ -160,7 +160,7 @@ keep_error(vetch_scope *s, const vetch_error *error)
 static void
 child_failed(vetch_scope *s, const vetch_error *error)
 {
-    bool was_failing = failing(s);
+    bool was_failing = scope_is_failing(s);
 
     if (vetch_error_code(error) == VETCH_ECANCELED)
         return;
@@ -171,16 +171,16 @@ child_failed(vetch_scope *s, const vetch_error *error)
     } else {
         keep_error(s, error);
         if (!was_failing)
-            cancel_children(s);
+            scope_cancel_children(s);
     }
 }
 
 static void
-child_settled(void *ctx, vetch_promise *p)
+scope_child_settled(void *ctx, vetch_promise *p)
 {
     struct child *c = ctx;
     vetch_scope *s = c->scope;
-    bool held = hold(s);
+    bool held = scope_hold(s);
 
     vetch__list_remove(&c->link);
     vetch__free(c);
@@ -201,14 +201,14 @@ watch_child(vetch_scope *s, vetch_promise *p)
         return -1;
     c->end = s->joint.deferred;
     c->scope = s;
-    c->watch = vetch__join(vetch__reactor, p, child_settled, c);
+    c->watch = vetch__join(vetch__reactor, p, scope_child_settled, c);
     if (c->watch == NULL) {
         vetch__free(c);
         return -1;
     }
     vetch__list_append(&s->children, &c->link);
     s->n_children++;
-    if (failing(s))
+    if (scope_is_failing(s))
         vetch__promise_cancel_node(vetch__reactor, c->watch);
     return 0;
 }
@@ -230,9 +230,9 @@ vetch_scope_add(vetch_scope *s, vetch_promise *p)
     p = vetch__unless_cycle(p, &s->joint);
     if (watch_child(s, p) == 0)
         return;
-    if (!failing(s)) {
+    if (!scope_is_failing(s)) {
         s->no_memory = true;
-        cancel_children(s);
+        scope_cancel_children(s);
     }
     vetch__promise_stray(p);
 }
@@ -322,8 +322,8 @@ vetch_scope_cancel(vetch_scope *s)
     if (!scope_check_thread(s) || s->ended)
         return;
     s->canceled = true;
-    held = hold(s);
-    cancel_children(s);
+    held = scope_hold(s);
+    scope_cancel_children(s);
     let_go(s, held);
 }
 

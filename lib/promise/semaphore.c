@@ -103,7 +103,7 @@ slot_free(vetch_slot *slot)
 
 /* The waiter's part in the semaphore ends: served or not. */
 static void
-leave(struct vetch__waiter *base)
+acquirer_leave(struct vetch__waiter *base)
 {
     struct waiter *w = (struct waiter *)base;
     vetch_semaphore *s = w->semaphore;
@@ -114,7 +114,7 @@ leave(struct vetch__waiter *base)
 }
 
 static void
-release_value(void *slot)
+slot_release_value(void *slot)
 {
     vetch_slot_release(slot);
 }
@@ -134,8 +134,8 @@ vetch_slot_release(vetch_slot *slot)
         slot_free(slot);
         return;
     }
-    leave(w);
-    vetch__waiter_serve(w, slot, release_value);
+    acquirer_leave(w);
+    vetch__waiter_serve(w, slot, slot_release_value);
 }
 
 static vetch_promise *
@@ -146,7 +146,7 @@ wait_for_slot(vetch_semaphore *s, vetch_slot *slot)
 
     if (w == NULL)
         return NULL;
-    w->waiter.canceled = leave;
+    w->waiter.canceled = acquirer_leave;
     w->semaphore = s;
     w->slot = slot;
     p = vetch__waiter_add(&s->waiters, &w->waiter);
@@ -174,7 +174,7 @@ vetch_semaphore_acquire(vetch_semaphore *s)
         return vetch__failed(ENOMEM, "semaphore");
     if (s->n_free > 0) {
         s->n_free--; /* goes back by itself if there is no memory */
-        return vetch_resolved(slot, release_value);
+        return vetch_resolved(slot, slot_release_value);
     }
     p = wait_for_slot(s, slot);
     if (p == NULL) {

@@ -59,7 +59,7 @@ static atomic_uint n_caught[NSIG];
 static atomic_uint n_handling;
 
 static vetch_deferred *
-leave(struct waiter *w)
+signal_waiter_leave(struct waiter *w)
 {
     vetch_deferred *d = w->deferred;
 
@@ -69,17 +69,17 @@ leave(struct waiter *w)
 }
 
 static void
-cancel_waiter(vetch_deferred *d, void *ctx)
+signal_waiter_cancel(vetch_deferred *d, void *ctx)
 {
-    leave(ctx);
+    signal_waiter_leave(ctx);
     vetch_deferred_cancel(d);
     vetch_deferred_unref(d);
 }
 
-static void deliver(struct source *s);
+static void signal_deliver(struct source *s);
 
 static void
-keep(struct source *s)
+signal_keep(struct source *s)
 {
     if (s->kept < KEPT_MAX)
         s->kept++;
@@ -119,7 +119,7 @@ share_is_over(void *ctx)
     vetch__list_remove(&w->link);
     vetch__free(w);
     if (again)
-        deliver(s);
+        signal_deliver(s);
     s->n_on_way--;
     source_free_if_unused(s);
 }
@@ -137,12 +137,12 @@ offer_share(struct source *s, struct waiter *w)
 }
 
 static void
-deliver(struct source *s)
+signal_deliver(struct source *s)
 {
     struct vetch__list *first = s->waiters.next, *last = s->waiters.prev, *at;
 
     if (vetch__list_empty(&s->waiters)) {
-        keep(s);
+        signal_keep(s);
         return;
     }
     vetch__list_remove(&s->waiters); /* those that waited are a ring now */
@@ -156,7 +156,7 @@ deliver(struct source *s)
 
 /* Called by the mailbox, inside a dispatch. */
 static void
-look(vetch_reactor *r)
+signals_look_at_counts(vetch_reactor *r)
 {
     struct source *s;
 
@@ -164,7 +164,7 @@ look(vetch_reactor *r)
         unsigned n = atomic_exchange(&n_caught[s->signum], 0);
 
         while (n-- > 0)
-            deliver(s);
+            signal_deliver(s);
     }
 }
 
@@ -258,7 +258,7 @@ own_signals(vetch_reactor *r)
         errno = EBUSY;
         return -1;
     }
-    r->signals_look = look;
+    r->signals_look = signals_look_at_counts;
     r->signals_done = signals_done;
     return 0;
 }
@@ -276,14 +276,14 @@ get_source(vetch_reactor *r, int signum)
 }
 
 static vetch_promise *
-wait_for(struct source *s)
+signal_wait_for(struct source *s)
 {
     struct waiter *w = vetch__calloc(1, sizeof(*w));
     vetch_promise *p;
 
     if (w == NULL)
         return vetch__failed(errno, "signal");
-    w->deferred = vetch_deferred_new(cancel_waiter, w);
+    w->deferred = vetch_deferred_new(signal_waiter_cancel, w);
     if (w->deferred == NULL) {
         vetch__free(w);
         return vetch__failed(errno, "signal");
@@ -293,7 +293,7 @@ wait_for(struct source *s)
     vetch__list_append(&s->waiters, &w->link);
     if (s->kept > 0) {
         s->kept--;
-        deliver(s);
+        signal_deliver(s);
     }
     return p;
 }
@@ -322,5 +322,5 @@ vetch_signal(int signum)
     s = get_source(r, signum);
     if (s == NULL)
         return vetch__failed(errno, "signal");
-    return wait_for(s);
+    return signal_wait_for(s);
 }

@@ -213,7 +213,7 @@ map_slab(struct vetch__stacks *s, size_t bytes)
 }
 
 static void
-put(struct vetch__stacks *s, struct vetch__stack *stack)
+stack_put(struct vetch__stacks *s, struct vetch__stack *stack)
 {
     stack->next = s->free;
     s->free = stack;
@@ -229,7 +229,7 @@ next_guard_bytes(const struct vetch__stacks *s)
 }
 
 static int
-grow(struct vetch__stacks *s)
+stacks_grow(struct vetch__stacks *s)
 {
     struct slab *slab;
 
@@ -255,7 +255,7 @@ grow(struct vetch__stacks *s)
         stack->low = low;
         stack->unguarded_bytes = slab->guard_bytes;
         stack->fresh = true;
-        put(s, stack);
+        stack_put(s, stack);
     }
     s->n_stacks += STACKS_PER_SLAB;
     return 0;
@@ -268,7 +268,7 @@ vetch__stack_take(struct vetch__stacks *s)
 
     if (vetch__fault())
         return NULL;
-    if (s->free == NULL && grow(s) < 0)
+    if (s->free == NULL && stacks_grow(s) < 0)
         return NULL;
     stack = s->free;
     if (vetch__unlikely(stack->unguarded_bytes > 0) &&
@@ -295,7 +295,7 @@ vetch__stack_give(struct vetch__stacks *s, struct vetch__stack *stack)
 {
     if (s->n_free >= VETCH__WARM_STACKS)
         give_pages_back(s, stack);
-    put(s, stack);
+    stack_put(s, stack);
 }
 
 size_t

@@ -162,8 +162,8 @@ deferral_pop(struct task *t)
     return last;
 }
 
-static vetch_promise *wait_for(vetch_reactor *r, struct task *t,
-                               vetch_promise *p);
+static vetch_promise *task_wait_for(vetch_reactor *r, struct task *t,
+                                    vetch_promise *p);
 
 /* The outcome may still use what the deferred functions release. */
 static void
@@ -173,7 +173,7 @@ run_deferrals(struct task *t)
 
     if (outcome != NULL && !vetch__settled(outcome)) {
         t->outcome = NULL; /* the watch has it */
-        t->outcome = wait_for(vetch__reactor, t, outcome);
+        t->outcome = task_wait_for(vetch__reactor, t, outcome);
     }
     while (t->deferrals != NULL) {
         struct deferral last = deferral_pop(t);
@@ -217,7 +217,7 @@ task_name(const struct task *t)
 }
 
 static void
-measure(vetch_reactor *r, struct task *t)
+task_measure(vetch_reactor *r, struct task *t)
 {
     struct vetch__tasks *tasks = r->tasks;
     size_t used = vetch__stack_used(&t->stack);
@@ -237,7 +237,7 @@ task_end(vetch_reactor *r, struct task *t)
     vetch_error *failure = t->failure;
 
     if (vetch__unlikely(r->debug))
-        measure(r, t);
+        task_measure(r, t);
     vetch__list_remove(&t->link);
     vetch__stack_give(r->tasks->stacks, &t->stack);
     if (failure != NULL)
@@ -275,7 +275,7 @@ run_task(vetch_reactor *r, struct task *t)
 }
 
 static void
-resume(vetch_reactor *r, struct task *t)
+task_resume(vetch_reactor *r, struct task *t)
 {
     uint64_t started = r->debug ? vetch__clock_fresh(r) : 0;
 
@@ -297,7 +297,7 @@ awaited_input(const struct vetch__joint *j, const void **cursor,
 }
 
 static void
-begin(void *ctx, vetch_promise *source)
+task_begin(void *ctx, vetch_promise *source)
 {
     vetch_reactor *r = vetch__reactor;
     struct task *t = vetch__container(ctx, struct task, joint);
@@ -314,11 +314,11 @@ begin(void *ctx, vetch_promise *source)
     else
         vetch__context_renew(&t->context, t->stack.low, &t->stack, task_main,
                              t);
-    resume(r, t);
+    task_resume(r, t);
 }
 
 static void
-awaited(void *ctx, vetch_promise *source)
+task_awaited(void *ctx, vetch_promise *source)
 {
     vetch_reactor *r = vetch__reactor;
     struct task *t = vetch__container(ctx, struct task, joint);
@@ -329,7 +329,7 @@ awaited(void *ctx, vetch_promise *source)
     }
     t->state = TASK_RUNNING;
     t->given = source;
-    resume(r, t);
+    task_resume(r, t);
 }
 
 /* The request reaches the await that waits now. If the task refuses it, it is
@@ -424,7 +424,7 @@ vetch_spawn(vetch_task_fn body, void *ctx)
     vetch__list_append(&r->tasks->live, &t->link);
     p = vetch_deferred_promise(t->joint.deferred);
     VETCH__NAME(p, "task %s", task_name(t));
-    vetch__join_in(r, &t->watch, &vetch__nothing, begin, &t->joint);
+    vetch__join_in(r, &t->watch, &vetch__nothing, task_begin, &t->joint);
     return p;
 }
 
@@ -458,12 +458,12 @@ vetch_task_set_name(const char *name)
 
 /* Wait in the ready queue or in the promise's list; returns what settled. */
 static vetch_promise *
-suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
+task_suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
 {
     t->n_ready = 0;
     p = vetch__unless_cycle(p, &t->joint);
     t->state = TASK_AWAITING;
-    vetch__join_in(r, &t->watch, p, awaited, &t->joint);
+    vetch__join_in(r, &t->watch, p, task_awaited, &t->joint);
     if (t->cancel_pending)
         deliver_cancel(r, t);
     switch_to_reactor(r->tasks, t);
@@ -474,10 +474,10 @@ suspend(vetch_reactor *r, struct task *t, vetch_promise *p)
 /* The same, where the reactor may have no time left. Apart, so that an await of
  * what is settled saves no register. */
 static vetch_promise *__attribute__((noinline))
-wait_for(vetch_reactor *r, struct task *t, vetch_promise *p)
+task_wait_for(vetch_reactor *r, struct task *t, vetch_promise *p)
 {
     if (vetch__likely(!r->finishing))
-        return suspend(r, t, p);
+        return task_suspend(r, t, p);
     if (vetch__settled(p))
         return p;
     vetch_promise_unref(p);
@@ -494,7 +494,7 @@ await(struct task *t, vetch_promise *p, void **ret_value)
         p = &vetch__nothing;
     if (!vetch__settled(p) || t->cancel_pending ||
         ++t->n_ready == READY_IN_A_ROW)
-        p = wait_for(vetch__reactor, t, p);
+        p = task_wait_for(vetch__reactor, t, p);
     if (vetch__unlikely(!vetch__promise_take(p, ret_value, &error)))
         error = vetch_error_ref(&vetch__error_shared);
     return error;

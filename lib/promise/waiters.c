@@ -5,7 +5,7 @@
 #include "base/mem-private.h"
 
 static void
-cancel_waiter(vetch_deferred *d, void *ctx)
+waiter_cancel(vetch_deferred *d, void *ctx)
 {
     struct vetch__waiter *w = ctx;
 
@@ -19,7 +19,7 @@ cancel_waiter(vetch_deferred *d, void *ctx)
 vetch_promise *
 vetch__waiter_add(struct vetch__list *waiters, struct vetch__waiter *w)
 {
-    w->deferred = vetch_deferred_new(cancel_waiter, w);
+    w->deferred = vetch_deferred_new(waiter_cancel, w);
     if (w->deferred == NULL)
         return NULL;
     vetch__list_append(waiters, &w->link);

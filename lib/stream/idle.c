@@ -36,7 +36,7 @@ vetch__stream_moved_now(vetch_stream *s)
 }
 
 static bool
-somebody_waits(const vetch_stream *s)
+idle_somebody_waits(const vetch_stream *s)
 {
     return s->read.deferred != NULL || s->tap != NULL || s->sink != NULL ||
            !vetch__list_empty(&s->waiters);
@@ -61,7 +61,7 @@ look_at_idle(struct vetch__timer *timer)
     vetch_stream *s = idle->stream;
     uint64_t now = vetch__clock_now(s->reactor), pending = s->kind->pending(s);
 
-    if (pending != idle->pending || !somebody_waits(s))
+    if (pending != idle->pending || !idle_somebody_waits(s))
         idle->moved = now;
     idle->pending = pending;
     if (now - idle->moved < idle->limit)

@@ -188,7 +188,7 @@ read_error(const vetch_stream *s, const struct vetch__read *read,
 
 /* Somebody has got what was offered, or it has come back. */
 static void
-offer_is_over(void *ctx)
+stream_offer_is_over(void *ctx)
 {
     vetch_stream *s = ctx;
 
@@ -212,7 +212,7 @@ offer_of(vetch_stream *s, vetch_bytes *bytes)
                                   .free_value = vetch_unref,
                                   .take_back = take_bytes_back,
                                   .ctx = s,
-                                  .free_ctx = offer_is_over };
+                                  .free_ctx = stream_offer_is_over };
 }
 
 /* The bytes are on their way: until they have arrived the read is pending. */
@@ -273,7 +273,7 @@ vetch__stream_refuse_read(vetch_stream *s, vetch_error *error)
 }
 
 static void
-cancel_read(vetch_deferred *d, void *ctx)
+stream_cancel_read(vetch_deferred *d, void *ctx)
 {
     vetch_stream *s = ctx;
 
@@ -368,7 +368,7 @@ vetch__stream_balance(vetch_stream *s)
 
 /* Keep what nobody has taken yet. */
 static void
-keep_input(vetch_stream *s, vetch_buffer *in)
+stream_keep_input(vetch_stream *s, vetch_buffer *in)
 {
     size_t len = vetch_buffer_len(in);
 
@@ -386,9 +386,9 @@ vetch__stream_received(vetch_stream *s, vetch_buffer *in)
     vetch__stream_moved(s);
     if (s->input == NULL && s->returned == NULL) {
         vetch__stream_try_read(s, in);
-        keep_input(s, in);
+        stream_keep_input(s, in);
     } else {
-        keep_input(s, in);
+        stream_keep_input(s, in);
         if (merge_returned(s) == 0)
             vetch__stream_try_read(s, s->input);
     }
@@ -424,7 +424,7 @@ wait_for_input(vetch_stream *s, struct vetch__read *read)
 
     if (s->in == VETCH__HALF_BROKEN)
         return vetch_rejected(vetch__stream_cause(s));
-    read->deferred = vetch_deferred_new(cancel_read, s);
+    read->deferred = vetch_deferred_new(stream_cancel_read, s);
     if (read->deferred == NULL)
         return vetch__failed(errno, "read");
     if (read->op == VETCH__READ_UNTIL) {

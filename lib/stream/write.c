@@ -88,7 +88,7 @@ vetch__stream_lose_write(vetch_stream *s, int errnum)
 }
 
 static int
-check_write(vetch_stream *s)
+stream_check_write(vetch_stream *s)
 {
     if (!vetch__stream_check_thread(s))
         return -1;
@@ -125,7 +125,7 @@ vetch_stream_writev(vetch_stream *s, const struct iovec *iov, size_t n)
     size_t total = 0;
 
     VETCH_CHECK(s != NULL && (iov != NULL || n == 0), EINVAL, -1);
-    if (check_write(s) < 0)
+    if (stream_check_write(s) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
         if (iov[i].iov_len > SIZE_MAX - total)
@@ -149,7 +149,7 @@ vetch_stream_write_bytes(vetch_stream *s, vetch_bytes *bytes)
     struct iovec iov;
 
     VETCH_CHECK(s != NULL, EINVAL, -1);
-    if (check_write(s) < 0)
+    if (stream_check_write(s) < 0)
         return -1;
     if (bytes == NULL)
         return vetch__stream_lose_write(s, ENOMEM);

@@ -10,6 +10,7 @@ tree_tests = \
 	t/tree/install.sh \
 	t/tree/layers.sh \
 	t/tree/manpages.sh \
+	t/tree/names.sh \
 	t/tree/nulls.sh \
 	t/tree/scripts.sh \
 	t/tree/tests.sh

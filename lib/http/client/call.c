@@ -257,7 +257,7 @@ vetch__http_call_fail(vetch_http_call *call, vetch_error *error)
 }
 
 static void
-release_response(void *response)
+call_release_response(void *response)
 {
     vetch_http_response_unref(response);
 }
@@ -268,7 +268,7 @@ vetch__http_call_fulfil(vetch_http_call *call, vetch_http_response *r)
     vetch_deferred *d = call->deferred;
 
     call->deferred = NULL;
-    vetch_deferred_resolve(d, r, release_response);
+    vetch_deferred_resolve(d, r, call_release_response);
     vetch_deferred_unref(d);
 }
 
@@ -429,13 +429,13 @@ vetch_http_post(vetch_http_client *c, const char *url, const char *type,
 /* ---- writing ---- */
 
 static char *
-put_bytes(char *at, const void *data, size_t len)
+call_put_bytes(char *at, const void *data, size_t len)
 {
     memcpy(at, data, len);
     return at + len;
 }
 
-#define PUT_TEXT(at, text) put_bytes(at, text, sizeof(text) - 1)
+#define PUT_TEXT(at, text) call_put_bytes(at, text, sizeof(text) - 1)
 
 static char *
 put_base64(char *at, const unsigned char *in, size_t len)
@@ -502,14 +502,14 @@ static size_t
 write_head(const vetch_http_call *call, char *to, const char *host,
            size_t host_len)
 {
-    char *at = put_bytes(to, call->text, call->method_len);
+    char *at = call_put_bytes(to, call->text, call->method_len);
     size_t unused;
 
     *at++ = ' ';
     if (call->needs_slash)
         *at++ = '/';
     if (call->n_raw == 0)
-        at = put_bytes(at, call->target, call->target_len);
+        at = call_put_bytes(at, call->target, call->target_len);
     else
         at = vetch__url_put_encoded(at, call->target, call->target_len);
     at = PUT_TEXT(at, " HTTP/1.1\r\nHost: ");
@@ -523,15 +523,15 @@ write_head(const vetch_http_call *call, char *to, const char *host,
         at = put_authorization(at, call);
     if (find_line(call, "user-agent", &unused) == NULL)
         at = PUT_TEXT(at, "User-Agent: vetch/" VETCH_VERSION "\r\n");
-    at = put_bytes(at, vetch_buffer_data(&call->fields),
-                   vetch_buffer_len(&call->fields));
+    at = call_put_bytes(at, vetch_buffer_data(&call->fields),
+                        vetch_buffer_len(&call->fields));
     at = put_length(at, call);
     at = PUT_TEXT(at, "\r\n");
     return (size_t)(at - to);
 }
 
 static void
-release_bytes(void *bytes)
+call_release_bytes(void *bytes)
 {
     vetch_bytes_unref(bytes);
 }
@@ -546,7 +546,7 @@ write_body(const vetch_http_call *call, vetch_transport *t)
 
     if (len <= COPIED_BODY_MAX)
         return vetch_transport_write(t, data, len);
-    if (vetch_transport_write_owned(t, data, len, release_bytes,
+    if (vetch_transport_write_owned(t, data, len, call_release_bytes,
                                     vetch_bytes_ref(call->body)) == 0)
         return 0;
     vetch_bytes_unref(call->body); /* the reference that was not taken */

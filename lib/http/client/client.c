@@ -25,7 +25,7 @@ enum {
 
 /* NaN is neither more nor less than anything. */
 static bool
-are_valid(const vetch_http_client_options *o)
+client_options_are_valid(const vetch_http_client_options *o)
 {
     return o->idle_seconds >= 0 && o->connect_seconds > 0 &&
            o->head_seconds > 0 && o->body_idle_seconds > 0 &&
@@ -78,7 +78,8 @@ vetch_http_client_new(const vetch_http_client_options *options)
     vetch_reactor *reactor = vetch__reactor;
     vetch_http_client *c;
 
-    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) && are_valid(&o),
+    VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
+                    client_options_are_valid(&o),
                 EINVAL, NULL);
     if (reactor == NULL || reactor->ending) {
         errno = reactor == NULL ? EPERM : ECANCELED;

@@ -28,7 +28,7 @@
 static void conn_timeout(struct vetch__timer *timer);
 
 static struct vetch__client_conn *
-conn_of(vetch_protocol *p)
+client_conn_of(vetch_protocol *p)
 {
     return vetch__container(p, struct vetch__client_conn, protocol);
 }
@@ -108,7 +108,7 @@ vetch__client_conn_close(struct vetch__client_conn *c)
 static void
 conn_received(vetch_protocol *p, vetch_buffer *input)
 {
-    struct vetch__client_conn *c = conn_of(p);
+    struct vetch__client_conn *c = client_conn_of(p);
     vetch_http_client *client = vetch_http_client_ref(c->client);
 
     if (c->state == VETCH__CLIENT_IDLE)
@@ -121,7 +121,7 @@ conn_received(vetch_protocol *p, vetch_buffer *input)
 static bool
 conn_ended(vetch_protocol *p)
 {
-    struct vetch__client_conn *c = conn_of(p);
+    struct vetch__client_conn *c = client_conn_of(p);
     vetch_http_client *client = vetch_http_client_ref(c->client);
 
     if (c->state == VETCH__CLIENT_BODY && vetch__http_body_eof(&c->body)) {
@@ -163,7 +163,7 @@ send_request(struct vetch__client_conn *c)
 static void
 conn_sent(vetch_protocol *p)
 {
-    struct vetch__client_conn *c = conn_of(p);
+    struct vetch__client_conn *c = client_conn_of(p);
 
     c->stamp = vetch__clock_now(c->client->reactor);
     if (c->state == VETCH__CLIENT_HEAD)
@@ -268,20 +268,20 @@ static void
 conn_connected(vetch_protocol *p, vetch_transport *t)
 {
     (void)t;
-    if (conn_of(p)->state == VETCH__CLIENT_OPENING)
-        send_request(conn_of(p));
+    if (client_conn_of(p)->state == VETCH__CLIENT_OPENING)
+        send_request(client_conn_of(p));
 }
 
 static void
 conn_lost(vetch_protocol *p, const vetch_error *reason)
 {
-    conn_gone(conn_of(p), reason);
+    conn_gone(client_conn_of(p), reason);
 }
 
 static void
 conn_free(vetch_protocol *p)
 {
-    vetch__free(conn_of(p));
+    vetch__free(client_conn_of(p));
 }
 
 static const vetch_protocol_class conn_class = {

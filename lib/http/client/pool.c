@@ -388,7 +388,7 @@ vetch__http_pool_closing(struct vetch__http_pool *pool,
 
 /* Take the slot from its connection; it stays counted. */
 static struct vetch__http_origin *
-detach(struct vetch__http_pool *pool, struct vetch__http_slot *slot)
+slot_detach(struct vetch__http_pool *pool, struct vetch__http_slot *slot)
 {
     struct vetch__http_origin *o = slot->origin;
 
@@ -404,7 +404,7 @@ void
 vetch__http_pool_gone(struct vetch__http_pool *pool,
                       struct vetch__http_slot *slot)
 {
-    struct vetch__http_origin *o = detach(pool, slot);
+    struct vetch__http_origin *o = slot_detach(pool, slot);
 
     o->n_slots--;
     pool->n_slots--;
@@ -418,7 +418,7 @@ vetch__http_pool_replace(struct vetch__http_pool *pool,
                          struct vetch__http_slot *slot,
                          struct vetch__http_waiter *w)
 {
-    struct vetch__http_origin *o = detach(pool, slot);
+    struct vetch__http_origin *o = slot_detach(pool, slot);
 
     if (pool->ended) {
         o->n_slots--;

@@ -60,7 +60,7 @@ find_codings(const vetch_http_call *call, const struct vetch__http_head *h,
 
 /* No limit still lets sizes be added to it. */
 static size_t
-body_limit(const vetch_http_call *call)
+response_body_limit(const vetch_http_call *call)
 {
     size_t limit = call->client->options.max_body_bytes;
 
@@ -78,7 +78,7 @@ static vetch_error *
 check_head(const vetch_http_call *call, const struct vetch__http_head *h,
            const char *data, struct vetch__codings *ret)
 {
-    size_t limit = body_limit(call);
+    size_t limit = response_body_limit(call);
     const char *why = find_codings(call, h, data, ret);
 
     if (why != NULL)
@@ -159,7 +159,7 @@ vetch__http_response_new(const vetch_http_call *call,
                          size_t len, vetch_error **ret_error)
 {
     struct vetch__codings codings = { 0 };
-    size_t limit = body_limit(call);
+    size_t limit = response_body_limit(call);
     vetch_error *error = check_head(call, h, data, &codings);
     vetch_http_response *r;
 
@@ -369,7 +369,7 @@ spoil_stream(vetch_http_response *r, vetch_error *error)
 }
 
 static void
-release_bytes(void *bytes)
+piece_release(void *bytes)
 {
     vetch_bytes_unref(bytes);
 }
@@ -388,7 +388,7 @@ free_response(vetch_http_response *r)
 
 /* Nobody got the piece: the next read will. */
 static void
-take_piece_back(void *piece, void *ctx)
+response_take_piece_back(void *piece, void *ctx)
 {
     vetch_http_response *r = ctx;
 
@@ -423,8 +423,8 @@ settle_reader(vetch_http_response *r, vetch_bytes *piece, vetch_error *error)
         vetch_deferred_resolve(d, NULL, NULL);
     } else {
         r->offering = true;
-        vetch_deferred_offer_owned(d, piece, release_bytes, take_piece_back, r,
-                                   offer_is_over);
+        vetch_deferred_offer_owned(d, piece, piece_release,
+                                   response_take_piece_back, r, offer_is_over);
     }
     vetch_deferred_unref(d);
 }
@@ -566,7 +566,7 @@ vetch_http_response_body(const vetch_http_response *r, size_t *ret_len)
 
 /* The user has let go of it: break off what still goes on. */
 static void
-release_response(vetch_http_response *r)
+response_release(vetch_http_response *r)
 {
     if (r->conn != NULL) {
         r->conn->response = NULL;
@@ -596,6 +596,6 @@ vetch_http_response_unref(vetch_http_response *r)
     if (r == NULL || --r->object.refs > 0 ||
         (r->conn != NULL && vetch__http_client_is_inherited(r->conn->client)))
         return NULL;
-    release_response(r);
+    response_release(r);
     return NULL;
 }

@@ -100,12 +100,6 @@ take_content(struct vetch__http_body *b, const char *data, size_t len,
 
 /* ---- chunk lines ---- */
 
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static const char *
 size_byte(struct vetch__http_body *b, char c)
 {
@@ -124,7 +118,7 @@ size_byte(struct vetch__http_body *b, char c)
         b->state = NAME_START;
     else if (c == '\r')
         b->state = SIZE_LF;
-    else if (is_blank(c))
+    else if (vetch__is_blank(c))
         b->state = BEFORE;
     else
         return "malformed chunk size";
@@ -140,7 +134,7 @@ end_extension(struct vetch__http_body *b, char c, enum state on_blank)
         b->state = NAME_START;
     else if (c == '\r')
         b->state = SIZE_LF;
-    else if (is_blank(c))
+    else if (vetch__is_blank(c))
         b->state = (uint8_t)on_blank;
     else
         return false;
@@ -158,7 +152,7 @@ end_blanks(struct vetch__http_body *b, char c, enum state blanks)
 static bool
 begin_token(struct vetch__http_body *b, char c, enum state token)
 {
-    if (is_blank(c))
+    if (vetch__is_blank(c))
         return true;
     b->state = (uint8_t)token;
     return vetch__http_is_token(&c, 1);
@@ -267,7 +261,7 @@ judge_trailer(const struct vetch__http_body *b, const char *line, size_t len)
     const char *colon = memchr(line, ':', len);
     size_t name = colon == NULL ? 0 : (size_t)(colon - line);
 
-    if (b->response && b->trailers > 0 && is_blank(line[0]))
+    if (b->response && b->trailers > 0 && vetch__is_blank(line[0]))
         return NULL; /* the one before it is folded */
     if (!vetch__http_is_token(line, name))
         return "malformed trailer";

@@ -19,7 +19,7 @@ vetch__http_refuse_head(struct vetch__http_head *h, unsigned status,
 /* ---- versions ---- */
 
 static bool
-is_digit(char c)
+line_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
@@ -29,8 +29,8 @@ is_digit(char c)
 static bool
 is_version(const char *s, size_t len)
 {
-    return len == 8 && memcmp(s, "HTTP/", 5) == 0 && is_digit(s[5]) &&
-           s[6] == '.' && is_digit(s[7]);
+    return len == 8 && memcmp(s, "HTTP/", 5) == 0 && line_is_digit(s[5]) &&
+           s[6] == '.' && line_is_digit(s[7]);
 }
 
 /* The minor version by which to treat a message of HTTP/1.x: a later one is
@@ -90,7 +90,7 @@ judge_authority_form(struct vetch__http_head *h, const char *data)
     h->form = VETCH__HTTP_AUTHORITY;
     h->path = h->target;
     h->plain_path = true;
-    while (digits < len && is_digit(s[len - 1 - digits]))
+    while (digits < len && line_is_digit(s[len - 1 - digits]))
         digits++;
     return digits > 0 && digits < len && s[len - 1 - digits] == ':' &&
            vetch__http_is_host(s, len);
@@ -250,8 +250,8 @@ vetch__http_status_line(struct vetch__http_head *h, const char *data,
     const char *s = data + 9;
 
     if (len < 12 || !is_version(data, 8) || data[5] != '1' || data[8] != ' ' ||
-        s[0] < '1' || !is_digit(s[0]) || !is_digit(s[1]) || !is_digit(s[2]) ||
-        (len > 12 && s[3] != ' '))
+        s[0] < '1' || !line_is_digit(s[0]) || !line_is_digit(s[1]) ||
+        !line_is_digit(s[2]) || (len > 12 && s[3] != ' '))
         return vetch__http_refuse_head(h, 400, "malformed status line");
     h->minor = minor_of(data);
     h->status = (uint16_t)((s[0] - '0') * 100 + (s[1] - '0') * 10 + s[2] - '0');

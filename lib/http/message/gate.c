@@ -62,18 +62,12 @@ judge_control(const struct vetch__http_gate *g, char c, bool response)
     return g->line == 0 && !response ? "tab in the request line" : NULL;
 }
 
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* What follows a line's CRLF decides whether the head goes on. NULL: it does.
  */
 static const char *
 judge_line_start(char c)
 {
-    if (is_blank(c))
+    if (vetch__is_blank(c))
         return "folded header line";
     return c == ':' ? "header field without name" : NULL;
 }
@@ -127,7 +121,7 @@ pass_gate(struct vetch__http_gate *g, const struct vetch__http_limits *limits,
             *g = (struct vetch__http_gate){ 0 };
             return VETCH__HTTP_DONE;
         }
-        if (unfold != NULL && p > g->line && is_blank(data[p + 2])) {
+        if (unfold != NULL && p > g->line && vetch__is_blank(data[p + 2])) {
             unfold[p] = unfold[p + 1] = ' ';
         } else {
             why = judge_line_start(data[p + 2]);

@@ -85,12 +85,6 @@ vetch__http_field_find(const struct vetch__http_fields *f, const char *base,
     return -1;
 }
 
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 bool
 vetch__http_list_has(const char *value, size_t len, const char *member)
 {
@@ -100,13 +94,13 @@ vetch__http_list_has(const char *value, size_t len, const char *member)
     while (i < len) {
         size_t start, end;
 
-        while (i < len && (is_blank(value[i]) || value[i] == ','))
+        while (i < len && (vetch__is_blank(value[i]) || value[i] == ','))
             i++;
         start = i;
         while (i < len && value[i] != ',')
             i++;
         end = i;
-        while (end > start && is_blank(value[end - 1]))
+        while (end > start && vetch__is_blank(value[end - 1]))
             end--;
         if (vetch__http_equal(value + start, end - start, member, member_len))
             return true;

@@ -20,6 +20,7 @@
 
 #include "base/mem-private.h"
 #include "http/message/headers-private.h"
+#include "http/message/scan-private.h"
 
 enum coding { GZIP = 1, DEFLATE };
 
@@ -55,12 +56,6 @@ coding_by_name(const char *name, size_t len)
     return 0;
 }
 
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 const char *
 vetch__codings_add(struct vetch__codings *c, const char *value, size_t len)
 {
@@ -71,9 +66,9 @@ vetch__codings_add(struct vetch__codings *c, const char *value, size_t len)
         const char *stop = comma != NULL ? comma : end, *next = stop + 1;
         uint8_t coding;
 
-        while (value < stop && is_blank(*value))
+        while (value < stop && vetch__is_blank(*value))
             value++;
-        while (stop > value && is_blank(stop[-1]))
+        while (stop > value && vetch__is_blank(stop[-1]))
             stop--;
         len = (size_t)(stop - value);
         coding = coding_by_name(value, len);

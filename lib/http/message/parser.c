@@ -268,8 +268,9 @@ is_chunked(const char *coding, size_t len)
 /* ---- requests ---- */
 
 static enum vetch__http_verdict
-judge_host(struct vetch__http_head *h, const char *data,
-           const struct framing *fr, const struct vetch__slice *authority)
+parser_judge_host(struct vetch__http_head *h, const char *data,
+                  const struct framing *fr,
+                  const struct vetch__slice *authority)
 {
     const char *host = data + h->host.at;
 
@@ -347,7 +348,7 @@ judge_request(struct vetch__http_head *h, const char *data,
 {
     struct framing fr = note_fields(h, data);
 
-    if (judge_host(h, data, &fr, authority) == VETCH__HTTP_REFUSED ||
+    if (parser_judge_host(h, data, &fr, authority) == VETCH__HTTP_REFUSED ||
         judge_request_length(h, &fr, data) == VETCH__HTTP_REFUSED ||
         judge_request_coding(h, &fr, data) == VETCH__HTTP_REFUSED)
         return VETCH__HTTP_REFUSED;

@@ -1,10 +1,18 @@
-/* Hopping from one control byte to the next. */
+/* Looking at bytes: blanks, and hopping from one control byte to the next. */
 #ifndef VETCH_HTTP_SCAN_PRIVATE_H
 #define VETCH_HTTP_SCAN_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/* White space within a line (RFC 9110, 5.6.3). */
+static inline bool
+vetch__is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
 
 /* The index of the first byte below 0x20 or equal to 0x7f in [from, end), or
  * `end` (`from` if that is beyond it). */

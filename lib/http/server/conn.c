@@ -16,7 +16,7 @@
 #include "base/mem-private.h"
 
 static struct vetch__http_conn *
-conn_of(vetch_protocol *p)
+server_conn_of(vetch_protocol *p)
 {
     return vetch__container(p, struct vetch__http_conn, protocol);
 }
@@ -266,7 +266,7 @@ steer_reading(struct vetch__http_conn *c)
 static void
 received(vetch_protocol *p, vetch_buffer *input)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
 
     c->receiving = true;
     consume_input(c, input);
@@ -291,7 +291,7 @@ vetch__http_conn_settle(struct vetch__http_conn *c)
 static void
 connected(vetch_protocol *p, vetch_transport *t)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
 
     c->transport = t;
     vetch__transport_set_limits(t, &c->server->limits);
@@ -322,7 +322,7 @@ cancel_at_half_close(struct vetch__http_conn *c)
 static bool
 ended(vetch_protocol *p)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
 
     c->last = true;
     if (vetch__http_writer(c) == NULL ||
@@ -341,7 +341,7 @@ ended(vetch_protocol *p)
 static void
 write_paused(vetch_protocol *p)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
 
     c->full = true;
     vetch__http_conn_settle(c);
@@ -350,7 +350,7 @@ write_paused(vetch_protocol *p)
 static void
 write_resumed(vetch_protocol *p)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
     vetch_http_request *w = vetch__http_writer(c);
 
     c->full = false;
@@ -362,7 +362,7 @@ write_resumed(vetch_protocol *p)
 static void
 lost(vetch_protocol *p, const vetch_error *reason)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
 
     c->last = true;
     if (reason != NULL && c->n_last > 0)
@@ -381,7 +381,7 @@ lost(vetch_protocol *p, const vetch_error *reason)
 static void
 server_conn_free(vetch_protocol *p)
 {
-    struct vetch__http_conn *c = conn_of(p);
+    struct vetch__http_conn *c = server_conn_of(p);
     vetch_http_server *s = c->server;
 
     vetch__list_remove(&c->link);

@@ -91,7 +91,7 @@ body_malformed(vetch_http_request *r)
 /* ---- whole bodies ---- */
 
 static size_t
-body_limit(const vetch_http_request *r)
+request_body_limit(const vetch_http_request *r)
 {
     return r->route->max_body_bytes == VETCH_HTTP_SERVER_LIMIT
                ? r->server->max_body_bytes
@@ -117,7 +117,7 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
                                         vetch__buffer_len(input), &piece);
         if (verdict != VETCH__HTTP_PIECE)
             break;
-        if (r->body.payload > body_limit(r)) {
+        if (r->body.payload > request_body_limit(r)) {
             body_too_large(r);
             return true;
         }
@@ -171,7 +171,7 @@ vetch__http_read_slot_leave(vetch_http_request *r)
 }
 
 static void
-take_piece_back(void *bytes, void *ctx)
+request_take_piece_back(void *bytes, void *ctx)
 {
     struct vetch__read_slot *slot = ctx;
 
@@ -210,8 +210,8 @@ offer_piece(struct vetch__read_slot *slot, vetch_deferred *d,
 {
     slot->refs++;
     slot->offered = true;
-    vetch_deferred_offer_owned(d, bytes, vetch_unref, take_piece_back, slot,
-                               piece_is_settled);
+    vetch_deferred_offer_owned(d, bytes, vetch_unref, request_take_piece_back,
+                               slot, piece_is_settled);
     vetch_deferred_unref(d);
 }
 
@@ -321,7 +321,7 @@ static void
 begin_whole(vetch_http_request *r, vetch_buffer *input)
 {
     if (r->head.framing == VETCH__HTTP_LENGTH &&
-        r->head.content_length > body_limit(r)) {
+        r->head.content_length > request_body_limit(r)) {
         body_too_large(r);
         return;
     }

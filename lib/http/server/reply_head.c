@@ -155,13 +155,13 @@ vetch__http_reply_forget_fields(vetch_http_request *r)
 /* ---- writing ---- */
 
 static char *
-put_bytes(char *to, const char *s, size_t len)
+head_put_bytes(char *to, const char *s, size_t len)
 {
     memcpy(to, s, len);
     return to + len;
 }
 
-#define PUT(to, literal) put_bytes(to, literal, sizeof(literal) - 1)
+#define PUT(to, literal) head_put_bytes(to, literal, sizeof(literal) - 1)
 
 static char *
 put_number(char *to, uint64_t n)
@@ -173,7 +173,7 @@ put_number(char *to, uint64_t n)
         digits[--i] = (char)('0' + n % 10);
         n /= 10;
     } while (n > 0);
-    return put_bytes(to, digits + i, sizeof(digits) - i);
+    return head_put_bytes(to, digits + i, sizeof(digits) - i);
 }
 
 static char *
@@ -187,7 +187,7 @@ put_status(char *to, unsigned status)
     to = PUT(to, "HTTP/1.1 ");
     to = put_number(to, status);
     *to++ = ' ';
-    to = put_bytes(to, reason, strlen(reason));
+    to = head_put_bytes(to, reason, strlen(reason));
     return PUT(to, "\r\n");
 }
 
@@ -200,7 +200,7 @@ put_connection(char *to, const vetch_http_request *r)
         return PUT(to, "Connection: close\r\n");
     if (r->head.minor == 0)
         to = PUT(to, "Connection: keep-alive\r\n");
-    return put_bytes(to, s->keep_alive, s->keep_alive_len);
+    return head_put_bytes(to, s->keep_alive, s->keep_alive_len);
 }
 
 /* Everything but what frames the body. */
@@ -217,15 +217,15 @@ put_fields(char *to, vetch_http_request *r, const struct vetch__reply_head *h)
     if (vetch__likely(r->conn->phase == VETCH__C_IDLE))
         r->conn->since = now; /* from here the idle time counts */
     if (vetch__likely(!r->own_date))
-        to = put_bytes(to, vetch__date_line(&s->date, now),
-                       VETCH__DATE_LINE_LEN);
+        to = head_put_bytes(to, vetch__date_line(&s->date, now),
+                            VETCH__DATE_LINE_LEN);
     if (h->type_len > 0) {
         to = PUT(to, "Content-Type: ");
-        to = put_bytes(to, h->type, h->type_len);
+        to = head_put_bytes(to, h->type, h->type_len);
         to = PUT(to, "\r\n");
     }
     if (vetch__unlikely(own > 0))
-        to = put_bytes(to, vetch_buffer_data(&r->fields), own);
+        to = head_put_bytes(to, vetch_buffer_data(&r->fields), own);
     return put_connection(to, r);
 }
 
