@@ -105,14 +105,15 @@ vetch__stacks_free(struct vetch__stacks *s)
     struct slab *slab;
 
     while ((slab = s->slabs) != NULL) {
-        s->slabs = slab->next;
-        for (size_t i = 0; i < STACKS_PER_SLAB; i++) {
-            char *low = low_end(s, slab, i);
+        size_t bytes = stride(s, slab) * STACKS_PER_SLAB;
 
+        s->slabs = slab->next;
+        for (size_t i = 0; i < STACKS_PER_SLAB; i++)
             VETCH__STACK_DEREGISTER(slab->valgrind_ids[i]);
-            vetch__stack_forget_frames(low, low + s->stack_bytes);
-        }
-        munmap(slab->base, stride(s, slab) * STACKS_PER_SLAB);
+        /* In one go, for which the address sanitizer drops its pages instead
+         * of writing them. */
+        VETCH__STACK_UNPOISON(slab->base, bytes);
+        munmap(slab->base, bytes);
         vetch__free(slab);
     }
     if (s->guards == MAPPED)

@@ -249,7 +249,7 @@ task_end(vetch_reactor *r, struct task *t)
     vetch_deferred_unref(d);
 }
 
-/* Nothing is on the stack, or it does not matter any more. */
+/* Nothing is on the stack. */
 static void
 begin_stack(struct task *t)
 {
@@ -264,6 +264,7 @@ run_task(vetch_reactor *r, struct task *t)
 {
     switch_to_task(r, t);
     while (vetch__unlikely(t->state == TASK_LEAVING)) {
+        vetch__stack_forget_frames(t->stack.low, &t->stack);
         if (t->deferrals == NULL) {
             t->stack.fresh = true;
             t->state = TASK_ENDED;
@@ -631,6 +632,7 @@ abandon_task(vetch_reactor *r, struct task *t)
     t->state = TASK_ENDED;
     if (t->deferrals != NULL) {
         t->state = TASK_LEAVING;
+        vetch__stack_forget_frames(t->stack.low, &t->stack);
         begin_stack(t);
         run_task(r, t);
     }
