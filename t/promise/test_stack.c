@@ -106,7 +106,9 @@ VT_TEST(a_guard_is_below_each_stack_on_an_old_kernel)
     look_at_guards();
 }
 
-VT_TEST(where_there_are_thousands_their_guards_are_a_quarter_as_large)
+/* valgrind looks through its list of stacks for each. */
+VT_TEST(where_there_are_thousands_their_guards_are_a_quarter_as_large,
+        .unless = vt_on_valgrind)
 {
     struct vetch__stacks *s = new_stacks();
     struct vetch__stack *stack;
@@ -149,7 +151,8 @@ can_guard_without_mapping(void)
 
 VT_CASE("limits", vt_tcase, .take_down = forget_the_kernel);
 
-VT_TEST(guards_cost_no_mappings_where_the_kernel_can_do_without)
+VT_TEST(guards_cost_no_mappings_where_the_kernel_can_do_without,
+        .unless = vt_on_valgrind)
 {
     enum { N = 6400 };
     struct vetch__stacks *s = new_stacks();
