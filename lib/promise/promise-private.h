@@ -281,8 +281,8 @@ void vetch__offer_mark(void *value); /* never called */
 static inline bool
 vetch__promise_is_offered(const vetch_promise *from)
 {
-    return from->u.value.free == vetch__offer_mark &&
-           from->object.state == VETCH_FULFILLED;
+    return from->object.state == VETCH_FULFILLED &&
+           from->u.value.free == vetch__offer_mark;
 }
 /* Somebody gets the offer that stands in this node: from now on it belongs to
  * its promise like any other value. Takes memory from nobody, but calls the

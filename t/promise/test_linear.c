@@ -145,7 +145,7 @@ wide_all(size_t n)
         children[i] = sibling();
     all = vetch_all(children, n);
     free(children);
-    (void)operation();
+    vetch_promise_unref(operation());
     return all;
 }
 
@@ -156,7 +156,7 @@ wide_scope(size_t n)
 
     while (n-- > 0)
         vetch_scope_add(s, sibling());
-    (void)operation();
+    vetch_promise_unref(operation());
     return vetch_finally(vetch_scope_end(s), release_scope, s);
 }
 

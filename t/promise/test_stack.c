@@ -93,7 +93,9 @@ forget_the_kernel(void)
     vetch__stacks_guard_by_mapping = false;
 }
 
-VT_CASE("guards", vt_tcase, .take_down = forget_the_kernel);
+/* A child that a guard has stopped cannot give back what it inherited. */
+VT_CASE("guards", vt_tcase, .take_down = forget_the_kernel,
+        .unless = vt_on_valgrind);
 
 VT_TEST(a_guard_is_below_each_stack)
 {
