@@ -315,9 +315,10 @@ void vetch__promise_dispose(vetch_promise *p);
 static inline bool
 vetch__promise_is_plain(const vetch_promise *p)
 {
-    return p->object.state == VETCH_FULFILLED && p->u.value.free == NULL &&
+    return p->object.state == VETCH_FULFILLED &&
            !(p->object.flags & (VETCH__FORWARD | VETCH__SITED)) &&
-           !(p->second.flags & (VETCH__EMBEDDED | VETCH__RESERVED));
+           !(p->second.flags & (VETCH__EMBEDDED | VETCH__RESERVED)) &&
+           p->u.value.free == NULL;
 }
 static inline void
 vetch__promise_unwanted(vetch_promise *p)
