@@ -338,6 +338,7 @@ VT_TEST(scopes_that_nest_are_no_cycle)
     vetch_scope *outer = vetch_scope_new();
     vetch_promise *end = vetch_scope_end(outer);
 
+    await_code = 0;
     scope = vetch_scope_new();
     vetch_scope_add(scope, vetch_spawn(await_sleep, NULL));
     vetch_scope_add(outer, vetch_spawn(await_scope, NULL));
