@@ -388,7 +388,6 @@ vetch__promise_reject(vetch_reactor *r, vetch_promise *p, vetch_error *error)
         error = &vetch__error_no_memory;
     }
     p->object.state = VETCH_REJECTED;
-    p->u.value.free = NULL; /* vetch__promise_is_offered() looks there first */
     p->u.error = error;
     settled(r, p);
 }
@@ -825,7 +824,6 @@ vetch_rejected(vetch_error *error)
         return r == NULL ? &vetch__closed : &vetch__no_memory;
     }
     p->object.state = VETCH_REJECTED;
-    p->u.value.free = NULL; /* vetch__promise_is_offered() looks there first */
     p->u.error = error;
     return p;
 }
