@@ -8,6 +8,7 @@ vetchinclude_HEADERS = \
 	include/vetch/combinators.h \
 	include/vetch/debug.h \
 	include/vetch/descriptor.h \
+	include/vetch/endpoint.h \
 	include/vetch/error.h \
 	include/vetch/event.h \
 	include/vetch/executor.h \

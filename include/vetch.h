@@ -6,6 +6,7 @@
 #include <vetch/buffer.h>
 #include <vetch/combinators.h>
 #include <vetch/descriptor.h>
+#include <vetch/endpoint.h>
 #include <vetch/error.h>
 #include <vetch/event.h>
 #include <vetch/executor.h>

@@ -41,6 +41,7 @@ manual_pages = \
 	man/vetch_version.3 \
 	man/vetch.7 \
 	man/vetch_debugging.7 \
+	man/vetch_endpoint.7 \
 	man/vetch_tutorial.7
 
 dist_man_MANS = $(manual_pages)

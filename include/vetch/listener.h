@@ -18,7 +18,7 @@ typedef struct vetch_listener_options {
     size_t size;            /* set by VETCH_LISTENER_OPTIONS_INIT */
     size_t max_connections; /* at once; VETCH_NO_LIMIT: any number */
     unsigned unix_mode;     /* permissions of a Unix socket's file, whatever the
-                               umask is; 0: by the umask */
+                               umask and the endpoint say; 0: by these */
 } vetch_listener_options;
 #define VETCH_LISTENER_OPTIONS_INIT                                            \
     {                                                                          \
@@ -28,16 +28,15 @@ typedef struct vetch_listener_options {
 
 VETCH_BEGIN_DECLS
 
-/* Listen on `tcp:HOST:PORT` (port 0: the kernel's choice), `tcp:[::]:PORT`,
- * either with `:reuseport`, `unix:PATH` (a stale socket file is replaced; the
- * file is removed at the end) or `fd:N` (takes a listening descriptor). HOST is
- * a numeric address, `localhost` or `*`. A relative PATH is resolved now. NULL
+/* Listen at an endpoint: `tcp:HOST:PORT` (port 0: the kernel's choice),
+ * `unix:PATH`, `fd:N` and so on, with options; see vetch_endpoint(7). NULL
  * options: the defaults.
  *
  * Ownership: returns a new reference; the reactor keeps one until it is
  *            stopped. Borrows `ctx` until stopped; `_owned` takes it, and gives
  *            it to `free_ctx` after that.
- * Errors:    NULL and errno: EINVAL, malformed endpoint; EADDRINUSE, EACCES, …;
+ * Errors:    NULL and errno: EINVAL, malformed endpoint (ask
+ *            vetch_endpoint_check()); EADDRINUSE, EACCES, …; EPROTONOSUPPORT;
  *            ENOMEM; EPERM, no reactor; ECANCELED, the reactor is ending. */
 VETCH_EXPORT VETCH_NODISCARD vetch_listener *
 vetch_listener_new(const char *endpoint, vetch_protocol_fn make, void *ctx,

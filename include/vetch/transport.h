@@ -47,8 +47,9 @@ struct vetch_protocol {
 
 VETCH_BEGIN_DECLS
 
-/* Connect to an endpoint: `tcp:HOST:PORT`, `tcp:[::1]:PORT`, `unix:PATH`. Names
- * are resolved without blocking; the addresses are raced as RFC 8305 says.
+/* Connect to an endpoint: `tcp:HOST:PORT`, `tcp:[::1]:PORT`, `tls:HOST:PORT`,
+ * `unix:PATH`, `unix:@NAME`, with options; see vetch_endpoint(7). Names are
+ * resolved without blocking; the addresses are raced as RFC 8305 says.
  * Fulfils with a vetch_transport that reads nothing until a protocol is
  * attached; freed without one, it is aborted.
  * Errors: VETCH_ECONNECT, whose cause is VETCH_EENDPOINT, one of

@@ -9,7 +9,6 @@
 #include <vetch/transport.h>
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "base/error-private.h"
 #include "net/endpoint-private.h"
 #include "net/resolver-private.h"
+#include "net/tls_hooks-private.h"
 #include "net/transport-private.h"
 #include "promise/watch-private.h"
 
@@ -29,14 +29,17 @@
 struct connecting {
     vetch_deferred *deferred;
     vetch_reactor *reactor;
-    vetch_promise *resolving;   /* the watch of the lookup, or NULL */
+    vetch_promise *waiting; /* the watch of the lookup or handshake, or NULL */
     vetch_addresses *addresses; /* NULL for a Unix socket */
     struct vetch__list attempts;
     struct vetch__timer timer;
-    size_t next; /* the address to be tried next */
+    struct vetch__socket_options options;
+    struct vetch_tls *tls; /* or NULL: none was asked for */
+    size_t next;           /* the address to be tried next */
     size_t n_failed;
     vetch_error *failures[VETCH__ADDRESSES_MAX];
     char target[VETCH__HOST_MAX + 16]; /* "localhost:80", "/run/x" */
+    char name[VETCH__HOST_MAX + 2];    /* whom TLS shall meet there */
 };
 
 struct attempt {
@@ -62,16 +65,24 @@ drop_attempt(struct attempt *a)
     vetch__free(a);
 }
 
+static void
+drop_attempts(struct connecting *c)
+{
+    while (!vetch__list_empty(&c->attempts))
+        drop_attempt(vetch__container(c->attempts.next, struct attempt, link));
+    vetch__timer_stop(c->reactor, &c->timer);
+}
+
 /* Stop everything and give up the memory; what is left is to settle. */
 static vetch_deferred *
 stop_connecting(struct connecting *c)
 {
     vetch_deferred *d = c->deferred;
 
-    while (!vetch__list_empty(&c->attempts))
-        drop_attempt(vetch__container(c->attempts.next, struct attempt, link));
-    vetch__timer_stop(c->reactor, &c->timer);
+    drop_attempts(c);
     vetch_addresses_unref(c->addresses);
+    if (c->tls != NULL)
+        vetch__tls_hooks->unref(c->tls);
     for (size_t i = 0; i < c->n_failed; i++)
         vetch_error_unref(c->failures[i]);
     vetch__free(c);
@@ -84,30 +95,6 @@ reject_connect(struct connecting *c, vetch_error *error)
     vetch_deferred *d = stop_connecting(c);
 
     vetch_deferred_reject(d, error);
-    vetch_deferred_unref(d);
-}
-
-static void
-release_transport(void *t)
-{
-    vetch_transport_unref(t);
-}
-
-static void
-attempt_succeeded(struct attempt *a)
-{
-    struct connecting *c = a->c;
-    vetch_transport *t =
-        vetch__socket_transport_new(c->reactor, a->fd, &a->address.any, a->len);
-    vetch_deferred *d;
-
-    if (t == NULL) {
-        reject_connect(c, NULL);
-        return;
-    }
-    a->fd = -1; /* the transport's */
-    d = stop_connecting(c);
-    vetch_deferred_resolve(d, t, release_transport);
     vetch_deferred_unref(d);
 }
 
@@ -192,6 +179,87 @@ all_failures(struct connecting *c)
     return e;
 }
 
+/* ---- success ---- */
+
+static void
+release_transport(void *t)
+{
+    vetch_transport_unref(t);
+}
+
+/* Consumes t. */
+static void
+resolve_connect(struct connecting *c, vetch_transport *t)
+{
+    vetch_deferred *d = stop_connecting(c);
+
+    vetch_deferred_resolve(d, t, release_transport);
+    vetch_deferred_unref(d);
+}
+
+/* What a promise that it waited for says: whether it is to go on. */
+static bool
+goes_on(struct connecting *c, vetch_promise *p)
+{
+    c->waiting = NULL;
+    if (vetch_promise_state(p) == VETCH_REJECTED) {
+        const vetch_error *e = vetch_promise_error(p);
+
+        reject_connect(c, vetch_error_code(e) == VETCH_ECANCELED
+                              ? vetch_error_ref(e)
+                              : connect_error(c->target, vetch_error_ref(e)));
+        return false;
+    }
+    if (vetch_deferred_is_canceled(c->deferred)) {
+        reject_connect(c, vetch_error_ref(&vetch__error_canceled));
+        return false;
+    }
+    return true;
+}
+
+/* Wait for it; consumes `p`. */
+static void
+wait_for(struct connecting *c, vetch_promise *p, vetch__watch_fn settled)
+{
+    c->waiting = vetch__watch(c->reactor, p, settled, c);
+    if (c->waiting != NULL)
+        return;
+    vetch_promise_cancel(p);
+    vetch_promise_unref(p);
+    reject_connect(c, NULL);
+}
+
+static void
+handshake_settled(void *ctx, vetch_promise *p)
+{
+    struct connecting *c = ctx;
+
+    if (goes_on(c, p))
+        resolve_connect(c, vetch_transport_ref(vetch_promise_value(p)));
+    vetch_promise_unref(p);
+}
+
+static void
+attempt_succeeded(struct attempt *a)
+{
+    struct connecting *c = a->c;
+    vetch_transport *t =
+        vetch__socket_transport_new(c->reactor, a->fd, &a->address.any, a->len);
+
+    if (t == NULL) {
+        reject_connect(c, NULL);
+        return;
+    }
+    a->fd = -1; /* the transport's */
+    if (c->tls == NULL) {
+        resolve_connect(c, t);
+        return;
+    }
+    drop_attempts(c);
+    wait_for(c, vetch__tls_hooks->handshake(c->tls, t, c->name),
+             handshake_settled);
+}
+
 /* ---- attempts ---- */
 
 static void try_next_address(struct connecting *c);
@@ -235,13 +303,12 @@ connect_attempt_settled(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-open_socket(int family)
+open_socket(const struct connecting *c, int family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int one = 1;
 
     if (fd >= 0 && family != AF_UNIX)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        vetch__socket_set_options(fd, &c->options);
     return fd;
 }
 
@@ -263,7 +330,7 @@ begin_attempt(struct attempt *a)
 
     if (errnum != 0)
         return errnum;
-    a->fd = open_socket(a->address.any.sa_family);
+    a->fd = open_socket(a->c, a->address.any.sa_family);
     if (a->fd < 0)
         return errno;
     event_assign(&a->event, a->c->reactor->base, a->fd, EV_WRITE,
@@ -351,16 +418,7 @@ connect_resolved(void *ctx, vetch_promise *p)
 {
     struct connecting *c = ctx;
 
-    c->resolving = NULL;
-    if (vetch_promise_state(p) == VETCH_REJECTED) {
-        const vetch_error *e = vetch_promise_error(p);
-
-        reject_connect(c, vetch_error_code(e) == VETCH_ECANCELED
-                              ? vetch_error_ref(e)
-                              : connect_error(c->target, vetch_error_ref(e)));
-    } else if (vetch_deferred_is_canceled(c->deferred)) {
-        reject_connect(c, vetch_error_ref(&vetch__error_canceled));
-    } else {
+    if (goes_on(c, p)) {
         c->addresses = vetch_addresses_ref(vetch_promise_value(p));
         try_next_address(c);
     }
@@ -373,8 +431,8 @@ cancel_connect(vetch_deferred *d, void *ctx)
     struct connecting *c = ctx;
 
     (void)d;
-    if (c->resolving != NULL)
-        vetch__promise_cancel_node(c->reactor, c->resolving);
+    if (c->waiting != NULL)
+        vetch__promise_cancel_node(c->reactor, c->waiting);
     else
         reject_connect(c, vetch_error_ref(&vetch__error_canceled));
 }
@@ -382,20 +440,11 @@ cancel_connect(vetch_deferred *d, void *ctx)
 static void
 start_tcp(struct connecting *c, const struct vetch__endpoint *e)
 {
-    vetch_promise *p;
-
     c->addresses = vetch__addresses_known(e->host, e->port);
-    if (c->addresses != NULL) {
+    if (c->addresses != NULL)
         try_next_address(c);
-        return;
-    }
-    p = vetch_resolve(e->host, e->port);
-    c->resolving = vetch__watch(c->reactor, p, connect_resolved, c);
-    if (c->resolving == NULL) {
-        vetch_promise_cancel(p);
-        vetch_promise_unref(p);
-        reject_connect(c, NULL);
-    }
+    else
+        wait_for(c, vetch_resolve(e->host, e->port), connect_resolved);
 }
 
 static void
@@ -408,23 +457,35 @@ start_unix(struct connecting *c, const struct vetch__endpoint *e)
         reject_connect(c, all_failures(c));
 }
 
+/* False: it has failed. */
+static bool
+prepare_tls(struct connecting *c, const struct vetch__endpoint *e)
+{
+    vetch_error *error = NULL;
+
+    c->tls = vetch__tls_hooks->context(e, false, &error);
+    if (c->tls == NULL)
+        reject_connect(c, connect_error(c->target, error));
+    return c->tls != NULL;
+}
+
+/* NULL, or why one cannot connect to `endpoint`. */
 static const char *
 why_not(struct vetch__endpoint *e, const char *endpoint)
 {
-    const char *why = vetch__endpoint_parse(e, endpoint);
+    const char *why = vetch__endpoint_parse(e, endpoint, VETCH__TO_CONNECT);
 
     if (why != NULL)
         return why;
-    if (e->kind == VETCH__ENDPOINT_FD || e->reuseport ||
-        strcmp(e->host, "*") == 0)
-        return "it is for listening";
-    if (e->kind == VETCH__ENDPOINT_TCP && e->port == 0)
-        return "port 0";
+    if (e->kind != VETCH__ENDPOINT_TCP && e->kind != VETCH__ENDPOINT_UNIX)
+        return "it is for datagrams";
+    if (e->tls && vetch__tls_hooks == NULL)
+        return "built without TLS";
     return NULL;
 }
 
 static struct connecting *
-new_connecting(vetch_reactor *r, const char *target)
+new_connecting(vetch_reactor *r, const struct vetch__endpoint *e)
 {
     struct connecting *c = vetch__calloc(1, sizeof(*c));
 
@@ -432,7 +493,11 @@ new_connecting(vetch_reactor *r, const char *target)
         return NULL;
     c->reactor = r;
     vetch__list_init(&c->attempts);
-    snprintf(c->target, sizeof(c->target), "%s", target);
+    c->options = e->socket;
+    vetch__endpoint_target(e, c->target);
+    if (e->tls_name != NULL || e->host != NULL)
+        snprintf(c->name, sizeof(c->name), "%s",
+                 e->tls_name != NULL ? e->tls_name : e->host);
     c->deferred = vetch_deferred_new(cancel_connect, c);
     if (c->deferred == NULL) {
         vetch__free(c);
@@ -459,10 +524,12 @@ vetch_connect(const char *endpoint)
             endpoint, vetch_error_new(VETCH_EENDPOINT, "%s", why)));
     if (vetch__net_get(r) == NULL)
         return &vetch__no_memory;
-    c = new_connecting(r, strchr(endpoint, ':') + 1);
+    c = new_connecting(r, &e);
     if (c == NULL)
         return vetch__failed(errno, "connect");
     p = vetch_deferred_promise(c->deferred);
+    if (e.tls && !prepare_tls(c, &e))
+        return p;
     if (e.kind == VETCH__ENDPOINT_UNIX)
         start_unix(c, &e);
     else

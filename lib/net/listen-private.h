@@ -20,7 +20,7 @@ struct vetch__listen_socket {
  * umask has it); -1 and errno. A descriptor that somebody else
  * opened is `lent` until that is cleared, when nothing can fail any more. */
 int vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint,
-                       mode_t unix_mode);
+                       unsigned unix_mode);
 /* Close it, and remove the file if it is still the same. The text stays. */
 void vetch__listen_close(struct vetch__listen_socket *s);
 void vetch__listen_done(struct vetch__listen_socket *s);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,21 +38,27 @@ set_flag(int fd, int level, int option)
 /* ---- TCP ---- */
 
 static int
-open_address(const union vetch__address *address, socklen_t len, bool reuseport)
+backlog_of(const struct vetch__endpoint *e)
+{
+    return e->backlog > 0 ? (int)e->backlog : SOMAXCONN;
+}
+
+static int
+open_address(const union vetch__address *address, socklen_t len,
+             const struct vetch__endpoint *e)
 {
     int family = address->any.sa_family, zero = 0;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
-    /* Accepted sockets inherit TCP_NODELAY. [::] takes both families, whatever
-     * the system's default is. */
+    /* [::] takes both families, whatever the system's default is. */
     if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
-        set_flag(fd, IPPROTO_TCP, TCP_NODELAY) < 0 ||
-        (reuseport && set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0) ||
+        vetch__socket_set_options(fd, &e->socket) < 0 ||
+        (e->reuseport && set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0) ||
         (family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) < 0) ||
-        bind(fd, &address->any, len) < 0 || listen(fd, SOMAXCONN) < 0) {
+        bind(fd, &address->any, len) < 0 || listen(fd, backlog_of(e)) < 0) {
         close_quietly(fd);
         return -1;
     }
@@ -70,7 +75,7 @@ open_host(const char *host, const struct vetch__endpoint *e)
         errno = EINVAL; /* a name: an address to listen on must be plain */
         return -1;
     }
-    return open_address(&address, len, e->reuseport);
+    return open_address(&address, len, e);
 }
 
 static int
@@ -146,16 +151,33 @@ absolute_path(const char *path)
 
 /* Nobody can connect before it listens, so nobody sees other permissions. */
 static int
-listen_unix(int fd, const char *path, mode_t mode)
+listen_unix(int fd, const struct vetch__endpoint *e)
 {
-    if (mode != 0 && chmod(path, mode) < 0)
+    if (e->mode != 0 && chmod(e->path, (mode_t)e->mode) < 0)
         return -1;
-    return listen(fd, SOMAXCONN);
+    return listen(fd, backlog_of(e));
+}
+
+/* It has no file, and ends with its socket. */
+static int
+open_abstract(const struct vetch__endpoint *e)
+{
+    union vetch__address address;
+    socklen_t len = vetch__address_unix(&address, e->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    if (bind(fd, &address.any, len) == 0 && listen(fd, backlog_of(e)) == 0)
+        return fd;
+    close_quietly(fd);
+    return -1;
 }
 
 static int
-open_unix(struct vetch__listen_socket *s, const char *path, mode_t mode)
+open_path(struct vetch__listen_socket *s, const struct vetch__endpoint *e)
 {
+    const char *path = e->path;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct stat st;
 
@@ -166,7 +188,7 @@ open_unix(struct vetch__listen_socket *s, const char *path, mode_t mode)
         close_quietly(fd);
         goto fail;
     }
-    if (listen_unix(fd, path, mode) < 0 || stat(path, &st) < 0) {
+    if (listen_unix(fd, e) < 0 || stat(path, &st) < 0) {
         close_quietly(fd);
         unlink(path);
         goto fail;
@@ -183,7 +205,7 @@ fail:
 /* ---- a descriptor that somebody else opened ---- */
 
 static int
-take_fd(int fd)
+take_fd(int fd, const struct vetch__endpoint *e)
 {
     int listening = 0, type = 0, flags;
     socklen_t len = sizeof(int);
@@ -199,7 +221,7 @@ take_fd(int fd)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -1;
-    set_flag(fd, IPPROTO_TCP, TCP_NODELAY); /* fails if it is not TCP */
+    vetch__socket_set_options(fd, &e->socket); /* fails if it is not TCP */
     return fd;
 }
 
@@ -208,11 +230,17 @@ take_fd(int fd)
 static char *
 unix_name(const char *path)
 {
-    size_t len = sizeof("unix:") + strlen(path);
-    char *text = vetch__malloc(len);
+    char *text = vetch__malloc(sizeof("unix:") + 2 * strlen(path)), *to;
 
-    if (text != NULL)
-        snprintf(text, len, "unix:%s", path);
+    if (text == NULL)
+        return NULL;
+    to = stpcpy(text, "unix:");
+    for (; *path != '\0'; path++) {
+        if (*path == ',') /* it would begin an option */
+            *to++ = ',';
+        *to++ = *path;
+    }
+    *to = '\0';
     return text;
 }
 
@@ -221,8 +249,7 @@ name_it(struct vetch__listen_socket *s)
 {
     union vetch__address address = { .any = { 0 } };
     socklen_t len = sizeof(address);
-    char text[sizeof("unix:") + VETCH__ADDRESS_TEXT];
-    bool is_unix;
+    char text[VETCH__ENDPOINT_NAME];
 
     if (s->path != NULL) {
         s->endpoint = unix_name(s->path);
@@ -231,9 +258,9 @@ name_it(struct vetch__listen_socket *s)
 
     if (getsockname(s->fd, &address.any, &len) < 0)
         return -1;
-    is_unix = address.any.sa_family == AF_UNIX;
-    vetch__address_format(stpcpy(text, is_unix ? "unix:" : "tcp:"),
-                          &address.any, len);
+    vetch__address_endpoint(
+        text, address.any.sa_family == AF_UNIX ? "unix:" : "tcp:", &address.any,
+        len);
     s->port = vetch__address_port(&address.any);
     s->endpoint = vetch__strdup(text);
     return s->endpoint != NULL ? 0 : -1;
@@ -241,27 +268,35 @@ name_it(struct vetch__listen_socket *s)
 
 int
 vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint,
-                   mode_t unix_mode)
+                   unsigned unix_mode)
 {
     struct vetch__endpoint e;
 
     memset(s, 0, sizeof(*s));
     s->fd = -1;
-    if (vetch__endpoint_parse(&e, endpoint) != NULL) {
+    if (vetch__endpoint_parse(&e, endpoint, VETCH__TO_LISTEN) != NULL) {
         errno = EINVAL;
         return -1;
     }
+    if (e.tls || e.proxy) {
+        errno = EPROTONOSUPPORT;
+        return -1;
+    }
+    if (unix_mode != 0)
+        e.mode = unix_mode;
     switch (e.kind) {
     case VETCH__ENDPOINT_TCP:
         s->fd = open_tcp(&e);
         break;
     case VETCH__ENDPOINT_UNIX:
-        s->fd = open_unix(s, e.path, unix_mode);
+        s->fd = e.path[0] == '@' ? open_abstract(&e) : open_path(s, &e);
         break;
     case VETCH__ENDPOINT_FD:
-        s->fd = take_fd(e.fd);
+        s->fd = take_fd(e.fd, &e);
         s->lent = true;
         break;
+    default:
+        errno = EPROTONOSUPPORT;
     }
     if (s->fd < 0)
         return -1;

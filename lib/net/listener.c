@@ -570,7 +570,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l = vetch__calloc(1, sizeof(*l));
     if (l == NULL)
         return NULL;
-    if (vetch__listen_open(&l->socket, endpoint, (mode_t)o.unix_mode) < 0 ||
+    if (vetch__listen_open(&l->socket, endpoint, o.unix_mode) < 0 ||
         vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0)
         goto fail;
     event_assign(&l->event, r->base, l->socket.fd, EV_READ | EV_PERSIST,

@@ -9,15 +9,21 @@ libvetch_private_la_SOURCES += \
 	lib/net/memory.c \
 	lib/net/net-private.h \
 	lib/net/net.c \
+	lib/net/no_tls.c \
 	lib/net/output-private.h \
 	lib/net/output.c \
 	lib/net/own_scope-private.h \
 	lib/net/own_scope.c \
 	lib/net/resolver-private.h \
 	lib/net/resolver.c \
+	lib/net/sockaddr-private.h \
+	lib/net/sockaddr.c \
 	lib/net/socket.c \
+	lib/net/socket_options-private.h \
+	lib/net/socket_options.c \
 	lib/net/stop-private.h \
 	lib/net/stop.c \
+	lib/net/tls_hooks-private.h \
 	lib/net/transport-private.h \
 	lib/net/transport.c \
 	lib/net/transport_close.c \

@@ -366,17 +366,17 @@ socket_name_of(vetch_transport *t, bool peer)
     struct socket_transport *s = socket_of(t);
     union vetch__address address = { .any = { .sa_family = AF_UNSPEC } };
     socklen_t len = sizeof(address);
-    char text[sizeof("unix:") + VETCH__ADDRESS_TEXT];
-    char *end = stpcpy(text, t->kind->name);
+    char text[VETCH__ENDPOINT_NAME];
 
     if (peer && s->peer.any.sa_family != AF_UNSPEC) {
-        vetch__address_format(end, &s->peer.any, sizeof(s->peer));
+        vetch__address_endpoint(text, t->kind->name, &s->peer.any,
+                                sizeof(s->peer));
         return vetch__strdup(text);
     }
     if (s->fd < 0 || (peer ? getpeername(s->fd, &address.any, &len)
                            : getsockname(s->fd, &address.any, &len)) < 0)
         return NULL;
-    vetch__address_format(end, &address.any, len);
+    vetch__address_endpoint(text, t->kind->name, &address.any, len);
     return vetch__strdup(text);
 }
 

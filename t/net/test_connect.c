@@ -253,7 +253,7 @@ VT_TEST(malformed_endpoints_are_refused)
 {
     static const char *const bad[] = {
         "",           "tcp:",         "tcp:127.0.0.1", "tcp:127.0.0.1:",
-        "tcp:h:0",    "tcp:h:65536",  "tcp:*:80",      "tcp:h:80:reuseport",
+        "tcp:h:0",    "tcp:h:65536",  "tcp:*:80",      "tcp:h:80,reuseport",
         "fd:3",       "unix:",        "http://h/",     "tcp:[::1:80",
         "tcp:::1:80", "tcp:1.2.3:80", "tcp:0x7f.1:80",
     };

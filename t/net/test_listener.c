@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,16 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* Whether a client's socket is connected by now. */
+static bool
+is_connected(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
 
 /* ---- endpoints ---- */
 
@@ -98,8 +109,8 @@ VT_TEST(a_port_can_be_shared_if_both_say_so)
     struct lk_server a, b;
     char same[80];
 
-    lk_serve(&a, "tcp:127.0.0.1:0:reuseport");
-    snprintf(same, sizeof(same), "%s:reuseport", vetch_listener_endpoint(a.l));
+    lk_serve(&a, "tcp:127.0.0.1:0,reuseport");
+    snprintf(same, sizeof(same), "%s,reuseport", vetch_listener_endpoint(a.l));
     lk_serve(&b, same);
     ck_assert_uint_eq(vetch_listener_port(a.l), vetch_listener_port(b.l));
     lk_stop(&a);
@@ -126,6 +137,116 @@ VT_TEST(a_unix_socket_is_made_and_removed)
     lk_stop(&s);
     ck_assert_int_lt(stat(lk_path, &st), 0);
     lk_remove_folder();
+}
+
+VT_TEST(an_abstract_name_needs_no_file)
+{
+    char where[64];
+    struct lk_server s;
+    vetch_transport *t;
+    vetch_error *error;
+
+    snprintf(where, sizeof(where), "unix:@vetch,,%d", (int)getpid());
+    lk_serve(&s, where);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), where);
+    ck_assert_ptr_null(vetch_listener_new(where, lk_make, NULL, NULL));
+    ck_assert_int_eq(errno, EADDRINUSE);
+    t = vetch_run(vetch_connect(where), &error);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_str_eq(vetch_transport_peer(t), where);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
+    ck_assert_str_eq(vetch_transport_local(s.probes[0].t), where);
+    vetch_transport_unref(t);
+    lk_stop(&s);
+    t = vetch_run(vetch_connect(where), &error);
+    ck_assert_ptr_null(t);
+    ck_assert(vetch_error_is(error, ECONNREFUSED));
+    vetch_error_unref(error);
+}
+
+VT_TEST(a_comma_in_a_path_is_doubled_in_its_endpoint)
+{
+    char where[sizeof(lk_endpoint) + 8];
+    struct lk_server s;
+    vetch_transport *t;
+    vetch_error *error;
+
+    lk_make_folder();
+    snprintf(where, sizeof(where), "%s,,x", lk_endpoint);
+    lk_serve(&s, where);
+    ck_assert_str_eq(vetch_listener_endpoint(s.l), where);
+    t = vetch_run(vetch_connect(where), &error);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_str_eq(vetch_transport_peer(t), where);
+    vetch_transport_unref(t);
+    lk_stop(&s);
+    lk_remove_folder();
+}
+
+/* A clients' queue of one takes two. */
+VT_TEST(the_backlog_bounds_how_many_wait)
+{
+    struct lk_server s;
+    int fds[4];
+
+    lk_serve(&s, "tcp:127.0.0.1:0,backlog=1");
+    for (int i = 0; i < 4; i++) {
+        fds[i] = lk_raw_socket();
+        ck_assert_int_eq(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
+        lk_raw_connect(fds[i], vetch_listener_port(s.l));
+    }
+    ck_assert(is_connected(fds[0]) && is_connected(fds[1]));
+    ck_assert(!is_connected(fds[3]));
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    tk_until(lk_count(&s, TK_FREED) >= 2);
+    lk_stop(&s);
+}
+
+static int
+option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    ck_assert_int_eq(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
+/* The other end of a client's connection, which is in this process, too. */
+static int
+other_end(int client)
+{
+    struct sockaddr_in own, peer;
+    socklen_t len = sizeof(own);
+
+    ck_assert_int_eq(getsockname(client, (struct sockaddr *)&own, &len), 0);
+    for (int fd = 3; fd < 1024; fd++) {
+        len = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+            peer.sin_family == AF_INET && peer.sin_port == own.sin_port)
+            return fd;
+    }
+    return -1;
+}
+
+VT_TEST(options_reach_the_socket_of_each_connection)
+{
+    struct lk_server s;
+    int client, fd;
+
+    lk_serve(&s, "tcp:127.0.0.1:0,keepalive=60,user_timeout=20,nodelay=no");
+    client = lk_client(&s);
+    tk_until(lk_count(&s, TK_CONNECTED) == 1);
+    fd = other_end(client);
+    ck_assert_int_eq(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 20000);
+    ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    close(client);
+    tk_until(lk_count(&s, TK_FREED) == 1);
+    lk_stop(&s);
 }
 
 VT_TEST(a_stale_socket_file_is_replaced)

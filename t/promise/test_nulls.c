@@ -622,6 +622,11 @@ REFUSES(vetch_stream_peer, IS_EMPTY(vetch_stream_peer(NULL)))
 REFUSES(vetch_stream_local, IS_EMPTY(vetch_stream_local(NULL)))
 REFUSES(vetch_stream_set_idle, FAILS(vetch_stream_set_idle(NULL, 1)))
 
+VT_CASE("endpoints", vt_reactor_tcase);
+
+REFUSES(vetch_endpoint_check,
+        vetch_error_unref(vetch_endpoint_check(NULL, VETCH_ENDPOINT_CONNECT)))
+
 VT_CASE("URLs", vt_reactor_tcase);
 
 ACCEPTS(vetch_url_ref, IS_NULL(vetch_url_ref(NULL)))
