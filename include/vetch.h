@@ -11,6 +11,7 @@
 #include <vetch/event.h>
 #include <vetch/executor.h>
 #include <vetch/export.h>
+#include <vetch/file.h>
 #include <vetch/http_client.h>
 #include <vetch/http_server.h>
 #include <vetch/listener.h>

@@ -27,6 +27,10 @@ int vetch__buffer_put_back(vetch_buffer *b, const void *data, size_t len,
 /* A byte string of several pieces, `total` bytes in all; NULL and ENOMEM. */
 vetch_bytes *vetch__bytes_of_vectors(const struct iovec *iov, size_t n,
                                      size_t total);
+/* A byte string that is still being made: give it `len` bytes, new ones
+ * undefined. NULL `b` makes one; NULL and ENOMEM: `b` is as before. */
+vetch_bytes *vetch__bytes_resize(vetch_bytes *b, size_t len);
+char *vetch__bytes_room(vetch_bytes *b);
 void vetch__buffer_init(vetch_buffer *b);
 /* Give its memory back; it is empty then and may be used again. */
 void vetch__buffer_done(vetch_buffer *b);

@@ -305,3 +305,29 @@ vetch__bytes_of_vectors(const struct iovec *iov, size_t n, size_t total)
     b->data[total] = '\0';
     return b;
 }
+
+vetch_bytes *
+vetch__bytes_resize(vetch_bytes *b, size_t len)
+{
+    vetch_bytes *resized;
+
+    if (b != NULL && b->len == len)
+        return b;
+    if (len > SIZE_MAX - sizeof(*b) - 1) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    resized = vetch__realloc(b, sizeof(*b) + len + 1);
+    if (resized == NULL)
+        return NULL;
+    resized->object = (struct vetch__object){ .type = VETCH__BYTES, .refs = 1 };
+    resized->len = len;
+    resized->data[len] = '\0';
+    return resized;
+}
+
+char *
+vetch__bytes_room(vetch_bytes *b)
+{
+    return b->data;
+}

@@ -29,6 +29,7 @@ struct vetch__net {
     void (*wake_starved)(struct vetch__net *net);
 
     vetch_executor *resolver; /* threads of its own, made on first use */
+    vetch_executor *files;    /* the same, of the stream layer */
 };
 
 /* This reactor's; NULL and ENOMEM. */

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <vetch/executor.h>
+
 #include "net/output-private.h"
 #include "net/resolver-private.h"
 
@@ -31,6 +33,7 @@ static void
 net_done(vetch_reactor *r)
 {
     vetch__resolver_done(r->net);
+    vetch_executor_unref(r->net->files);
     free_net(r->net);
     r->net = NULL;
 }

@@ -4,8 +4,11 @@
 
 #include <vetch/executor.h>
 
-/* An executor that the user does not see, for jobs that own all that they
- * use: the end of the reactor waits only a moment for them. */
+/* An executor that the user does not see. */
+vetch_executor *
+vetch__executor_new_inner(const vetch_executor_options *options);
+/* One for jobs that own all that they use: the end of the reactor waits only a
+ * moment for them. */
 vetch_executor *
 vetch__executor_new_expendable(const vetch_executor_options *options);
 

@@ -403,14 +403,22 @@ fail:
 }
 
 vetch_executor *
-vetch__executor_new_expendable(const vetch_executor_options *options)
+vetch__executor_new_inner(const vetch_executor_options *options)
 {
     vetch_executor *e = vetch_executor_new(options);
 
-    if (e == NULL)
-        return NULL;
-    e->expendable = true;
-    vetch__member_remove(e->reactor, &e->member);
+    if (e != NULL)
+        vetch__member_remove(e->reactor, &e->member);
+    return e;
+}
+
+vetch_executor *
+vetch__executor_new_expendable(const vetch_executor_options *options)
+{
+    vetch_executor *e = vetch__executor_new_inner(options);
+
+    if (e != NULL)
+        e->expendable = true;
     return e;
 }
 

@@ -1,7 +1,12 @@
 # One vocabulary for every flow of bytes.
 libvetch_private_la_SOURCES += \
 	lib/stream/copy.c \
+	lib/stream/file-private.h \
+	lib/stream/file.c \
+	lib/stream/file_disk.c \
+	lib/stream/file_stream.c \
 	lib/stream/idle.c \
+	lib/stream/own-private.h \
 	lib/stream/own.c \
 	lib/stream/read.c \
 	lib/stream/serve.c \

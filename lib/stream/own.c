@@ -4,15 +4,17 @@
  * from the stream's turn only, at the end of a dispatch, so that no call into
  * the stream calls back. What it returns is watched; an abort cancels that, and
  * the object lives until nothing of it is pending. */
-#include "stream/transport-private.h"
+#include "stream/own-private.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/check-private.h"
 #include "base/mem-private.h"
 #include "promise/watch-private.h"
+#include "stream/transport-private.h"
 
-enum { PIECE_BYTES = 65536 };
+enum { PIECE_BYTES = 65536, JOINED_MAX = 64 };
 
 struct piece {
     struct piece *next;
@@ -28,8 +30,11 @@ struct own_stream {
     struct vetch__member member;
     struct piece *first, *last; /* to be written; `first` may be under way */
     size_t pending_bytes, low_bytes;
+    char *name;                       /* or NULL */
     vetch_promise *reading, *writing; /* watches; writing: end and close, too */
     bool closing, aborting;
+    bool end_asked;  /* by the user */
+    bool stale;      /* what is being read is not wanted any more */
     bool told_abort; /* the class was */
 };
 
@@ -116,6 +121,7 @@ own_tell_drained(vetch_stream *s)
 static void
 own_end(vetch_stream *s)
 {
+    own_of(s)->end_asked = true;
     attend_own_later(own_of(s));
 }
 
@@ -133,9 +139,18 @@ own_abort(vetch_stream *s)
     attend_own_later(own_of(s));
 }
 
+static const char *
+own_name_of(const vetch_stream *s, bool peer)
+{
+    const char *name = own_of(s)->name;
+
+    return peer && name != NULL ? name : "";
+}
+
 static void
 own_free(vetch_stream *s)
 {
+    vetch__free(own_of(s)->name);
     vetch__free(own_of(s));
 }
 
@@ -149,6 +164,7 @@ static const struct vetch__stream_kind own_kind = {
     .end = own_end,
     .close = own_close,
     .abort = own_abort,
+    .name_of = own_name_of,
     .free = own_free,
 };
 
@@ -208,7 +224,7 @@ class_has_read(void *ctx, vetch_promise *p)
     void *bytes;
 
     o->reading = NULL;
-    if (o->closing) /* nobody wants it any more, and it was cancelled */
+    if (o->closing || o->stale) /* nobody wants it any more */
         vetch_promise_unref(p);
     else if (!vetch__promise_take_any(p, &bytes, &error))
         break_own(o, vetch_error_new(VETCH_EMISUSE,
@@ -219,6 +235,7 @@ class_has_read(void *ctx, vetch_promise *p)
         receive_bytes(o, bytes);
     else
         vetch__stream_ended(&o->s);
+    o->stale = false;
     attend_own_later(o);
     vetch__stream_let_go(&o->s);
 }
@@ -310,11 +327,54 @@ call_class(vetch_promise *(*fn)(void *self), void *self)
     return fn != NULL ? fn(self) : NULL;
 }
 
+/* How many of the first pieces make no more than one large one. */
+static size_t
+count_small_pieces(const struct own_stream *o, struct iovec iov[JOINED_MAX],
+                   size_t *ret_total)
+{
+    size_t n = 0, total = 0;
+
+    for (const struct piece *p = o->first; p != NULL && n < JOINED_MAX;
+         p = p->next) {
+        size_t len = vetch_bytes_len(p->bytes);
+
+        if (len > PIECE_BYTES - total)
+            break;
+        iov[n].iov_base = (void *)(uintptr_t)vetch_bytes_data(p->bytes);
+        iov[n++].iov_len = len;
+        total += len;
+    }
+    *ret_total = total;
+    return n;
+}
+
+/* Each call of the class may be dear: small pieces go together. Without memory
+ * they go one by one. */
+static void
+join_small_pieces(struct own_stream *o)
+{
+    struct iovec iov[JOINED_MAX];
+    vetch_bytes *joined;
+    size_t total, n = count_small_pieces(o, iov, &total);
+
+    if (n < 2)
+        return;
+    joined = vetch__bytes_of_vectors(iov, n, total);
+    if (joined == NULL)
+        return;
+    while (--n > 0)
+        drop_first_piece(o);
+    o->pending_bytes += total - vetch_bytes_len(o->first->bytes);
+    vetch_bytes_unref(o->first->bytes);
+    o->first->bytes = joined;
+}
+
 static void
 turn_to_write(struct own_stream *o)
 {
     if (o->writing != NULL)
         return;
+    join_small_pieces(o);
     if (o->first != NULL)
         watch_class(o, &o->writing, o->class->write(o->self, o->first->bytes),
                     class_has_written);
@@ -357,15 +417,14 @@ end_own_with_reactor(struct vetch__member *self)
 /* ---- making one ---- */
 
 vetch_stream *
-vetch_stream_new(const vetch_stream_class *class, void *self,
-                 const vetch_stream_options *options)
+vetch__own_stream_new(const vetch_stream_class *class, void *self,
+                      const vetch_stream_options *options, const char *name)
 {
     vetch_reactor *r = vetch__reactor;
     vetch_stream_options chosen;
     struct vetch__stream_limits limits;
     struct own_stream *o;
 
-    VETCH_CHECK(class != NULL && class->size >= sizeof(*class), EINVAL, NULL);
     if (r == NULL || r->ending) {
         errno = r == NULL ? EPERM : ECANCELED;
         return NULL;
@@ -376,10 +435,12 @@ vetch_stream_new(const vetch_stream_class *class, void *self,
     o = vetch__calloc(1, sizeof(*o));
     if (o == NULL)
         return NULL;
+    o->name = name != NULL ? vetch__strdup(name) : NULL;
     vetch__stream_limits_of(&chosen, &limits);
     vetch__stream_init(&o->s, r, &own_kind, &limits);
-    if (vetch_stream_set_idle(&o->s, chosen.idle_seconds) < 0) {
-        vetch__free(o);
+    if ((name != NULL && o->name == NULL) ||
+        vetch_stream_set_idle(&o->s, chosen.idle_seconds) < 0) {
+        own_free(&o->s);
         return NULL;
     }
     o->s.flags |= VETCH__S_LAZY;
@@ -392,4 +453,40 @@ vetch_stream_new(const vetch_stream_class *class, void *self,
     o->turn.fn = own_turn;
     vetch__member_add(r, &o->member, "stream", end_own_with_reactor);
     return &o->s;
+}
+
+vetch_stream *
+vetch_stream_new(const vetch_stream_class *class, void *self,
+                 const vetch_stream_options *options)
+{
+    VETCH_CHECK(class != NULL && class->size >= sizeof(*class), EINVAL, NULL);
+    return vetch__own_stream_new(class, self, options, NULL);
+}
+
+void *
+vetch__own_stream_self(const vetch_stream *s, const vetch_stream_class *class)
+{
+    const struct own_stream *o = own_of(s);
+
+    if (s->kind != &own_kind || o->class != class ||
+        s->object.state == VETCH__S_OVER)
+        return NULL;
+    return o->self;
+}
+
+bool
+vetch__own_stream_was_ended(const vetch_stream *s)
+{
+    return own_of(s)->end_asked;
+}
+
+void
+vetch__own_stream_restart(vetch_stream *s)
+{
+    struct own_stream *o = own_of(s);
+
+    vetch__stream_drop_input(s);
+    s->in = VETCH__HALF_OPEN;
+    o->stale = o->reading != NULL;
+    vetch__stream_balance(s);
 }

@@ -621,6 +621,11 @@ REFUSES(vetch_stream_error, IS_NULL(vetch_stream_error(NULL)))
 REFUSES(vetch_stream_peer, IS_EMPTY(vetch_stream_peer(NULL)))
 REFUSES(vetch_stream_local, IS_EMPTY(vetch_stream_local(NULL)))
 REFUSES(vetch_stream_set_idle, FAILS(vetch_stream_set_idle(NULL, 1)))
+REFUSES(vetch_file_open, MISUSE(vetch_file_open(NULL, VETCH_FILE_READ, NULL)))
+REFUSES(vetch_file_get_info, FAILS(vetch_file_get_info(NULL, NULL)))
+REFUSES(vetch_file_seek, FAILS(vetch_file_seek(NULL, 0)))
+REFUSES(vetch_file_read, MISUSE(vetch_file_read(NULL, 1)))
+REFUSES(vetch_file_write, MISUSE(vetch_file_write(NULL, "x", 1, 0)))
 
 VT_CASE("endpoints", vt_reactor_tcase);
 

@@ -192,6 +192,7 @@ VT_TEST(failed_write_rejects_all_who_wait_for_it)
     own.fail_write = 2;
     open_own("");
     vetch_stream_write(sk_a, "a", 1);
+    vt_run_ready();
     vetch_stream_write(sk_a, "b", 1);
     vetch_stream_write(sk_a, "c", 1);
     end = vetch_stream_end(sk_a);
@@ -199,6 +200,17 @@ VT_TEST(failed_write_rejects_all_who_wait_for_it)
     ck_assert_str_eq(own.written, "a");
     ck_assert_int_eq(own.n_ends, 0);
     sk_expect_error(vetch_stream_close(sk_a), VETCH_EUSER);
+}
+
+VT_TEST(small_pieces_that_wait_go_together)
+{
+    open_own("");
+    for (int i = 0; i < 100; i++)
+        vetch_stream_printf(sk_a, "%d,", i % 10);
+    sk_expect_end(vetch_stream_end(sk_a));
+    ck_assert_int_eq(own.n_writes, 2); /* 64 at most */
+    ck_assert_uint_eq(strlen(own.written), 200);
+    ck_assert_int_eq(strncmp(own.written + 190, "5,6,7,8,9,", 10), 0);
 }
 
 VT_TEST(failed_end_rejects_the_close)

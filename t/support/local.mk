@@ -6,6 +6,8 @@ endif
 t_support_libharness_la_SOURCES = \
 	t/support/executor_kit.c \
 	t/support/executor_kit.h \
+	t/support/file_kit.c \
+	t/support/file_kit.h \
 	t/support/harness.c \
 	t/support/harness.h \
 	t/support/http_client_kit.c \
