@@ -7,6 +7,8 @@ libvetch_private_la_SOURCES += \
 	lib/stream/file_stream.c \
 	lib/stream/idle.c \
 	lib/stream/own-private.h \
+	lib/stream/inflater-private.h \
+	lib/stream/inflater.c \
 	lib/stream/own.c \
 	lib/stream/read.c \
 	lib/stream/serve.c \
