@@ -12,6 +12,7 @@
 #include <vetch/executor.h>
 #include <vetch/export.h>
 #include <vetch/file.h>
+#include <vetch/filter.h>
 #include <vetch/http_client.h>
 #include <vetch/http_server.h>
 #include <vetch/listener.h>

@@ -12,6 +12,7 @@ manual_pages = \
 	man/vetch_executor.3 \
 	man/vetch_file.3 \
 	man/vetch_file_open.3 \
+	man/vetch_filter.3 \
 	man/vetch_http_client.3 \
 	man/vetch_http_reply.3 \
 	man/vetch_http_request.3 \

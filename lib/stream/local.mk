@@ -5,10 +5,12 @@ libvetch_private_la_SOURCES += \
 	lib/stream/file.c \
 	lib/stream/file_disk.c \
 	lib/stream/file_stream.c \
+	lib/stream/filter.c \
+	lib/stream/gzip.c \
 	lib/stream/idle.c \
-	lib/stream/own-private.h \
 	lib/stream/inflater-private.h \
 	lib/stream/inflater.c \
+	lib/stream/own-private.h \
 	lib/stream/own.c \
 	lib/stream/read.c \
 	lib/stream/serve.c \

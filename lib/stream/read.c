@@ -77,6 +77,17 @@ merge_returned(vetch_stream *s)
     return 0;
 }
 
+int
+vetch__stream_return_input(vetch_stream *s, vetch_stream *to)
+{
+    if (merge_returned(s) < 0 || merge_returned(to) < 0 || have_input(to) < 0 ||
+        vetch__buffer_put_back(to->input, vetch_buffer_data(s->input),
+                               vetch_buffer_len(s->input), "", 0) < 0)
+        return -1;
+    to->bytes_read -= vetch_buffer_len(s->input);
+    return 0;
+}
+
 /* ---- looking ---- */
 
 static struct look

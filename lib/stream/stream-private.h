@@ -106,6 +106,9 @@ struct vetch__stream_kind {
     /* Flush, then close; at once. Both lead to vetch__stream_over(). */
     void (*close)(vetch_stream *s);
     void (*abort)(vetch_stream *s);
+    /* The last reference of a stream that is not OVER goes; it is held. NULL:
+     * one that is OPEN is closed, or aborted if bytes wait. */
+    void (*release)(vetch_stream *s);
     const char *(*name_of)(const vetch_stream *s, bool peer);
     /* Free the memory, stream and all. */
     void (*free)(vetch_stream *s);
@@ -159,6 +162,10 @@ void vetch__stream_set_error(vetch_stream *s, vetch_error *error);
 /* End it now, for this reason, which is consumed. What was received can still
  * be read. */
 void vetch__stream_break(vetch_stream *s, vetch_error *error);
+/* End one direction (VETCH_READABLE or VETCH_WRITABLE), for this reason, which
+ * is consumed; the kind is not told. */
+void vetch__stream_break_half(vetch_stream *s, unsigned direction,
+                              vetch_error *error);
 /* A new reference to what broke it, or a plain ECONNABORTED. */
 vetch_error *vetch__stream_cause(const vetch_stream *s);
 bool vetch__stream_check_thread(const vetch_stream *s);
@@ -193,6 +200,9 @@ void vetch__stream_tap_more(vetch_stream *s);
 /* Bytes that can be read without waiting. */
 size_t vetch__stream_available(const vetch_stream *s);
 void vetch__stream_drop_input(vetch_stream *s);
+/* Put what can be read from `s` in front of what can be read from `to`. -1 and
+ * ENOMEM. */
+int vetch__stream_return_input(vetch_stream *s, vetch_stream *to);
 
 /* ---- idle.c ---- */
 void vetch__stream_idle_free(vetch_stream *s);

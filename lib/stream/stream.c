@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include <vetch/descriptor.h>
+
 #include "base/check-private.h"
 #include "base/error-private.h"
 #include "base/mem-private.h"
@@ -165,6 +167,25 @@ vetch__stream_break(vetch_stream *s, vetch_error *error)
 }
 
 void
+vetch__stream_break_half(vetch_stream *s, unsigned direction,
+                         vetch_error *error)
+{
+    vetch__stream_hold(s);
+    vetch__stream_set_error(s, error);
+    if (direction == VETCH_READABLE) {
+        vetch__stream_drop_input(s);
+        if (s->in <= VETCH__HALF_BROKEN)
+            s->in = VETCH__HALF_BROKEN;
+        vetch__stream_try_read(s, NULL);
+    } else {
+        break_half(&s->out);
+        s->flags |= VETCH__S_LOST_WRITE;
+        wake_writers(s);
+    }
+    vetch__stream_let_go(s);
+}
+
+void
 vetch_stream_abort(vetch_stream *s)
 {
     VETCH_CHECK(s != NULL, EINVAL, );
@@ -255,7 +276,9 @@ vetch_stream_unref(vetch_stream *s)
     if (s == NULL || --s->object.refs > 0)
         return NULL;
     vetch__stream_hold(s);
-    if (s->object.state == VETCH__S_OPEN)
+    if (s->object.state != VETCH__S_OVER && s->kind->release != NULL)
+        s->kind->release(s);
+    else if (s->object.state == VETCH__S_OPEN)
         release_open_stream(s);
     vetch__stream_let_go(s);
     return NULL;

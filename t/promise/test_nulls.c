@@ -626,6 +626,8 @@ REFUSES(vetch_file_get_info, FAILS(vetch_file_get_info(NULL, NULL)))
 REFUSES(vetch_file_seek, FAILS(vetch_file_seek(NULL, 0)))
 REFUSES(vetch_file_read, MISUSE(vetch_file_read(NULL, 1)))
 REFUSES(vetch_file_write, MISUSE(vetch_file_write(NULL, "x", 1, 0)))
+ACCEPTS(vetch_stream_filter, IS_NULL(vetch_stream_filter(NULL, 1, NULL));
+        ck_assert_int_eq(errno, ENOMEM))
 
 VT_CASE("endpoints", vt_reactor_tcase);
 

@@ -1,6 +1,8 @@
 unit_tests += \
 	t/stream/test_copy \
 	t/stream/test_file \
+	t/stream/test_filter \
+	t/stream/test_gzip \
 	t/stream/test_own \
 	t/stream/test_read \
 	t/stream/test_serve \

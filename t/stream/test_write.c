@@ -203,7 +203,10 @@ VT_TEST(s7_released_stream_without_queue_ends)
     vt_run_ready();
     sk_expect_text(vetch_stream_read(sk_b, 1), "x");
     sk_a = vetch_stream_unref(sk_a);
-    sk_expect_end(vetch_stream_read(sk_b, 1));
+    if (_i == SK_GZIP) /* the data have no end, and that shows */
+        sk_expect_error(vetch_stream_read(sk_b, 1), ECONNRESET);
+    else
+        sk_expect_end(vetch_stream_read(sk_b, 1));
 }
 
 VT_TEST(s7_released_stream_with_a_queue_aborts)

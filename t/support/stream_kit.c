@@ -250,10 +250,33 @@ open_own(const vetch_stream_options *options)
     sk_b = vetch_stream_new(&own_class, b, options);
 }
 
+/* ---- compressed both ways, but as it is, so that sizes are what they are */
+
+static vetch_stream *
+compressed(vetch_stream *s)
+{
+    vetch_stream *out =
+        vetch_stream_filter(s, VETCH_WRITABLE, vetch_gzip_new(0));
+    vetch_stream *both =
+        vetch_stream_filter(out, VETCH_READABLE, vetch_gunzip_new());
+
+    vetch_stream_unref(out);
+    vetch_stream_unref(s);
+    return both;
+}
+
+static void
+open_gzip(const vetch_stream_options *options)
+{
+    open_memory(options);
+    sk_a = compressed(sk_a);
+    sk_b = compressed(sk_b);
+}
+
 /* ---- the kinds ---- */
 
 static void (*const openers[SK_KINDS])(const vetch_stream_options *) = {
-    open_memory, open_tcp, open_unix, open_own
+    open_memory, open_tcp, open_unix, open_own, open_gzip
 };
 
 void

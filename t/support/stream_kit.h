@@ -6,15 +6,16 @@
 
 /* How many kinds there are: a case that has this as its `loops` runs each test
  * over all of them. */
-#define SK_KINDS 4
+#define SK_KINDS 5
 
 /* The two ends. A test that releases one sets it to NULL. */
 extern vetch_stream *sk_a, *sk_b;
 
 /* Make a pair of the i-th kind: joined in memory, TCP, Unix socket, made of a
- * class of functions. */
+ * class of functions, compressed both ways. */
 void sk_open(int kind);
 void sk_open_with(int kind, const vetch_stream_options *options);
+enum { SK_OWN = 3, SK_GZIP = 4 };
 /* Whether the far side of this kind can tell a reset from an end. */
 bool sk_has_resets(int kind);
 /* End it without waiting for that. */

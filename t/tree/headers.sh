@@ -49,16 +49,18 @@ for header in vetch.h vetch/*.h; do
     grep -qF "include/$header" local.mk ||
         fault "$header is not listed in include/local.mk"
     # What can be seen through can grow only if it says how large it is. A
-    # protocol is the first member of a structure of the program's, and its
-    # class has the size.
+    # protocol or a filter is the first member of a structure of the program's,
+    # and its class has the size.
     for struct in $(awk '
         /^(typedef )?(struct|union) [a-z_]+ \{/ {
             name = $(NF - 1)
             do { getline } while (/^ *(\/?\*.*)?$/)
             if (!/^ *size_t size;/) print name
         }' "$header"); do
-        [ "$struct" = vetch_protocol ] ||
-            fault "$header: struct $struct does not begin with its size"
+        case $struct in
+        vetch_protocol | vetch_filter) ;;
+        *) fault "$header: struct $struct does not begin with its size" ;;
+        esac
     done
     case $header in vetch.h | vetch/testing.h) continue ;; esac
     grep -qF "#include <$header>" vetch.h ||

@@ -13,6 +13,8 @@ vetch_error_name
 vetch_error_new
 vetch_error_newv
 vetch_event_new
+vetch_gunzip_new
+vetch_gzip_new
 vetch_in_task
 vetch_log
 vetch_log_get_level
