@@ -1,10 +1,12 @@
 libvetch_private_la_SOURCES += \
+	lib/net/accept.c \
 	lib/net/addresses.c \
 	lib/net/connect.c \
 	lib/net/endpoint-private.h \
 	lib/net/endpoint.c \
 	lib/net/listen-private.h \
 	lib/net/listen.c \
+	lib/net/listener-private.h \
 	lib/net/listener.c \
 	lib/net/memory.c \
 	lib/net/net-private.h \
