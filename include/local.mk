@@ -20,6 +20,7 @@ vetchinclude_HEADERS = \
 	include/vetch/listener.h \
 	include/vetch/log.h \
 	include/vetch/promise.h \
+	include/vetch/proxy.h \
 	include/vetch/queue.h \
 	include/vetch/reactor.h \
 	include/vetch/resolver.h \

@@ -22,6 +22,7 @@ manual_pages = \
 	man/vetch_log.3 \
 	man/vetch_promise.3 \
 	man/vetch_protocol.3 \
+	man/vetch_proxy.3 \
 	man/vetch_queue.3 \
 	man/vetch_reactor.3 \
 	man/vetch_resolve.3 \

@@ -25,6 +25,7 @@ enum {
 
     VETCH_EENDPOINT = 10200, /* malformed endpoint string */
     VETCH_EEOF,              /* the peer ended the connection early */
+    VETCH_EPROXY,            /* missing or malformed PROXY header */
 
     VETCH_ECONNECT = 10250, /* no connection: not a byte was sent */
 

@@ -6,7 +6,8 @@
 
 /* Makes the protocol of a new connection; NULL refuses (closes) it. */
 typedef vetch_protocol *(*vetch_protocol_fn)(void *ctx);
-/* Something the listener survived: EMFILE, ENOBUFS, … `error` is borrowed. */
+/* Something the listener survived: EMFILE, ENOBUFS, VETCH_EPROXY, a failed
+ * handshake, … `error` is borrowed. */
 typedef void (*vetch_listener_error_fn)(vetch_listener *l,
                                         const vetch_error *error, void *ctx);
 

@@ -333,6 +333,8 @@ own_name(int code)
         return "VETCH_EENDPOINT";
     case VETCH_EEOF:
         return "VETCH_EEOF";
+    case VETCH_EPROXY:
+        return "VETCH_EPROXY";
     case VETCH_ECONNECT:
         return "VETCH_ECONNECT";
     case VETCH_EURL:

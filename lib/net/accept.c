@@ -15,7 +15,7 @@
 #include <vetch/error.h>
 #include <vetch/log.h>
 
-#include "net/endpoint-private.h"
+#include "net/greeting-private.h"
 
 #define BACKOFF_FIRST UINT64_C(100000000) /* ns */
 #define BACKOFF_LAST  UINT64_C(1000000000)
@@ -92,20 +92,29 @@ wake_starved(struct vetch__net *net)
 
 /* ---- accepting ---- */
 
+/* Consumes `error`. */
 static void
-report_accept_error(vetch_listener *l, int errnum)
+report_to_listener(vetch_listener *l, vetch_log_level level, vetch_error *error)
 {
-    vetch_error *e =
-        vetch_error_from_errno(errnum, "accept on %s", l->socket.endpoint);
     uint64_t now = vetch__clock_now(l->reactor);
 
     if (l->on_error != NULL) {
-        l->on_error(l, e, l->on_error_ctx);
-    } else if (l->logged == 0 || now - l->logged >= LOG_INTERVAL) {
-        l->logged = now;
-        vetch_log(VETCH_LOG_WARNING, "%s", vetch_error_text(e));
+        l->on_error(l, error, l->on_error_ctx);
+    } else if (l->logged == 0 || now - l->logged >= LOG_INTERVAL ||
+               level == VETCH_LOG_DEBUG) {
+        if (level != VETCH_LOG_DEBUG)
+            l->logged = now;
+        vetch_log(level, "%s", vetch_error_text(error));
     }
-    vetch_error_unref(e);
+    vetch_error_unref(error);
+}
+
+static void
+report_accept_error(vetch_listener *l, int errnum)
+{
+    report_to_listener(
+        l, VETCH_LOG_WARNING,
+        vetch_error_from_errno(errnum, "accept on %s", l->socket.endpoint));
 }
 
 /* It may be missing: another thread was quicker to take the descriptor. */
@@ -179,14 +188,15 @@ accept_failed(vetch_listener *l, int errnum)
     }
 }
 
-static void
-serve_connection(vetch_listener *l, vetch_transport *t)
+/* ---- what becomes of a connection ---- */
+
+void
+vetch__accept_serve(vetch_listener *l, vetch_transport *t)
 {
     uint64_t started = vetch__slow_start(l->reactor);
     vetch_reactor *r = l->reactor;
     vetch_protocol *p;
 
-    l->n_connections++; /* first: `make` may stop the listener */
     p = l->make(l->ctx);
     VETCH__SLOW_END(r, l->make, started);
     if (p == NULL) {
@@ -204,13 +214,52 @@ serve_connection(vetch_listener *l, vetch_transport *t)
         vetch__accept_unwatch(l);
 }
 
+void
+vetch__accept_lost(vetch_listener *l, vetch_log_level level, vetch_error *error)
+{
+    if (l->stopping)
+        l->stop.report->cut++;
+    if (error != NULL && vetch_error_code(error) != VETCH_ECANCELED)
+        report_to_listener(
+            l, level,
+            vetch_error_wrap(error, "accept on %s", l->socket.endpoint));
+    vetch_error_unref(error);
+    vetch__listener_one_less(l);
+}
+
+/* An accepted socket: serve it, or greet it first. -1 and ENOMEM. */
+static int
+take_connection(vetch_listener *l, int fd, const union vetch__address *peer,
+                socklen_t len)
+{
+    vetch_transport *t;
+
+    l->n_connections++; /* first: `make` may stop the listener */
+    if (vetch__unlikely(l->greeter != NULL)) {
+        if (vetch__greeting_start(l, fd, &peer->any, len) < 0) {
+            l->n_connections--;
+            return -1;
+        }
+        if (l->n_connections >= l->limit)
+            vetch__accept_unwatch(l);
+        return 0;
+    }
+    t = vetch__socket_transport_new(l->reactor, fd, &peer->any, len);
+    if (t == NULL) {
+        l->n_connections--;
+        return -1;
+    }
+    vetch__accept_serve(l, t);
+    vetch_transport_unref(t);
+    return 0;
+}
+
 /* Whether to go on. */
 static bool
 accept_one(vetch_listener *l)
 {
     union vetch__address address = { .any = { .sa_family = AF_UNSPEC } };
     socklen_t len = sizeof(address);
-    vetch_transport *t;
     int fd;
 
     fd =
@@ -219,14 +268,11 @@ accept_one(vetch_listener *l)
         return accept_failed(l, errno);
     l->backoff = 0;
     keep_reserve(l->reactor->net);
-    t = vetch__socket_transport_new(l->reactor, fd, &address.any, len);
-    if (t == NULL) {
+    if (take_connection(l, fd, &address, len) < 0) {
         close(fd);
         starve_listener(l, ENOMEM);
         return false;
     }
-    serve_connection(l, t);
-    vetch_transport_unref(t);
     return true;
 }
 

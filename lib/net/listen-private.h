@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct vetch__endpoint;
+
 struct vetch__listen_socket {
     int fd;         /* -1: none */
     bool lent;      /* and it still belongs to its opener */
@@ -16,11 +18,11 @@ struct vetch__listen_socket {
     ino_t ino;
 };
 
-/* Open what `endpoint` says, a Unix socket with these permissions (0: as the
- * umask has it); -1 and errno. A descriptor that somebody else
- * opened is `lent` until that is cleared, when nothing can fail any more. */
-int vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint,
-                       unsigned unix_mode);
+/* Open what the endpoint says; `s` begins as zeroes. -1 and errno. A descriptor
+ * that somebody else opened is `lent` until that is cleared, when nothing can
+ * fail any more. */
+int vetch__listen_open(struct vetch__listen_socket *s,
+                       const struct vetch__endpoint *e);
 /* Close it, and remove the file if it is still the same. The text stays. */
 void vetch__listen_close(struct vetch__listen_socket *s);
 void vetch__listen_done(struct vetch__listen_socket *s);

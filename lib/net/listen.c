@@ -267,32 +267,19 @@ name_it(struct vetch__listen_socket *s)
 }
 
 int
-vetch__listen_open(struct vetch__listen_socket *s, const char *endpoint,
-                   unsigned unix_mode)
+vetch__listen_open(struct vetch__listen_socket *s,
+                   const struct vetch__endpoint *e)
 {
-    struct vetch__endpoint e;
-
-    memset(s, 0, sizeof(*s));
     s->fd = -1;
-    if (vetch__endpoint_parse(&e, endpoint, VETCH__TO_LISTEN) != NULL) {
-        errno = EINVAL;
-        return -1;
-    }
-    if (e.tls || e.proxy) {
-        errno = EPROTONOSUPPORT;
-        return -1;
-    }
-    if (unix_mode != 0)
-        e.mode = unix_mode;
-    switch (e.kind) {
+    switch (e->kind) {
     case VETCH__ENDPOINT_TCP:
-        s->fd = open_tcp(&e);
+        s->fd = open_tcp(e);
         break;
     case VETCH__ENDPOINT_UNIX:
-        s->fd = e.path[0] == '@' ? open_abstract(&e) : open_path(s, &e);
+        s->fd = e->path[0] == '@' ? open_abstract(e) : open_path(s, e);
         break;
     case VETCH__ENDPOINT_FD:
-        s->fd = take_fd(e.fd, &e);
+        s->fd = take_fd(e->fd, e);
         s->lent = true;
         break;
     default:

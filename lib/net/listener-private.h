@@ -5,7 +5,9 @@
 #include <event2/event_struct.h>
 
 #include <vetch/listener.h>
+#include <vetch/log.h>
 
+#include "net/greeting-private.h"
 #include "net/listen-private.h"
 #include "net/own_scope-private.h"
 #include "net/stop-private.h"
@@ -19,6 +21,7 @@ struct vetch_listener {
     struct event event;
     bool watching;
     bool stopping;
+    struct vetch__greeter *greeter; /* NULL: connections are served at once */
 
     vetch_protocol_fn make;
     void *ctx;
@@ -47,6 +50,12 @@ void vetch__accept_watch(vetch_listener *l);
 void vetch__accept_unwatch(vetch_listener *l);
 /* For good. */
 void vetch__accept_stop(vetch_listener *l);
+
+/* A connection that was counted gets its protocol. */
+void vetch__accept_serve(vetch_listener *l, vetch_transport *t);
+/* It has failed before. Consumes `error`; NULL: nothing worth telling. */
+void vetch__accept_lost(vetch_listener *l, vetch_log_level level,
+                        vetch_error *error);
 
 /* ---- listener.c ---- */
 /* A connection that was counted is no more. */

@@ -180,6 +180,7 @@ listener_end_with_reactor(struct vetch__member *self)
     first_place(l, &place);
     while ((t = next_connection(l, &place)) != NULL)
         t->member.end(&t->member);
+    vetch__greetings_drop(l);
     end_if_idle(l);
     vetch_listener_unref(l);
 }
@@ -195,6 +196,7 @@ cut_connections(struct vetch__stop *stop, bool at_once)
     first_place(l, &place);
     while ((t = next_connection(l, &place)) != NULL)
         vetch__transport_cut(t);
+    vetch__greetings_drop(l);
 }
 
 static void
@@ -278,6 +280,7 @@ new_listener(vetch_reactor *r)
 static void
 free_listener(vetch_listener *l)
 {
+    vetch__greeter_free(l->greeter);
     vetch__listen_done(&l->socket);
     vetch__stop_done(&l->stop);
     vetch__free(l);
@@ -290,6 +293,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
 {
     vetch_listener_options o = VETCH_LISTENER_OPTIONS_INIT;
     vetch_reactor *r = vetch__reactor;
+    struct vetch__endpoint e;
     vetch_listener *l;
 
     VETCH_CHECK(endpoint != NULL && make != NULL, EINVAL, NULL);
@@ -300,12 +304,19 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
         errno = r == NULL ? EPERM : ECANCELED;
         return NULL;
     }
+    if (vetch__endpoint_parse(&e, endpoint, VETCH__TO_LISTEN) != NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (o.unix_mode != 0)
+        e.mode = o.unix_mode;
     if (vetch__accept_prepare(r) == NULL)
         return NULL;
     l = new_listener(r);
     if (l == NULL)
         return NULL;
-    if (vetch__listen_open(&l->socket, endpoint, o.unix_mode) < 0 ||
+    if (vetch__greeter_new(&l->greeter, &e) < 0 ||
+        vetch__listen_open(&l->socket, &e) < 0 ||
         vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0 ||
         vetch__accept_start(l) < 0) {
         free_listener(l);

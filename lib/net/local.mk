@@ -4,6 +4,8 @@ libvetch_private_la_SOURCES += \
 	lib/net/connect.c \
 	lib/net/endpoint-private.h \
 	lib/net/endpoint.c \
+	lib/net/greeting-private.h \
+	lib/net/greeting.c \
 	lib/net/listen-private.h \
 	lib/net/listen.c \
 	lib/net/listener-private.h \
@@ -16,6 +18,8 @@ libvetch_private_la_SOURCES += \
 	lib/net/output.c \
 	lib/net/own_scope-private.h \
 	lib/net/own_scope.c \
+	lib/net/proxy_header-private.h \
+	lib/net/proxy_header.c \
 	lib/net/resolver-private.h \
 	lib/net/resolver.c \
 	lib/net/sockaddr-private.h \

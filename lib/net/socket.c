@@ -17,7 +17,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
-#include "net/endpoint-private.h"
+#include "net/proxy_header-private.h"
 
 enum { MAX_PIECES = 64 };
 
@@ -380,9 +380,18 @@ socket_name_of(vetch_transport *t, bool peer)
     return vetch__strdup(text);
 }
 
+/* What a proxy told stands behind the transport. */
+static struct vetch__proxied *
+proxied_of(struct socket_transport *s)
+{
+    return (struct vetch__proxied *)(s + 1);
+}
+
 static void
 socket_free(vetch_transport *t)
 {
+    if ((t->flags & VETCH__T_PROXIED) != 0)
+        vetch__free(proxied_of(socket_of(t))->proxy);
     vetch__free(t);
 }
 
@@ -398,16 +407,18 @@ socket_free(vetch_transport *t)
 static const struct vetch__transport_kind tcp_kind = SOCKET_KIND("tcp:");
 static const struct vetch__transport_kind unix_kind = SOCKET_KIND("unix:");
 
-vetch_transport *
-vetch__socket_transport_new(vetch_reactor *r, int fd,
-                            const struct sockaddr *peer, socklen_t peer_len)
+/* ---- making one ---- */
+
+static struct socket_transport *
+new_socket_transport(vetch_reactor *r, int fd, const struct sockaddr *peer,
+                     socklen_t peer_len, size_t more)
 {
     struct socket_transport *s;
     bool inet = peer->sa_family == AF_INET || peer->sa_family == AF_INET6;
 
     if (vetch__net_get(r) == NULL)
         return NULL;
-    s = vetch__calloc(1, sizeof(*s));
+    s = vetch__calloc(1, sizeof(*s) + more);
     if (s == NULL)
         return NULL;
     event_assign(&s->event, r->base, fd, EV_READ | EV_PERSIST, socket_readable,
@@ -417,5 +428,84 @@ vetch__socket_transport_new(vetch_reactor *r, int fd,
         memcpy(&s->peer, peer,
                peer_len < sizeof(s->peer) ? peer_len : sizeof(s->peer));
     vetch__transport_init(&s->t, r, inet ? &tcp_kind : &unix_kind);
+    return s;
+}
+
+vetch_transport *
+vetch__socket_transport_new(vetch_reactor *r, int fd,
+                            const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct socket_transport *s = new_socket_transport(r, fd, peer, peer_len, 0);
+
+    return s != NULL ? &s->t : NULL;
+}
+
+static char *
+proxied_name(const union vetch__address *address, socklen_t len)
+{
+    char text[VETCH__ENDPOINT_NAME];
+    bool is_unix = address->any.sa_family == AF_UNIX;
+
+    vetch__address_endpoint(text, is_unix ? "unix:" : "tcp:", &address->any,
+                            len);
+    return vetch__strdup(text);
+}
+
+/* Takes the names. */
+static void
+take_over_header(struct socket_transport *s,
+                 const struct vetch__proxy_header *h, char *const names[2])
+{
+    struct vetch__proxied *p = proxied_of(s);
+
+    s->t.flags |= VETCH__T_PROXIED;
+    s->t.peer_name = names[0];
+    s->t.local_name = names[1];
+    p->client = h->source;
+    p->n_tlvs = h->tlvs > 0 ? h->len - h->tlvs : 0;
+    memcpy(p->tlvs, h->bytes + h->tlvs, p->n_tlvs);
+}
+
+vetch_transport *
+vetch__socket_transport_new_for(vetch_reactor *r, int fd,
+                                const struct sockaddr *peer, socklen_t peer_len,
+                                const struct vetch__proxy_header *h)
+{
+    struct socket_transport *s = NULL;
+    char *names[2];
+
+    if (h == NULL || !h->proxied)
+        return vetch__socket_transport_new(r, fd, peer, peer_len);
+    names[0] = proxied_name(&h->source, h->source_len);
+    names[1] = proxied_name(&h->destination, h->destination_len);
+    if (names[0] != NULL && names[1] != NULL)
+        s = new_socket_transport(r, fd, peer, peer_len,
+                                 sizeof(struct vetch__proxied) + h->len);
+    if (s == NULL) {
+        vetch__free(names[0]);
+        vetch__free(names[1]);
+        return NULL;
+    }
+    take_over_header(s, h, names);
     return &s->t;
+}
+
+struct vetch__proxied *
+vetch__transport_proxied(vetch_transport *t)
+{
+    t = vetch__transport_lowest(t);
+    return (t->flags & VETCH__T_PROXIED) != 0 ? proxied_of(socket_of(t)) : NULL;
+}
+
+int
+vetch__transport_tcp_socket(vetch_transport *t)
+{
+    t = vetch__transport_lowest(t);
+    if (t->kind != &tcp_kind) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (socket_of(t)->fd < 0)
+        errno = ENOTCONN;
+    return socket_of(t)->fd;
 }

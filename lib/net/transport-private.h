@@ -30,6 +30,7 @@
 
 #include "net/output-private.h"
 #include "net/own_scope-private.h"
+#include "net/sockaddr-private.h"
 #include "reactor/reactor-private.h"
 
 enum vetch__transport_state {
@@ -62,7 +63,8 @@ enum vetch__transport_flag {
     VETCH__T_OWN_LIMITS = 256,
     VETCH__T_READING = 512, /* the kind's: it watches for input */
     VETCH__T_CUT = 1024,    /* it was over too early, as its listener stopped */
-    VETCH__T_WATCHED = 2048 /* LINGERING: the peer has not confirmed all */
+    VETCH__T_WATCHED = 2048, /* LINGERING: the peer has not confirmed all */
+    VETCH__T_PROXIED = 4096  /* the kind's: see vetch__transport_proxied() */
 };
 
 /* Shared by all connections of a server; borrowed. */
@@ -107,6 +109,8 @@ struct vetch__transport_kind {
     char *(*name_of)(vetch_transport *t, bool peer);
     /* Free the memory. */
     void (*free)(vetch_transport *t);
+    /* The transport that this one runs over; NULL: it is the lowest. */
+    vetch_transport *(*under)(vetch_transport *t);
 };
 
 struct vetch_transport {
@@ -189,9 +193,36 @@ void vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset);
 vetch_transport *vetch__socket_transport_new(vetch_reactor *r, int fd,
                                              const struct sockaddr *peer,
                                              socklen_t peer_len);
+/* The same; with a header that told for whom, the names are those. NULL: there
+ * was none. */
+struct vetch__proxy_header;
+vetch_transport *
+vetch__socket_transport_new_for(vetch_reactor *r, int fd,
+                                const struct sockaddr *peer, socklen_t peer_len,
+                                const struct vetch__proxy_header *header);
 /* As vetch_transport_attach(), but `connected` is called here and now: for a
  * dispatch of one's own. The caller holds a reference to t. */
 int vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p);
+/* What a proxy told of the connection. */
+struct vetch__proxied {
+    char *proxy; /* its name, once asked for */
+    union vetch__address client;
+    size_t n_tlvs; /* bytes */
+    uint8_t tlvs[];
+};
+/* Down to the transport that runs over no other. */
+static inline vetch_transport *
+vetch__transport_lowest(vetch_transport *t)
+{
+    while (t->kind->under != NULL)
+        t = t->kind->under(t);
+    return t;
+}
+/* Of the transport, or of the one that it runs over; NULL: nothing. */
+struct vetch__proxied *vetch__transport_proxied(vetch_transport *t);
+/* The TCP socket that it comes down to; -1 and errno: EOPNOTSUPP, ENOTCONN. */
+int vetch__transport_tcp_socket(vetch_transport *t);
+
 /* ---- transport_close.c ---- */
 /* CLOSING: something has been sent. */
 void vetch__transport_close_goes_on(vetch_transport *t);

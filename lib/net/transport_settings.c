@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <math.h>
 
+#include <vetch/proxy.h>
+
 #include "base/check-private.h"
+#include "net/proxy_header-private.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -114,6 +117,32 @@ vetch_transport_peer(vetch_transport *t)
 {
     VETCH_CHECK(t != NULL, EINVAL, "");
     return name_of(t, true);
+}
+
+const char *
+vetch_transport_proxy(vetch_transport *t)
+{
+    struct vetch__proxied *p;
+
+    VETCH_CHECK(t != NULL, EINVAL, NULL);
+    p = vetch__transport_proxied(t);
+    if (p == NULL)
+        return NULL;
+    t = vetch__transport_lowest(t);
+    if (p->proxy == NULL)
+        p->proxy = t->kind->name_of(t, true);
+    return p->proxy != NULL ? p->proxy : t->kind->name;
+}
+
+const void *
+vetch_transport_proxy_value(vetch_transport *t, unsigned type, size_t *ret_len)
+{
+    const struct vetch__proxied *p;
+
+    VETCH_CHECK(t != NULL && ret_len != NULL, EINVAL, NULL);
+    p = vetch__transport_proxied(t);
+    return p != NULL ? vetch__proxy_tlv(p->tlvs, p->n_tlvs, type, ret_len)
+                     : NULL;
 }
 
 const char *

@@ -2,8 +2,10 @@
 # a program that replays: `make check' runs their corpora in both cases.
 
 fuzzers = \
+	t/fuzz/fuzz_endpoint \
 	t/fuzz/fuzz_http \
 	t/fuzz/fuzz_inflate \
+	t/fuzz/fuzz_proxy \
 	t/fuzz/fuzz_url
 check_PROGRAMS += $(fuzzers)
 
@@ -16,6 +18,10 @@ fuzz_ldflags = $(AM_LDFLAGS)
 endif
 fuzz_libs = libvetch-private.la $(DEPENDENCY_LIBS)
 
+t_fuzz_fuzz_endpoint_SOURCES = t/fuzz/fuzz_endpoint.c $(fuzz_main)
+t_fuzz_fuzz_endpoint_LDADD = $(fuzz_libs)
+t_fuzz_fuzz_endpoint_LDFLAGS = $(fuzz_ldflags)
+
 t_fuzz_fuzz_http_SOURCES = \
 	t/fuzz/fuzz_http.c \
 	t/support/http_parser_kit.c \
@@ -27,6 +33,10 @@ t_fuzz_fuzz_http_LDFLAGS = $(fuzz_ldflags)
 t_fuzz_fuzz_inflate_SOURCES = t/fuzz/fuzz_inflate.c $(fuzz_main)
 t_fuzz_fuzz_inflate_LDADD = $(fuzz_libs)
 t_fuzz_fuzz_inflate_LDFLAGS = $(fuzz_ldflags)
+
+t_fuzz_fuzz_proxy_SOURCES = t/fuzz/fuzz_proxy.c $(fuzz_main)
+t_fuzz_fuzz_proxy_LDADD = $(fuzz_libs)
+t_fuzz_fuzz_proxy_LDFLAGS = $(fuzz_ldflags)
 
 t_fuzz_fuzz_url_SOURCES = t/fuzz/fuzz_url.c $(fuzz_main)
 t_fuzz_fuzz_url_LDADD = $(fuzz_libs)
@@ -46,6 +56,18 @@ endif
 TESTS += t/fuzz/fuzz.sh
 EXTRA_DIST += \
 	t/fuzz/fuzz.sh \
+	t/fuzz/endpoint/abstract \
+	t/fuzz/endpoint/all \
+	t/fuzz/endpoint/fd \
+	t/fuzz/endpoint/name \
+	t/fuzz/endpoint/systemd \
+	t/fuzz/endpoint/tcp \
+	t/fuzz/endpoint/tls \
+	t/fuzz/endpoint/tls_client \
+	t/fuzz/endpoint/unix \
+	t/fuzz/endpoint/unixgram \
+	t/fuzz/endpoint/v6 \
+	t/fuzz/endpoint/zone \
 	t/fuzz/http/absolute \
 	t/fuzz/http/chunked \
 	t/fuzz/http/extensions \
@@ -70,6 +92,17 @@ EXTRA_DIST += \
 	t/fuzz/inflate/raw \
 	t/fuzz/inflate/stored \
 	t/fuzz/inflate/zlib \
+	t/fuzz/proxy/checksum \
+	t/fuzz/proxy/inet \
+	t/fuzz/proxy/inet6 \
+	t/fuzz/proxy/line4 \
+	t/fuzz/proxy/line6 \
+	t/fuzz/proxy/local \
+	t/fuzz/proxy/unix \
+	t/fuzz/proxy/unknown \
+	t/fuzz/proxy/unknown_long \
+	t/fuzz/proxy/unspecified \
+	t/fuzz/proxy/values \
 	t/fuzz/url/address \
 	t/fuzz/url/bare \
 	t/fuzz/url/credentials \

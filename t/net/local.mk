@@ -6,6 +6,9 @@ unit_tests += \
 	t/net/test_listener_scope \
 	t/net/test_listener_shortage \
 	t/net/test_listener_stop \
+	t/net/test_proxy \
+	t/net/test_proxy_haproxy \
+	t/net/test_proxy_header \
 	t/net/test_resolver \
 	t/net/test_transport \
 	t/net/test_transport_close \

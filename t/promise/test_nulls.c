@@ -561,6 +561,9 @@ REFUSES(vetch_transport_end, FAILS(vetch_transport_end(NULL)))
 REFUSES(vetch_transport_scope, IS_NULL(vetch_transport_scope(NULL)))
 REFUSES(vetch_transport_peer, IS_EMPTY(vetch_transport_peer(NULL)))
 REFUSES(vetch_transport_local, IS_EMPTY(vetch_transport_local(NULL)))
+REFUSES(vetch_transport_proxy, IS_NULL(vetch_transport_proxy(NULL)))
+REFUSES(vetch_transport_proxy_value,
+        IS_NULL(vetch_transport_proxy_value(NULL, 1, NULL)))
 
 ACCEPTS(vetch_listener_ref, IS_NULL(vetch_listener_ref(NULL)))
 ACCEPTS(vetch_listener_unref, IS_NULL(vetch_listener_unref(NULL)))
