@@ -159,7 +159,7 @@ memory_send(vetch_transport *t)
     }
 }
 
-static void
+static bool
 memory_shut(vetch_transport *t)
 {
     struct memory_transport *peer = memory_of(t)->peer;
@@ -168,6 +168,7 @@ memory_shut(vetch_transport *t)
         peer->ended = true;
         pull_later(peer);
     }
+    return true;
 }
 
 static void
@@ -184,8 +185,7 @@ memory_stop(vetch_transport *t, bool reset)
     peer->reset = reset || !peer->ended;
     peer->t.flags &= (uint16_t)~VETCH__T_BLOCKED;
     pull_later(peer);
-    if (peer->t.output.first != NULL)
-        vetch__flush_later(peer->t.reactor, &peer->t.turn);
+    vetch__transport_attend_later(&peer->t); /* what it waits for is over */
 }
 
 static bool

@@ -297,10 +297,11 @@ socket_send(vetch_transport *t)
     }
 }
 
-static void
+static bool
 socket_shut(vetch_transport *t)
 {
     shutdown(socket_of(t)->fd, SHUT_WR); /* reading tells if it has failed */
+    return true;
 }
 
 /* ---- the rest ---- */

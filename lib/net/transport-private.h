@@ -5,8 +5,9 @@
  * says nothing about the other:
  *
  *   in   OPEN -> ENDED                     the peer's end, or ours: no more
- *   out  OPEN -> ENDING -> ENDED           flush, then tell the peer
- *        OPEN|ENDING -> BROKEN             a write failed; input may still come
+ *   out  OPEN -> ENDING -> TELLING -> ENDED
+ *                                          flush, then tell the peer
+ *        OPEN|ENDING|TELLING -> BROKEN     a write failed; input may still come
  *
  * and the connection as a whole goes through:
  *
@@ -47,6 +48,7 @@ enum vetch__in_state { VETCH__IN_OPEN, VETCH__IN_ENDED };
 enum vetch__out_state {
     VETCH__OUT_OPEN,
     VETCH__OUT_ENDING,
+    VETCH__OUT_TELLING,
     VETCH__OUT_ENDED,
     VETCH__OUT_BROKEN
 };
@@ -91,8 +93,9 @@ struct vetch__transport_kind {
     /* Send what can be sent; set BLOCKED if some is left, and call
      * vetch__transport_writable() when there is room. */
     void (*send)(vetch_transport *t);
-    /* All is sent: tell the peer that no more comes. */
-    void (*shut)(vetch_transport *t);
+    /* All is sent: tell the peer that no more comes. True: the peer was told;
+     * false: vetch__transport_told() will be called when it has been. */
+    bool (*shut)(vetch_transport *t);
     /* Give everything back but the memory; `reset`: the peer shall notice. */
     void (*stop)(vetch_transport *t, bool reset);
     /* After shut: whether bytes have not arrived yet, as far as one knows. */
@@ -182,6 +185,8 @@ void vetch__transport_ended(vetch_transport *t);
 void vetch__transport_write_failed(vetch_transport *t, int errnum);
 /* BLOCKED no longer. */
 void vetch__transport_writable(vetch_transport *t);
+/* After shut: all has gone out, and the peer was told. For a dispatch. */
+void vetch__transport_told(vetch_transport *t);
 /* It is over, for `reason` (consumed; NULL: in good order). Calls nobody back;
  * does nothing if it is over already. */
 void vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset);
@@ -223,6 +228,13 @@ struct vetch__proxied *vetch__transport_proxied(vetch_transport *t);
 /* The TCP socket that it comes down to; -1 and errno: EOPNOTSUPP, ENOTCONN. */
 int vetch__transport_tcp_socket(vetch_transport *t);
 
+/* Put `over`, a new transport that moves its bytes through `t`, between `t` and
+ * its protocol, which may be NULL: from now on protocol, listener and limits
+ * are those of `over`, and `t`, which is NEW or OPEN, has `between` and
+ * `limits`. Both are ACTIVE. */
+void vetch__transport_put_over(vetch_transport *over, vetch_transport *t,
+                               vetch_protocol *between,
+                               const struct vetch__limits *limits);
 /* ---- transport_close.c ---- */
 /* CLOSING: something has been sent. */
 void vetch__transport_close_goes_on(vetch_transport *t);

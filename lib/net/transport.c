@@ -276,13 +276,29 @@ tell_connected(vetch_transport *t)
 }
 
 static void
+output_has_ended(vetch_transport *t)
+{
+    t->out = VETCH__OUT_ENDED;
+    if (t->protocol != NULL)
+        call_mark(t, t->protocol->class_->write_ended);
+}
+
+void
+vetch__transport_told(vetch_transport *t)
+{
+    if (t->out != VETCH__OUT_TELLING)
+        return;
+    vetch__transport_attend_later(t);
+    output_has_ended(t);
+}
+
+static void
 advance_transport(vetch_transport *t)
 {
     if (t->out == VETCH__OUT_ENDING && t->output.first == NULL) {
-        t->out = VETCH__OUT_ENDED;
-        t->kind->shut(t);
-        if (t->protocol != NULL)
-            call_mark(t, t->protocol->class_->write_ended);
+        t->out = VETCH__OUT_TELLING;
+        if (t->kind->shut(t))
+            output_has_ended(t);
     }
     if (vetch__transport_state(t) == VETCH__T_OPEN) {
         if (t->in == VETCH__IN_ENDED && t->out >= VETCH__OUT_ENDED)
@@ -419,6 +435,51 @@ vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p)
         return -1;
     attend_transport(t);
     return 0;
+}
+
+/* ---- one over the other ---- */
+
+/* `over` takes the place of `t` among the connections of its listener. */
+static void
+take_over_listener(vetch_transport *over, vetch_transport *t)
+{
+    if (t->listener == NULL)
+        return;
+    over->listener = t->listener;
+    t->listener = NULL;
+    vetch__list_remove(&over->member.link);
+    vetch__list_append(&t->member.link, &over->member.link);
+    vetch__member_remove(t->reactor, &t->member);
+    vetch__member_add(t->reactor, &t->member, "connection",
+                      transport_end_with_reactor);
+}
+
+void
+vetch__transport_put_over(vetch_transport *over, vetch_transport *t,
+                          vetch_protocol *between,
+                          const struct vetch__limits *limits)
+{
+    uint16_t moving = VETCH__T_OWN_LIMITS | VETCH__T_CONNECTED |
+                      VETCH__T_PAUSED | VETCH__T_WRITE_PAUSED;
+
+    assert(vetch__transport_state(over) == VETCH__T_NEW);
+    take_over_listener(over, t);
+    over->limits = t->limits;
+    t->limits = limits;
+    over->flags |= t->flags & moving;
+    t->flags &= (uint16_t)~moving;
+    over->protocol = t->protocol;
+    t->protocol = between;
+    over->flags |= VETCH__T_ACTIVE;
+    vetch_transport_ref(over);
+    if ((t->flags & VETCH__T_ACTIVE) == 0) {
+        t->flags |= VETCH__T_ACTIVE;
+        vetch_transport_ref(t);
+    }
+    over->object.state = t->object.state;
+    t->object.state = VETCH__T_OPEN;
+    vetch__transport_attend_later(over);
+    vetch__transport_attend_later(t);
 }
 
 /* ---- reading ---- */
