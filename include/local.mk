@@ -32,6 +32,7 @@ vetchinclude_HEADERS = \
 	include/vetch/task.h \
 	include/vetch/testing.h \
 	include/vetch/timer.h \
+	include/vetch/tls.h \
 	include/vetch/transport.h \
 	include/vetch/types.h \
 	include/vetch/url.h \

@@ -29,6 +29,7 @@
 #include <vetch/stream.h>
 #include <vetch/task.h>
 #include <vetch/timer.h>
+#include <vetch/tls.h>
 #include <vetch/transport.h>
 #include <vetch/types.h>
 #include <vetch/url.h>

@@ -12,6 +12,7 @@ include lib/base/local.mk
 include lib/reactor/local.mk
 include lib/promise/local.mk
 include lib/net/local.mk
+include lib/tls/local.mk
 include lib/stream/local.mk
 include lib/http/message/local.mk
 include lib/http/client/local.mk

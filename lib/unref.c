@@ -20,6 +20,7 @@
 #include <vetch/semaphore.h>
 #include <vetch/stream.h>
 #include <vetch/timer.h>
+#include <vetch/tls.h>
 #include <vetch/transport.h>
 #include <vetch/url.h>
 
@@ -75,6 +76,9 @@ vetch_unref(void *object)
         return;
     case VETCH__STOP_REPORT:
         vetch_stop_report_unref(object);
+        return;
+    case VETCH__TLS:
+        vetch_tls_unref(object);
         return;
     case VETCH__STREAM:
         vetch_stream_unref(object);

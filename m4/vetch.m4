@@ -190,3 +190,19 @@ AC_SUBST([LLHTTP_CFLAGS])
 AC_SUBST([LLHTTP_LIBS])
 AM_CONDITIONAL([LLHTTP_FROM_SOURCE], [test -n "$LLHTTP_SRCDIR"])
 ])
+
+# TLS by OpenSSL, unless told to do without.
+AC_DEFUN([VETCH_OPENSSL], [
+AC_ARG_WITH([openssl],
+    [AS_HELP_STRING([--without-openssl], [build without TLS])],
+    [], [with_openssl=yes])
+vetch_openssl=no
+OPENSSL_REQUIRES=
+AS_IF([test "x$with_openssl" != xno],
+    [PKG_CHECK_MODULES([OPENSSL], [libssl >= 3.0 libcrypto >= 3.0],
+        [vetch_openssl=`$PKG_CONFIG --modversion libssl`
+         OPENSSL_REQUIRES=libssl],
+        [AC_MSG_ERROR([TLS needs OpenSSL 3; install libssl-dev or give --without-openssl])])])
+AC_SUBST([OPENSSL_REQUIRES])
+AM_CONDITIONAL([OPENSSL], [test "x$vetch_openssl" != xno])
+])

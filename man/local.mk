@@ -39,6 +39,7 @@ manual_pages = \
 	man/vetch_task.3 \
 	man/vetch_testing.3 \
 	man/vetch_timer.3 \
+	man/vetch_tls.3 \
 	man/vetch_transport.3 \
 	man/vetch_unref.3 \
 	man/vetch_url.3 \

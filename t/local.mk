@@ -9,6 +9,7 @@ include t/base/local.mk
 include t/reactor/local.mk
 include t/promise/local.mk
 include t/net/local.mk
+include t/tls/local.mk
 include t/stream/local.mk
 include t/http/local.mk
 include t/demos/local.mk

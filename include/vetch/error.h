@@ -35,6 +35,9 @@ enum {
     VETCH_ETRUNCATED,   /* the message ended before its announced length */
     VETCH_ECODING,      /* coded content is malformed or a bomb */
 
+    VETCH_ETLS = 10400, /* handshake or record layer; the cause says what */
+    VETCH_ECERTIFICATE, /* expired, for another name, of an unknown authority */
+
     VETCH_EHTTP = 11000, /* + status, for code that turns a status into one */
     VETCH_EUSER = 100000
 };

@@ -42,6 +42,7 @@ typedef struct vetch_addresses vetch_addresses;
 typedef struct vetch_protocol vetch_protocol;
 typedef struct vetch_transport vetch_transport;
 typedef struct vetch_listener vetch_listener;
+typedef struct vetch_tls vetch_tls;
 typedef struct vetch_stream vetch_stream;
 typedef struct vetch_filter vetch_filter;
 typedef struct vetch_stop_report vetch_stop_report;

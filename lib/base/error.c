@@ -347,6 +347,10 @@ own_name(int code)
         return "VETCH_ETRUNCATED";
     case VETCH_ECODING:
         return "VETCH_ECODING";
+    case VETCH_ETLS:
+        return "VETCH_ETLS";
+    case VETCH_ECERTIFICATE:
+        return "VETCH_ECERTIFICATE";
     case VETCH_EHTTP:
         return "VETCH_EHTTP";
     case VETCH_EUSER:

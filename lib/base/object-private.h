@@ -30,6 +30,7 @@ enum vetch__type {
     VETCH__LISTENER,
     VETCH__STOP_REPORT,
     VETCH__URL,
+    VETCH__TLS,
     VETCH__STREAM,
     VETCH__HTTP_CLIENT,
     VETCH__HTTP_RESPONSE,

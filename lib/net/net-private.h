@@ -12,6 +12,9 @@ struct vetch__chunk;
 /* How much one read takes at most. */
 #define VETCH__INPUT_SIZE ((size_t)65536)
 
+/* The most that one TLS record holds. */
+#define VETCH__RECORD_SIZE ((size_t)16384)
+
 enum { VETCH__SPARE_BUFFERS = 32 };
 
 struct vetch__net {
@@ -30,6 +33,10 @@ struct vetch__net {
 
     vetch_executor *resolver; /* threads of its own, made on first use */
     vetch_executor *files;    /* the same, of the stream layer */
+
+    /* What connections with TLS share. */
+    vetch_buffer spare_input; /* for what is decoded out of `input` */
+    char *record;             /* VETCH__RECORD_SIZE, made on first use */
 };
 
 /* This reactor's; NULL and ENOMEM. */

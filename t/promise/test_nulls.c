@@ -587,6 +587,20 @@ REFUSES(vetch_stop_report_ended, IS_ZERO(vetch_stop_report_ended(NULL)))
 REFUSES(vetch_stop_report_canceled, IS_ZERO(vetch_stop_report_canceled(NULL)))
 REFUSES(vetch_stop_report_cut, IS_ZERO(vetch_stop_report_cut(NULL)))
 
+VT_CASE("tls", vt_reactor_tcase);
+
+ACCEPTS(vetch_tls_ref, IS_NULL(vetch_tls_ref(NULL)))
+ACCEPTS(vetch_tls_unref, IS_NULL(vetch_tls_unref(NULL)))
+ACCEPTS(vetch_tls_client_new, vetch_tls_unref(vetch_tls_client_new(NULL, NULL)))
+ACCEPTS(vetch_tls_server_new, IS_NULL(vetch_tls_server_new(NULL, NULL)))
+REFUSES(vetch_tls_add_certificate,
+        FAILS(vetch_tls_add_certificate(NULL, "a", "b", NULL, NULL)))
+REFUSES(vetch_tls_reload, MISUSE(vetch_tls_reload(NULL)))
+REFUSES(vetch_tls_set_ticket_keys,
+        FAILS(vetch_tls_set_ticket_keys(NULL, "", 1)))
+REFUSES(vetch_tls_start, MISUSE(vetch_tls_start(NULL, NULL, NULL)))
+REFUSES(vetch_transport_tls, IS_NULL(vetch_transport_tls(NULL)))
+
 VT_CASE("streams", vt_reactor_tcase);
 
 ACCEPTS(vetch_stream_ref, IS_NULL(vetch_stream_ref(NULL)))

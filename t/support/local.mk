@@ -28,6 +28,11 @@ t_support_libharness_la_SOURCES = \
 	t/support/stream_kit.h \
 	t/support/transport_kit.c \
 	t/support/transport_kit.h
+if OPENSSL
+t_support_libharness_la_SOURCES += \
+	t/support/tls_kit.c \
+	t/support/tls_kit.h
+endif
 t_support_libharness_la_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
 EXTRA_DIST += \

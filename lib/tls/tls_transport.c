@@ -1,0 +1,648 @@
+/* A connection with TLS: a transport whose bytes go as records through another
+ * one, of which it is the protocol.
+ *
+ * Reading: the inner transport has received something; it is decoded in place
+ * into the shared area, as far as somebody reads, and delivered from there.
+ * What is not decoded stays with the inner transport, which is paused.
+ *
+ * Writing: what is queued is encoded as long as less than the high mark waits
+ * in the inner queue. After that the connection is BLOCKED until the inner one
+ * tells of its low mark. Nothing is ever half written: a record either is in
+ * the inner queue or was not made.
+ *
+ * The end: close_notify, then the inner transport's end. The peer's end without
+ * close_notify is VETCH_ETRUNCATED.
+ *
+ * References: the connection holds the inner transport until it is over. The
+ * inner one does not hold the connection: it loses its protocol first. */
+#include "tls/tls-private.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "base/check-private.h"
+#include "base/mem-private.h"
+
+static struct vetch__tls_transport *
+tls_of_protocol(vetch_protocol *p)
+{
+    return vetch__container(p, struct vetch__tls_transport, protocol);
+}
+
+static bool
+tls_is_up(const struct vetch__tls_transport *t)
+{
+    return t->phase == VETCH__TLS_UP;
+}
+
+static bool
+tls_is_over(const struct vetch__tls_transport *t)
+{
+    return vetch__transport_state(&t->t) >= VETCH__T_OVER;
+}
+
+/* ---- what goes wrong ---- */
+
+void
+vetch__tls_fail(struct vetch__tls_transport *t, const char *what)
+{
+    char words[256];
+    vetch_error *e;
+
+    snprintf(words, sizeof(words), "%s with %s%s%s%s", what,
+             vetch_transport_peer(&t->t), t->name != NULL ? " (" : "",
+             t->name != NULL ? t->name : "", t->name != NULL ? ")" : "");
+    if (t->bio_errnum != 0 && ERR_peek_error() == 0)
+        e = vetch_error_from_errno(t->bio_errnum, "%s", words);
+    else
+        e = vetch__tls_error(words, t->ssl);
+    ERR_clear_error();
+    if (tls_is_up(t))
+        t->phase = VETCH__TLS_BROKEN;
+    vetch__transport_over(&t->t, e, false);
+}
+
+static void
+tls_truncated(struct vetch__tls_transport *t)
+{
+    if (t->phase < VETCH__TLS_UP)
+        vetch__transport_over(
+            &t->t,
+            vetch_error_new(VETCH_ETLS,
+                            "TLS handshake with %s: the peer hung up",
+                            vetch_transport_peer(&t->t)),
+            false);
+    else
+        vetch__transport_over(
+            &t->t,
+            vetch_error_new(VETCH_ETRUNCATED,
+                            "read from %s: the peer hung up without telling "
+                            "that this is the end",
+                            vetch_transport_peer(&t->t)),
+            false);
+}
+
+/* ---- input ---- */
+
+/* Decode into the shared area what there is, and as much as fits. What OpenSSL
+ * says to the first read that gives nothing. */
+static int
+decode_records(struct vetch__tls_transport *t, vetch_buffer *to)
+{
+    while (to->end < VETCH__INPUT_SIZE) {
+        size_t n = 0;
+
+        ERR_clear_error();
+        if (SSL_read_ex(t->ssl, to->data + to->end, VETCH__INPUT_SIZE - to->end,
+                        &n) != 1)
+            return SSL_get_error(t->ssl, 0);
+        to->end += n;
+    }
+    return SSL_ERROR_NONE;
+}
+
+/* The peer has said that this is the end. RFC 5246, section 7.2.1: before TLS
+ * 1.3 that is the end of both directions. */
+static void
+tls_close_notified(struct vetch__tls_transport *t)
+{
+    vetch__transport_ended(&t->t);
+    if (!tls_is_over(t) && SSL_version(t->ssl) < TLS1_3_VERSION)
+        vetch_transport_close(&t->t);
+}
+
+/* Reading has to write first: until the peer has taken something. */
+static void
+tls_is_stuck(struct vetch__tls_transport *t)
+{
+    t->stuck = true;
+    vetch_transport_pause(t->inner);
+    vetch__transport_tell_resumed(t->inner);
+}
+
+/* Whether to go on. */
+static bool
+tls_read_once(struct vetch__tls_transport *t)
+{
+    vetch_buffer *to = &t->t.reactor->net->input;
+    int verdict;
+
+    vetch_buffer_clear(to);
+    verdict = decode_records(t, to);
+
+    if (vetch__buffer_len(to) > 0)
+        vetch__transport_received(&t->t);
+    if (tls_is_over(t))
+        return false;
+    switch (verdict) {
+    case SSL_ERROR_NONE:
+        return true;
+    case SSL_ERROR_WANT_READ:
+        return false;
+    case SSL_ERROR_WANT_WRITE:
+        tls_is_stuck(t);
+        return false;
+    case SSL_ERROR_ZERO_RETURN:
+        if (t->t.in == VETCH__IN_OPEN)
+            tls_close_notified(t);
+        return false;
+    default:
+        vetch__tls_fail(t, "read");
+        return false;
+    }
+}
+
+/* Nobody reads: the peer shall feel it. */
+static void
+tls_stop_reading(struct vetch__tls_transport *t)
+{
+    t->t.flags &= (uint16_t)~VETCH__T_READING;
+    vetch_transport_pause(t->inner);
+}
+
+/* Go on with what has come. */
+static void
+tls_advance(struct vetch__tls_transport *t)
+{
+    if (t->phase < VETCH__TLS_UP && !vetch__tls_shake(t))
+        return;
+    while (tls_is_up(t) && !t->stuck && vetch__transport_wants_input(&t->t) &&
+           tls_read_once(t))
+        continue;
+}
+
+/* What comes after the end means nothing. */
+static void
+tls_settle_input(struct vetch__tls_transport *t)
+{
+    if (tls_is_over(t))
+        return;
+    if (t->t.in == VETCH__IN_ENDED && t->cipher != NULL)
+        vetch_buffer_clear(t->cipher);
+    else if (t->phase == VETCH__TLS_WAITING)
+        vetch_transport_pause(t->inner);
+    else if (tls_is_up(t) && !vetch__transport_wants_input(&t->t))
+        tls_stop_reading(t);
+}
+
+/* `in` lies in the shared area, most of the time, which is where decoded bytes
+ * have to go: another takes its place meanwhile. */
+static int
+make_room_for_decoded(struct vetch__net *net, vetch_buffer *aside)
+{
+    *aside = net->input;
+    net->input = net->spare_input;
+    vetch__buffer_init(&net->spare_input);
+    if (vetch_buffer_reserve(&net->input, VETCH__INPUT_SIZE) != NULL)
+        return 0;
+    net->input = *aside;
+    return -1;
+}
+
+static void
+end_room_for_decoded(struct vetch__net *net, vetch_buffer *aside)
+{
+    vetch__buffer_done(&net->spare_input); /* of TLS inside TLS */
+    net->spare_input = net->input;
+    net->input = *aside;
+}
+
+static void
+tls_decode(struct vetch__tls_transport *t, vetch_buffer *in)
+{
+    struct vetch__net *net = t->t.reactor->net;
+    vetch_buffer aside;
+    bool shared = in == &net->input;
+
+    if (shared && make_room_for_decoded(net, &aside) < 0) {
+        vetch_buffer_clear(in);
+        vetch__transport_over(&t->t, vetch_error_new(VETCH_ENOMEM, "input"),
+                              true);
+        return;
+    }
+    t->cipher = shared ? &aside : in;
+    tls_advance(t);
+    tls_settle_input(t);
+    t->cipher = NULL;
+    if (shared)
+        end_room_for_decoded(net, &aside);
+}
+
+static void
+tls_received(vetch_protocol *p, vetch_buffer *in)
+{
+    struct vetch__tls_transport *t = tls_of_protocol(p);
+
+    vetch_transport_ref(&t->t);
+    tls_decode(t, in);
+    vetch_transport_unref(&t->t);
+}
+
+/* Something else than fresh bytes lets it go on. What the inner transport has
+ * kept is given first, then what OpenSSL has. */
+static void
+tls_pull(struct vetch__flush *f)
+{
+    struct vetch__tls_transport *t =
+        vetch__container(f, struct vetch__tls_transport, pull);
+
+    vetch_transport_ref(&t->t);
+    vetch_transport_resume(t->inner);
+    tls_advance(t);
+    tls_settle_input(t);
+    vetch_transport_unref(&t->t);
+}
+
+static bool
+tls_ended(vetch_protocol *p)
+{
+    struct vetch__tls_transport *t = tls_of_protocol(p);
+
+    vetch_transport_ref(&t->t);
+    tls_advance(t);
+    if (!tls_is_over(t) && vetch__transport_state(&t->t) >= VETCH__T_CLOSING) {
+        if (t->t.in == VETCH__IN_OPEN)
+            vetch__transport_ended(&t->t); /* nobody reads it any more */
+    } else if (!tls_is_over(t) && t->t.in == VETCH__IN_OPEN) {
+        tls_truncated(t);
+    }
+    vetch_transport_unref(&t->t);
+    return true;
+}
+
+static void
+tls_read_on(vetch_transport *outer)
+{
+    struct vetch__tls_transport *t = vetch__tls_of(outer);
+
+    outer->flags |= VETCH__T_READING;
+    if (!tls_is_up(t))
+        return;
+    vetch_transport_resume(t->inner);
+    if (SSL_has_pending(t->ssl))
+        vetch__flush_later(outer->reactor, &t->pull);
+}
+
+/* The inner one goes on reading: a reset shall be noticed, and what comes after
+ * the end is dropped. */
+static void
+tls_read_off(vetch_transport *outer)
+{
+    outer->flags &= (uint16_t)~VETCH__T_READING;
+}
+
+/* ---- output ---- */
+
+/* Until the inner transport has sent what it has. */
+static void
+tls_wait_for_room(struct vetch__tls_transport *t)
+{
+    t->t.flags |= VETCH__T_BLOCKED;
+    vetch__transport_tell_resumed(t->inner);
+}
+
+static void
+tls_write_resumed(vetch_protocol *p)
+{
+    struct vetch__tls_transport *t = tls_of_protocol(p);
+
+    if (t->stuck) {
+        t->stuck = false;
+        vetch__flush_later(t->t.reactor, &t->pull);
+    }
+    if ((t->t.flags & VETCH__T_BLOCKED) != 0 && tls_is_up(t))
+        vetch__transport_writable(&t->t);
+}
+
+/* Where records are put together. NULL: it is over. */
+static char *
+record_area(struct vetch__tls_transport *t)
+{
+    struct vetch__net *net = t->t.reactor->net;
+
+    if (net->record == NULL)
+        net->record = vetch__malloc(VETCH__RECORD_SIZE);
+    if (net->record == NULL)
+        vetch__transport_over(&t->t, vetch_error_new(VETCH_ENOMEM, "output"),
+                              true);
+    return net->record;
+}
+
+static const char *
+record_of_file(struct vetch__tls_transport *t, size_t *ret_len)
+{
+    const struct vetch__chunk *c = t->t.output.first;
+    size_t want =
+        c->len < VETCH__RECORD_SIZE ? (size_t)c->len : VETCH__RECORD_SIZE;
+    char *to = record_area(t);
+    ssize_t n;
+
+    if (to == NULL)
+        return NULL;
+    n = pread(c->of.fd, to, want, (off_t)c->at.offset);
+    if (n > 0) {
+        *ret_len = (size_t)n;
+        return to;
+    }
+    vetch__transport_over(
+        &t->t,
+        vetch_error_new(VETCH_ETRUNCATED,
+                        "a file is shorter than what was to be sent of it"),
+        true);
+    return NULL;
+}
+
+/* From this size on a piece is worth a record of its own. */
+#define WORTH_A_RECORD ((size_t)4096)
+
+/* Small pieces go into one record. */
+static const char *
+record_of_pieces(struct vetch__tls_transport *t, size_t *ret_len)
+{
+    const struct vetch__chunk *c = t->t.output.first;
+    size_t len = 0;
+    char *to;
+
+    if (c->next == NULL || c->len >= WORTH_A_RECORD ||
+        c->next->object.state == VETCH__CHUNK_FILE) {
+        *ret_len =
+            c->len < VETCH__RECORD_SIZE ? (size_t)c->len : VETCH__RECORD_SIZE;
+        return c->at.data;
+    }
+    to = record_area(t);
+    if (to == NULL)
+        return NULL;
+    for (; c != NULL && c->object.state != VETCH__CHUNK_FILE &&
+           len < VETCH__RECORD_SIZE;
+         c = c->next) {
+        size_t room = VETCH__RECORD_SIZE - len;
+        size_t n = c->len < room ? (size_t)c->len : room;
+
+        memcpy(to + len, c->at.data, n);
+        len += n;
+    }
+    *ret_len = len;
+    return to;
+}
+
+/* Encode one record from the front of the queue; whether to go on. */
+static bool
+tls_send_record(struct vetch__tls_transport *t)
+{
+    bool is_file = t->t.output.first->object.state == VETCH__CHUNK_FILE;
+    size_t len, sent = 0;
+    const char *data =
+        is_file ? record_of_file(t, &len) : record_of_pieces(t, &len);
+    int verdict;
+
+    if (data == NULL)
+        return false;
+    ERR_clear_error();
+    if (SSL_write_ex(t->ssl, data, len, &sent) == 1) {
+        vetch__output_consume(t->t.reactor, &t->t.output, sent);
+        return true;
+    }
+    verdict = SSL_get_error(t->ssl, 0);
+    if (verdict == SSL_ERROR_WANT_WRITE)
+        tls_wait_for_room(t);
+    else if (verdict != SSL_ERROR_WANT_READ)
+        vetch__tls_fail(t, "write");
+    return false;
+}
+
+static void
+tls_send(vetch_transport *outer)
+{
+    struct vetch__tls_transport *t = vetch__tls_of(outer);
+
+    if (!tls_is_up(t)) {
+        outer->flags |= VETCH__T_BLOCKED;
+        return;
+    }
+    while (outer->output.first != NULL) {
+        if (vetch__transport_state(t->inner) >= VETCH__T_OVER)
+            return; /* which will be told */
+        if (t->inner->out != VETCH__OUT_OPEN) {
+            vetch__transport_write_failed(
+                outer, t->inner->reason != NULL
+                           ? vetch_error_code(t->inner->reason)
+                           : EPIPE);
+            return;
+        }
+        if (vetch__transport_is_high(t->inner)) {
+            tls_wait_for_room(t);
+            return;
+        }
+        if (!tls_send_record(t))
+            return;
+    }
+}
+
+/* ---- the end ---- */
+
+static bool
+tls_shut(vetch_transport *outer)
+{
+    struct vetch__tls_transport *t = vetch__tls_of(outer);
+
+    if (tls_is_up(t)) {
+        ERR_clear_error();
+        SSL_shutdown(t->ssl); /* which only writes the alert */
+        ERR_clear_error();
+    }
+    if (vetch_transport_end(t->inner) < 0 &&
+        vetch__transport_state(t->inner) < VETCH__T_OVER)
+        vetch__transport_write_failed(outer, EPIPE);
+    return false;
+}
+
+static void
+tls_write_ended(vetch_protocol *p)
+{
+    vetch__transport_told(&tls_of_protocol(p)->t);
+}
+
+static void
+tls_lost(vetch_protocol *p, const vetch_error *reason)
+{
+    struct vetch__tls_transport *t = tls_of_protocol(p);
+
+    if (reason == NULL && t->t.in == VETCH__IN_OPEN)
+        tls_truncated(t);
+    else if (reason != NULL && t->phase < VETCH__TLS_UP)
+        vetch__transport_over(&t->t, vetch_error_wrap(reason, "TLS handshake"),
+                              false);
+    else
+        vetch__transport_over(&t->t, vetch_error_ref(reason), false);
+}
+
+/* Nothing of the connection is left but what the inner transport has queued:
+ * that is for it alone to bring to its end. */
+static void
+let_inner_go(struct vetch__tls_transport *t, bool reset)
+{
+    vetch_transport *inner = t->inner;
+
+    inner->protocol = NULL;
+    if (reset)
+        vetch__transport_over(inner, vetch_error_ref(t->t.reason), true);
+    else if (vetch__transport_state(inner) < VETCH__T_OVER &&
+             vetch__transport_pending(inner) == 0 &&
+             inner->out >= VETCH__OUT_ENDED)
+        vetch__transport_over(inner, NULL, false);
+    else if (vetch__transport_state(inner) < VETCH__T_OVER)
+        vetch_transport_close(inner);
+}
+
+static void
+tls_stop(vetch_transport *outer, bool reset)
+{
+    struct vetch__tls_transport *t = vetch__tls_of(outer);
+
+    vetch__flush_cancel(&t->pull);
+    if (tls_is_up(t)) /* or its session could not be resumed */
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN);
+    vetch__tls_shaken(t);
+    let_inner_go(t, reset);
+    SSL_free(t->ssl);
+    t->ssl = NULL;
+}
+
+/* ---- the rest ---- */
+
+static bool
+tls_unsent(vetch_transport *outer)
+{
+    vetch_transport *inner = vetch__tls_of(outer)->inner;
+
+    return vetch__transport_state(inner) < VETCH__T_OVER &&
+           (vetch__transport_pending(inner) > 0 || inner->kind->unsent(inner));
+}
+
+static uint64_t
+tls_underway(vetch_transport *outer)
+{
+    return vetch__transport_underway(vetch__tls_of(outer)->inner);
+}
+
+static bool
+tls_quiet(vetch_transport *outer)
+{
+    struct vetch__tls_transport *t = vetch__tls_of(outer);
+
+    return t->inner->input == NULL && !SSL_has_pending(t->ssl) &&
+           vetch__transport_is_quiet(t->inner);
+}
+
+static bool
+tls_listens(vetch_transport *outer)
+{
+    vetch_transport *inner = vetch__tls_of(outer)->inner;
+
+    return inner->in == VETCH__IN_OPEN || vetch__transport_peer_listens(inner);
+}
+
+static char *
+tls_name_of(vetch_transport *outer, bool peer)
+{
+    vetch_transport *inner = vetch__tls_of(outer)->inner;
+
+    return vetch__strdup(peer ? vetch_transport_peer(inner)
+                              : vetch_transport_local(inner));
+}
+
+static void
+tls_free(vetch_transport *outer)
+{
+    struct vetch__tls_transport *t = vetch__tls_of(outer);
+
+    vetch_transport_unref(t->inner);
+    vetch_tls_unref(t->tls);
+    vetch__free(t->info);
+    vetch__free(t->name);
+    vetch__free(t->session_key);
+    vetch__free(t);
+}
+
+const struct vetch__transport_kind vetch__tls_kind = {
+    .name = "tls:",
+    .read_on = tls_read_on,
+    .read_off = tls_read_off,
+    .send = tls_send,
+    .shut = tls_shut,
+    .stop = tls_stop,
+    .unsent = tls_unsent,
+    .underway = tls_underway,
+    .quiet = tls_quiet,
+    .listens = tls_listens,
+    .name_of = tls_name_of,
+    .free = tls_free,
+};
+
+/* ---- making one ---- */
+
+static const vetch_protocol_class tls_class = {
+    .size = sizeof(vetch_protocol_class),
+    .received = tls_received,
+    .ended = tls_ended,
+    .write_resumed = tls_write_resumed,
+    .write_ended = tls_write_ended,
+    .lost = tls_lost,
+};
+
+/* Of the transport below, whose queue and input are ours to bound. */
+static const struct vetch__limits inner_limits = {
+    .low_bytes = 16384,
+    .high_bytes = 65536,
+    .cap_bytes = SIZE_MAX,
+    .input_bytes = SIZE_MAX,
+    .close_ns = UINT64_C(5000000000),
+    .min_rate = 240,
+    .linger_ns = UINT64_C(2000000000),
+    .linger_bytes = 262144,
+};
+
+static struct vetch__tls_transport *
+new_tls_transport(vetch_transport *inner, vetch_tls *tls)
+{
+    struct vetch__tls_transport *t = vetch__calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return NULL;
+    t->inner = vetch_transport_ref(inner);
+    t->tls = vetch_tls_ref(tls);
+    t->protocol.class_ = &tls_class;
+    t->pull.fn = tls_pull;
+    vetch__list_init(&t->link);
+    return t;
+}
+
+vetch_transport *
+vetch__tls_put_over(vetch_transport *inner, vetch_tls *tls, const char *name,
+                    vetch__tls_done_fn done, void *ctx)
+{
+    struct vetch__tls_transport *t;
+
+    if (!tls->source.server && tls->source.verify && name == NULL) {
+        errno = EINVAL; /* nobody would know who answers */
+        return NULL;
+    }
+    t = new_tls_transport(inner, tls);
+    if (t == NULL)
+        return NULL;
+    t->t.reactor = inner->reactor;
+    if (vetch__tls_expect(t, name) < 0 || vetch__tls_limit_handshake(t) < 0) {
+        tls_free(&t->t);
+        errno = ENOMEM;
+        return NULL;
+    }
+    t->done = done;
+    t->ctx = ctx;
+    vetch__transport_init(&t->t, inner->reactor, &vetch__tls_kind);
+    vetch__transport_put_over(&t->t, inner, &t->protocol, &inner_limits);
+    if (!tls->source.server)
+        vetch__flush_later(t->t.reactor, &t->pull);
+    return &t->t;
+}

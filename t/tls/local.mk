@@ -1,0 +1,6 @@
+if OPENSSL
+unit_tests += \
+	t/tls/test_certificates \
+	t/tls/test_handshake \
+	t/tls/test_tls
+endif
