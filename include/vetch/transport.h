@@ -31,6 +31,9 @@ typedef struct vetch_protocol_class {
     /* After vetch_transport_end() or _close(): all has gone out, and the peer
      * was told that no more comes. */
     void (*write_ended)(vetch_protocol *p);
+    /* What was queued is lost, and no more can be written; but what the peer
+     * has sent can still be received. Borrowed. */
+    void (*write_failed)(vetch_protocol *p, const vetch_error *reason);
     /* The connection is over. `reason` is NULL after a clean close (ours or the
      * peer's end of stream), else says why: ECONNRESET and the like from the
      * system, ECONNABORTED after vetch_transport_abort(), VETCH_ETIMEDOUT (once

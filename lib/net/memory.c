@@ -111,7 +111,7 @@ memory_pull(struct vetch__flush *f)
     vetch_transport *t = &m->t;
 
     if (!is_reading(m)) {
-        t->flags &= (uint16_t)~VETCH__T_READING;
+        vetch__transport_input_off(t);
         if (m->peer != NULL && m->peer->t.output.first != NULL)
             vetch__flush_later(t->reactor, &m->peer->t.turn); /* blocked now */
         return;
@@ -184,7 +184,8 @@ memory_stop(vetch_transport *t, bool reset)
     peer->peer = NULL;
     peer->reset = reset || !peer->ended;
     peer->t.flags &= (uint16_t)~VETCH__T_BLOCKED;
-    pull_later(peer);
+    vetch__flush_later(peer->t.reactor,
+                       &peer->pull);         /* though it may not read */
     vetch__transport_attend_later(&peer->t); /* what it waits for is over */
 }
 
@@ -202,6 +203,12 @@ memory_quiet(vetch_transport *t)
 
     return m->peer != NULL && m->peer->t.output.first == NULL && !m->ended &&
            !m->reset;
+}
+
+static bool
+memory_listens(vetch_transport *t)
+{
+    return memory_of(t)->peer != NULL;
 }
 
 static char *
@@ -227,6 +234,7 @@ static const struct vetch__transport_kind memory_kind = {
     .stop = memory_stop,
     .unsent = memory_unsent,
     .quiet = memory_quiet,
+    .listens = memory_listens,
     .name_of = memory_name_of,
     .free = memory_free,
 };

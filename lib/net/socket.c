@@ -85,19 +85,24 @@ socket_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     vetch__reactor_enter(r);
     vetch_transport_ref(&s->t);
-    if (vetch__likely(vetch__transport_wants_input(&s->t)))
+    if (vetch__likely(vetch__transport_wants_input(&s->t))) {
         read_once(s);
-    else
+    } else {
         socket_read_off(&s->t);
+        vetch__transport_input_off(&s->t);
+    }
     vetch_transport_unref(&s->t);
     vetch__reactor_leave(r);
 }
+
+static void unwatch_hangup(struct socket_transport *s);
 
 static void
 socket_read_on(vetch_transport *t)
 {
     if ((t->flags & VETCH__T_READING) != 0)
         return;
+    unwatch_hangup(socket_of(t));
     t->flags |= VETCH__T_READING;
     if (event_add(&socket_of(t)->event, NULL) < 0) {
         t->flags &= (uint16_t)~VETCH__T_READING;
@@ -125,11 +130,7 @@ on_hangup(evutil_socket_t fd, short what, void *arg)
     (void)what;
     vetch__reactor_enter(r);
     if (has_hung_up(s))
-        vetch__transport_over(
-            &s->t,
-            vetch_error_from_errno(ECONNRESET, "read from %s",
-                                   vetch_transport_peer(&s->t)),
-            false);
+        vetch__transport_hung_up(&s->t);
     vetch__reactor_leave(r);
 }
 
@@ -138,7 +139,7 @@ on_hangup(evutil_socket_t fd, short what, void *arg)
 static void
 watch_hangup(struct socket_transport *s)
 {
-    if (s->watches_hangup || s->waiting)
+    if (s->watches_hangup || s->waiting || (s->t.flags & VETCH__T_READING) != 0)
         return;
     event_assign(&s->event, s->t.reactor->base, s->fd,
                  EV_READ | EV_ET | EV_PERSIST, on_hangup, s);
@@ -148,9 +149,12 @@ watch_hangup(struct socket_transport *s)
 static void
 unwatch_hangup(struct socket_transport *s)
 {
-    if (s->watches_hangup)
-        event_del(&s->event);
+    if (!s->watches_hangup)
+        return;
+    event_del(&s->event);
     s->watches_hangup = false;
+    event_assign(&s->event, s->t.reactor->base, s->fd, EV_READ | EV_PERSIST,
+                 socket_readable, s);
 }
 
 static bool
@@ -292,7 +296,8 @@ socket_send(vetch_transport *t)
     if (vetch__unlikely(s->waiting) && t->output.first == NULL) {
         s->waiting = false;
         event_del(s->writable);
-        if (t->in == VETCH__IN_ENDED && vetch__transport_is_open(t))
+        if ((t->in == VETCH__IN_ENDED || (t->flags & VETCH__T_HEEDED) != 0) &&
+            vetch__transport_is_open(t))
             watch_hangup(s);
     }
 }

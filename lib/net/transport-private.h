@@ -66,7 +66,10 @@ enum vetch__transport_flag {
     VETCH__T_READING = 512, /* the kind's: it watches for input */
     VETCH__T_CUT = 1024,    /* it was over too early, as its listener stopped */
     VETCH__T_WATCHED = 2048, /* LINGERING: the peer has not confirmed all */
-    VETCH__T_PROXIED = 4096  /* the kind's: see vetch__transport_proxied() */
+    VETCH__T_PROXIED = 4096, /* the kind's: see vetch__transport_proxied() */
+    VETCH__T_HEEDED = 8192, /* tell if the peer hangs up, though nobody reads */
+    VETCH__T_TELL_BROKEN = 16384, /* `write_failed` is due */
+    VETCH__T_LOST_OUTPUT = 32768  /* output was dropped */
 };
 
 /* Shared by all connections of a server; borrowed. */
@@ -183,6 +186,10 @@ void vetch__transport_received(vetch_transport *t);
 void vetch__transport_ended(vetch_transport *t);
 /* A write failed, but the input may hold more, and will end. */
 void vetch__transport_write_failed(vetch_transport *t, int errnum);
+/* The kind has stopped watching for input, because nobody wants any now. */
+void vetch__transport_input_off(vetch_transport *t);
+/* The peer has hung up altogether. */
+void vetch__transport_hung_up(vetch_transport *t);
 /* BLOCKED no longer. */
 void vetch__transport_writable(vetch_transport *t);
 /* After shut: all has gone out, and the peer was told. For a dispatch. */
@@ -359,6 +366,11 @@ vetch__transport_peer_listens(vetch_transport *t)
 {
     return t->kind->listens == NULL || t->kind->listens(t);
 }
+
+/* Somebody writes, maybe nothing for long: let writing fail when the peer hangs
+ * up, also if nobody reads from it. What it sent before can be read then. (On
+ * TCP that is a reset: a peer that only ends may still be listening.) */
+void vetch__transport_heed(vetch_transport *t, bool on);
 
 /* Whether an idle connection is still as good as it looks: nothing came, not
  * even the end. One system call. */

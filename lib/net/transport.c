@@ -145,6 +145,48 @@ vetch__transport_received(vetch_transport *t)
     deliver_input(t, t->input);
 }
 
+/* ---- a peer that nobody reads from ---- */
+
+void
+vetch__transport_hung_up(vetch_transport *t)
+{
+    if ((t->flags & VETCH__T_HEEDED) != 0)
+        vetch__transport_write_failed(t, EPIPE);
+    else
+        vetch__transport_over(t,
+                              vetch_error_from_errno(ECONNRESET, "read from %s",
+                                                     vetch_transport_peer(t)),
+                              false);
+}
+
+/* While input is watched for, that tells. */
+static void
+heed_peer(vetch_transport *t)
+{
+    if ((t->flags & VETCH__T_HEEDED) != 0 && vetch__transport_is_open(t) &&
+        t->out != VETCH__OUT_BROKEN &&
+        (t->in == VETCH__IN_ENDED || (t->flags & VETCH__T_READING) == 0) &&
+        !vetch__transport_peer_listens(t))
+        vetch__transport_hung_up(t);
+}
+
+void
+vetch__transport_heed(vetch_transport *t, bool on)
+{
+    t->flags &= (uint16_t)~VETCH__T_HEEDED;
+    if (!on)
+        return;
+    t->flags |= VETCH__T_HEEDED;
+    heed_peer(t);
+}
+
+void
+vetch__transport_input_off(vetch_transport *t)
+{
+    t->flags &= (uint16_t)~VETCH__T_READING;
+    heed_peer(t);
+}
+
 /* What the protocol says to the peer's end: whether it goes on. */
 static bool
 call_ended(vetch_transport *t)
@@ -165,11 +207,14 @@ static void
 tell_ended(vetch_transport *t)
 {
     if (t->out == VETCH__OUT_BROKEN) {
+        if (t->protocol->class_->write_failed != NULL)
+            call_ended(t); /* which knows that it is half of the truth */
         vetch__transport_over(t, NULL, false);
         return;
     }
     if (!call_ended(t))
         vetch_transport_close(t);
+    heed_peer(t);
     if (vetch__transport_state(t) < VETCH__T_OVER)
         vetch__transport_attend_later(t);
 }
@@ -293,8 +338,21 @@ vetch__transport_told(vetch_transport *t)
 }
 
 static void
+tell_write_failed(vetch_transport *t)
+{
+    const vetch_protocol_class *class = t->protocol->class_;
+    uint64_t started = vetch__slow_start(t->reactor);
+
+    t->flags &= (uint16_t)~VETCH__T_TELL_BROKEN;
+    class->write_failed(t->protocol, t->reason);
+    VETCH__SLOW_END(t->reactor, class->write_failed, started);
+}
+
+static void
 advance_transport(vetch_transport *t)
 {
+    if ((t->flags & VETCH__T_TELL_BROKEN) != 0)
+        tell_write_failed(t);
     if (t->out == VETCH__OUT_ENDING && t->output.first == NULL) {
         t->out = VETCH__OUT_TELLING;
         if (t->kind->shut(t))

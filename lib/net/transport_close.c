@@ -38,6 +38,14 @@ loses_something(vetch_transport *t)
            vetch__own_scope_count(t->scope) > 0 || t->kind->unsent(t);
 }
 
+static void
+drop_output(vetch_transport *t)
+{
+    if (vetch__transport_pending(t) > 0)
+        t->flags |= VETCH__T_LOST_OUTPUT;
+    vetch__output_clear(t->reactor, &t->output);
+}
+
 void
 vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
 {
@@ -59,7 +67,7 @@ vetch__transport_over(vetch_transport *t, vetch_error *reason, bool reset)
     vetch__timer_stop(t->reactor, &t->timer);
     t->kind->stop(t, reset);
     vetch__transport_attend_later(t);
-    vetch__output_clear(t->reactor, &t->output); /* last: it frees things */
+    drop_output(t); /* last: it frees things */
 }
 
 void
@@ -67,18 +75,24 @@ vetch__transport_write_failed(vetch_transport *t, int errnum)
 {
     vetch_error *e =
         vetch_error_from_errno(errnum, "write to %s", vetch_transport_peer(t));
+    bool tells =
+        t->protocol != NULL && t->protocol->class_->write_failed != NULL;
 
     /* The peer may have answered before it went away: read that first, if
-     * somebody reads. */
+     * somebody reads or knows that there is only that left. */
     if ((errnum != EPIPE && errnum != ECONNRESET) ||
         vetch__transport_state(t) > VETCH__T_OPEN || t->in == VETCH__IN_ENDED ||
-        (t->flags & VETCH__T_PAUSED) != 0) {
+        ((t->flags & VETCH__T_PAUSED) != 0 && !tells)) {
         vetch__transport_over(t, e, false);
         return;
     }
     t->reason = e;
     t->out = VETCH__OUT_BROKEN;
-    vetch__output_clear(t->reactor, &t->output);
+    if (tells) {
+        t->flags |= VETCH__T_TELL_BROKEN;
+        vetch__transport_attend_later(t);
+    }
+    drop_output(t);
 }
 
 /* ---- looking at the peer ---- */

@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-#include <vetch/combinators.h>
-
 #include "base/check-private.h"
 #include "base/mem-private.h"
 #include "base/options-private.h"
@@ -25,6 +23,13 @@ struct copy {
     vetch_promise *draining; /* a watch, or NULL */
 };
 
+static void
+heed_target(const struct copy *c, bool on)
+{
+    if (c->to->kind->heed != NULL && c->to->object.state != VETCH__S_OVER)
+        c->to->kind->heed(c->to, on);
+}
+
 /* ---- the end of a copy ---- */
 
 static void
@@ -34,8 +39,10 @@ detach_copy(struct copy *c)
         vetch__watch_forget(c->draining);
         c->draining = NULL;
     }
-    if (c->to->sink == &c->sink)
+    if (c->to->sink == &c->sink) {
         c->to->sink = NULL;
+        heed_target(c, false);
+    }
     if (c->from->tap == &c->tap)
         vetch__stream_set_tap(c->from, NULL);
 }
@@ -243,59 +250,7 @@ vetch_stream_copy(vetch_stream *from, vetch_stream *to,
     c->sink.broken = sink_is_broken;
     to->sink = &c->sink;
     vetch__stream_set_tap(from, &c->tap);
+    heed_target(c, true);
     vetch__stream_tap_more(from);
     return p;
-}
-
-struct join {
-    vetch_stream *a, *b;
-};
-
-static vetch_promise *
-joined(void *value, void *ctx)
-{
-    (void)value;
-    (void)ctx;
-    return NULL;
-}
-
-static vetch_promise *
-join_failed(const vetch_error *error, void *ctx)
-{
-    struct join *j = ctx;
-
-    (void)error;
-    vetch_stream_abort(j->a);
-    vetch_stream_abort(j->b);
-    return vetch_same();
-}
-
-static void
-free_join(void *ctx)
-{
-    struct join *j = ctx;
-
-    vetch__stream_let_go(j->a);
-    vetch__stream_let_go(j->b);
-    vetch__free(j);
-}
-
-vetch_promise *
-vetch_stream_join(vetch_stream *a, vetch_stream *b)
-{
-    vetch_promise *both[2];
-    struct join *j;
-
-    VETCH_CHECK(a != NULL && b != NULL, EINVAL, &vetch__misused);
-    j = vetch__malloc(sizeof(*j));
-    if (j == NULL)
-        return &vetch__no_memory;
-    vetch__stream_hold(a);
-    vetch__stream_hold(b);
-    j->a = a;
-    j->b = b;
-    both[0] = vetch_stream_copy(a, b, NULL);
-    both[1] = vetch_stream_copy(b, a, NULL);
-    return vetch_finally(
-        vetch_handle(vetch_all(both, 2), joined, join_failed, j), free_join, j);
 }

@@ -10,6 +10,7 @@ libvetch_private_la_SOURCES += \
 	lib/stream/idle.c \
 	lib/stream/inflater-private.h \
 	lib/stream/inflater.c \
+	lib/stream/join.c \
 	lib/stream/own-private.h \
 	lib/stream/own.c \
 	lib/stream/read.c \

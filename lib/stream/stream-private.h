@@ -110,6 +110,9 @@ struct vetch__stream_kind {
      * one that is OPEN is closed, or aborted if bytes wait. */
     void (*release)(vetch_stream *s);
     const char *(*name_of)(const vetch_stream *s, bool peer);
+    /* Somebody writes, maybe nothing for long, and wants to hear at once when
+     * that becomes futile; or no longer. NULL: only writing tells. */
+    void (*heed)(vetch_stream *s, bool on);
     /* Free the memory, stream and all. */
     void (*free)(vetch_stream *s);
 };
@@ -178,6 +181,8 @@ void vetch__stream_received(vetch_stream *s, vetch_buffer *in);
 void vetch__stream_ended(vetch_stream *s);
 /* The low mark was reached. */
 void vetch__stream_drained(vetch_stream *s);
+/* No more can be written, but maybe read. Borrows `reason`. */
+void vetch__stream_write_failed(vetch_stream *s, const vetch_error *reason);
 /* After end: everything went out, and the other side was told. */
 void vetch__stream_end_done(vetch_stream *s);
 /* It is over; `reason` NULL: in good order. Borrows `reason`. The kind's hold

@@ -118,6 +118,14 @@ vetch__stream_end_done(vetch_stream *s)
 }
 
 void
+vetch__stream_write_failed(vetch_stream *s, const vetch_error *reason)
+{
+    vetch__stream_set_error(s, vetch_error_ref(reason));
+    break_half(&s->out);
+    wake_writers(s);
+}
+
+void
 vetch__stream_drained(vetch_stream *s)
 {
     s->flags &= (uint8_t)~VETCH__S_DRAINING;

@@ -91,6 +91,15 @@ transport_name_of(const vetch_stream *s, bool peer)
 }
 
 static void
+transport_heed(vetch_stream *s, bool on)
+{
+    vetch_transport *t = over_transport(s)->t;
+
+    if (t != NULL)
+        vetch__transport_heed(t, on);
+}
+
+static void
 transport_free(vetch_stream *s)
 {
     vetch_transport_unref(over_transport(s)->t);
@@ -108,6 +117,7 @@ static const struct vetch__stream_kind transport_kind = {
     .close = transport_close,
     .abort = transport_abort,
     .name_of = transport_name_of,
+    .heed = transport_heed,
     .free = transport_free,
 };
 
@@ -146,8 +156,24 @@ stream_write_ended(vetch_protocol *p)
 }
 
 static void
+note_lost_output(struct transport_stream *s)
+{
+    if ((s->t->flags & VETCH__T_LOST_OUTPUT) != 0)
+        s->s.flags |= VETCH__S_LOST_WRITE;
+}
+
+static void
+stream_write_failed(vetch_protocol *p, const vetch_error *reason)
+{
+    note_lost_output(of_protocol(p));
+    vetch__stream_write_failed(&of_protocol(p)->s, reason);
+}
+
+static void
 stream_lost(vetch_protocol *p, const vetch_error *reason)
 {
+    if (reason != NULL)
+        note_lost_output(of_protocol(p));
     vetch__stream_over(&of_protocol(p)->s, reason);
 }
 
@@ -173,6 +199,7 @@ static const vetch_protocol_class stream_class = {
     .ended = stream_ended,
     .write_resumed = stream_resumed,
     .write_ended = stream_write_ended,
+    .write_failed = stream_write_failed,
     .lost = stream_lost,
     .free = stream_done,
 };

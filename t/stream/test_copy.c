@@ -209,6 +209,67 @@ VT_TEST(s8_copy_notices_that_the_target_broke)
     sk_expect_text(vetch_stream_read(sk_b, 1), "x");
 }
 
+/* Kinds that hear of a peer that goes, without writing. */
+#define NOTICING 3
+
+VT_TEST(s8_broken_target_is_noticed_though_its_input_is_full, .loops = NOTICING)
+{
+    vetch_promise *p;
+
+    open_two(_i);
+    vetch_stream_write(d, much, sizeof(much)); /* nobody reads it */
+    p = vetch_stream_copy(sk_b, c, NULL);
+    vt_run_ready();
+    vetch_stream_abort(d);
+    sk_expect_error(p, EPIPE);
+    ck_assert_int_eq(vetch_stream_write(c, "x", 1), -1);
+    sk_expect_error(vetch_stream_drain(c), EPIPE);
+    vetch_stream_write(sk_a, "x", 1);
+    sk_expect_text(vetch_stream_read(sk_b, 1), "x");
+}
+
+VT_TEST(s8_broken_target_is_noticed_when_the_copy_begins, .loops = NOTICING)
+{
+    open_two(_i);
+    vetch_stream_write(d, much, sizeof(much));
+    vt_run_ready();
+    vetch_stream_abort(d);
+    vt_run_ready();
+    sk_expect_error(vetch_stream_copy(sk_b, c, NULL), EPIPE);
+}
+
+VT_TEST(s8_broken_target_is_noticed_after_its_end, .loops = NOTICING)
+{
+    vetch_promise *p;
+
+    open_two(_i);
+    p = vetch_stream_copy(sk_b, c, NULL);
+    vetch_stream_write(d, "last words", 10);
+    sk_expect_end(vetch_stream_end(d));
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vetch_stream_abort(d);
+    sk_expect_error(p, EPIPE);
+    sk_expect_text(vetch_stream_read_all(c, 80), "last words");
+}
+
+VT_TEST(s8_copy_waits_for_a_peer_that_only_does_not_read, .loops = NOTICING)
+{
+    vetch_promise *p;
+
+    open_two(_i);
+    vetch_stream_write(d, much, sizeof(much));
+    p = vetch_stream_copy(sk_b, c, NULL);
+    vt_run_ready();
+    vt_advance(1000);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    vetch_bytes_unref(sk_value(vetch_stream_read_exactly(c, sizeof(much))));
+    vetch_stream_write(sk_a, "x", 1);
+    sk_expect_text(vetch_stream_read(d, 1), "x");
+    vetch_promise_cancel(p);
+    sk_expect_error(p, VETCH_ECANCELED);
+}
+
 VT_TEST(s8_copy_passes_on_why_the_source_broke)
 {
     vetch_promise *p;
@@ -301,6 +362,26 @@ VT_TEST(s8_join_that_fails_aborts_both)
     vetch_stream_abort(sk_a);
     sk_expect_error(p, ECONNRESET);
     sk_expect_error(vetch_stream_read(d, 1), ECONNRESET);
+}
+
+VT_TEST(s8_join_passes_on_what_was_said_before_hanging_up, .loops = NOTICING)
+{
+    vetch_promise *p;
+    vetch_bytes *bytes;
+
+    open_two(_i);
+    p = vetch_stream_join(sk_b, c);
+    vetch_stream_write(sk_a, "question", 8);
+    sk_expect_text(vetch_stream_read_exactly(d, 8), "question");
+    vetch_stream_write(d, much, sizeof(much));
+    vetch_promise_unref(vetch_stream_close(d));
+    vt_run_ready();
+    bytes = sk_value(vetch_stream_read_all(sk_a, VETCH_NO_LIMIT));
+    ck_assert_uint_eq(vetch_bytes_len(bytes), sizeof(much));
+    ck_assert_int_eq(memcmp(vetch_bytes_data(bytes), much, sizeof(much)), 0);
+    vetch_bytes_unref(bytes);
+    sk_expect_end(vetch_stream_end(sk_a));
+    sk_expect_end(p);
 }
 
 VT_TEST(s8_cancelled_join_aborts_both)
