@@ -18,12 +18,16 @@ typedef void (*vetch_connection_fn)(vetch_transport *t, vetch_protocol *p,
 typedef struct vetch_listener_options {
     size_t size;            /* set by VETCH_LISTENER_OPTIONS_INIT */
     size_t max_connections; /* at once; VETCH_NO_LIMIT: any number */
+    size_t max_per_address; /* of them for each address; VETCH_NO_LIMIT: what
+                               the endpoint says, or any number */
+    unsigned accept_budget; /* connections to accept in one turn of the loop */
     unsigned unix_mode;     /* permissions of a Unix socket's file, whatever the
                                umask and the endpoint say; 0: by these */
 } vetch_listener_options;
 #define VETCH_LISTENER_OPTIONS_INIT                                            \
     {                                                                          \
         .size = sizeof(vetch_listener_options), .max_connections = 10000,      \
+        .max_per_address = VETCH_NO_LIMIT, .accept_budget = 64,                \
         .unix_mode = 0,                                                        \
     }
 
@@ -56,6 +60,10 @@ VETCH_EXPORT unsigned vetch_listener_port(const vetch_listener *l);
 /* At most `limit` connections at once; above it accepting waits until one ends
  * (0: until the limit is changed). VETCH_NO_LIMIT: any number. */
 VETCH_EXPORT void vetch_listener_set_limit(vetch_listener *l, size_t limit);
+/* Accept nothing until resumed: new connections wait in the kernel, up to the
+ * endpoint's backlog. Those that are there go on. */
+VETCH_EXPORT void vetch_listener_pause(vetch_listener *l);
+VETCH_EXPORT void vetch_listener_resume(vetch_listener *l);
 VETCH_EXPORT size_t vetch_listener_connections(const vetch_listener *l);
 /* Call `fn` with each connection that is open: not with those that were closed
  * or aborted, or are over. Whatever `fn` does to connections is safe; those

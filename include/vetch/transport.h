@@ -139,6 +139,22 @@ VETCH_EXPORT void vetch_transport_abort(vetch_transport *t);
  * Errors: -1 and errno EPIPE. */
 VETCH_EXPORT int vetch_transport_end(vetch_transport *t);
 
+/* How TCP watches over a connection, also one with TLS over it. An endpoint can
+ * say the same for each connection; see vetch_endpoint(7).
+ * _set_keepalive: after so long a silence the peer is asked whether it is still
+ * there, and given up when twice that time has passed (INFINITY: never).
+ * _set_user_timeout: how long bytes may stay unconfirmed (INFINITY: as long as
+ * the system allows). Then `lost` says ETIMEDOUT.
+ * _set_nodelay: send small pieces at once (the default), or let the kernel
+ * collect them.
+ * Errors: -1 and errno: EINVAL, not a time of up to a day; EOPNOTSUPP, it is
+ * not TCP; ENOTCONN, it is over. */
+VETCH_EXPORT int vetch_transport_set_keepalive(vetch_transport *t,
+                                               double seconds);
+VETCH_EXPORT int vetch_transport_set_user_timeout(vetch_transport *t,
+                                                  double seconds);
+VETCH_EXPORT int vetch_transport_set_nodelay(vetch_transport *t, bool on);
+
 /* The scope of what runs for this connection, borrowed; made on first use. It
  * is cancelled when the connection ends, and `lost` waits until it is empty, so
  * that its children may use the protocol. A child that fails ends the

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <vetch/error.h>
@@ -21,7 +22,7 @@
 #define BACKOFF_LAST  UINT64_C(1000000000)
 #define LOG_INTERVAL  UINT64_C(1000000000)
 
-enum { ACCEPT_BATCH = 64 };
+enum { REFUSE_BATCH = 64 };
 
 /* ---- watching, and looking away ---- */
 
@@ -53,8 +54,8 @@ look_away_from_listener(vetch_listener *l)
 void
 vetch__accept_watch(vetch_listener *l)
 {
-    if (l->watching || l->stopping || !vetch__list_empty(&l->starved) ||
-        l->n_connections >= l->limit)
+    if (l->watching || l->stopping || l->paused ||
+        !vetch__list_empty(&l->starved) || l->n_connections >= l->limit)
         return;
     if (event_add(&l->event, NULL) < 0)
         look_away_from_listener(l);
@@ -135,7 +136,7 @@ refuse_those_who_wait(vetch_listener *l)
     if (net->reserve_fd < 0)
         return;
     close(net->reserve_fd);
-    while (n < ACCEPT_BATCH && (fd = accept(l->socket.fd, NULL, NULL)) >= 0) {
+    while (n < REFUSE_BATCH && (fd = accept(l->socket.fd, NULL, NULL)) >= 0) {
         close(fd);
         n++;
     }
@@ -191,16 +192,25 @@ accept_failed(vetch_listener *l, int errnum)
 /* ---- what becomes of a connection ---- */
 
 void
+vetch__accept_uncount(vetch_listener *l, vetch_transport *t)
+{
+    if (l->counts != NULL)
+        vetch__address_counts_drop(l->counts, vetch__transport_client(t));
+}
+
+void
 vetch__accept_serve(vetch_listener *l, vetch_transport *t)
 {
     uint64_t started = vetch__slow_start(l->reactor);
     vetch_reactor *r = l->reactor;
     vetch_protocol *p;
 
-    p = l->make(l->ctx);
+    /* What was greeted may be over by now. */
+    p = vetch__transport_state(t) == VETCH__T_NEW ? l->make(l->ctx) : NULL;
     VETCH__SLOW_END(r, l->make, started);
     if (p == NULL) {
         vetch__transport_over(t, NULL, false);
+        vetch__accept_uncount(l, t);
         vetch__listener_one_less(l);
         return;
     }
@@ -227,31 +237,86 @@ vetch__accept_lost(vetch_listener *l, vetch_log_level level, vetch_error *error)
     vetch__listener_one_less(l);
 }
 
-/* An accepted socket: serve it, or greet it first. -1 and ENOMEM. */
+int
+vetch__accept_count(vetch_listener *l, const struct sockaddr *client,
+                    socklen_t len)
+{
+    char name[VETCH__ADDRESS_TEXT];
+
+    if (l->counts == NULL || vetch__address_counts_add(l->counts, client) == 0)
+        return 0;
+    if (errno != EUSERS)
+        return -1;
+    vetch__address_format(name, client, len);
+    report_to_listener(
+        l, VETCH_LOG_WARNING,
+        vetch_error_new(EUSERS, "accept on %s: %s has too many connections",
+                        l->socket.endpoint, name));
+    errno = EUSERS;
+    return -1;
+}
+
+/* A socket gets its transport and its protocol. -1 and ENOMEM. */
+static int
+serve_socket(vetch_listener *l, int fd, const union vetch__address *peer,
+             socklen_t len)
+{
+    vetch_transport *t =
+        vetch__socket_transport_new(l->reactor, fd, &peer->any, len);
+
+    if (t == NULL)
+        return -1;
+    vetch__accept_serve(l, t);
+    vetch_transport_unref(t);
+    return 0;
+}
+
+static int
+greet_or_serve(vetch_listener *l, int fd, const union vetch__address *peer,
+               socklen_t len)
+{
+    if (vetch__likely(l->greeter == NULL))
+        return serve_socket(l, fd, peer, len);
+    if (vetch__greeting_start(l, fd, &peer->any, len) < 0)
+        return -1;
+    if (l->n_connections >= l->limit)
+        vetch__accept_unwatch(l);
+    return 0;
+}
+
+static void
+refuse_socket(vetch_listener *l, int fd)
+{
+    static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+    vetch__net_descriptor_closed(l->reactor->net);
+}
+
+/* An accepted socket. -1 and ENOMEM. */
 static int
 take_connection(vetch_listener *l, int fd, const union vetch__address *peer,
                 socklen_t len)
 {
-    vetch_transport *t;
+    /* A proxy tells later who the client is. */
+    bool counts =
+        l->counts != NULL && (l->greeter == NULL || !l->greeter->proxy);
 
-    l->n_connections++; /* first: `make` may stop the listener */
-    if (vetch__unlikely(l->greeter != NULL)) {
-        if (vetch__greeting_start(l, fd, &peer->any, len) < 0) {
-            l->n_connections--;
+    if (vetch__unlikely(counts) &&
+        vetch__accept_count(l, &peer->any, len) < 0) {
+        if (errno == ENOMEM)
             return -1;
-        }
-        if (l->n_connections >= l->limit)
-            vetch__accept_unwatch(l);
+        refuse_socket(l, fd);
         return 0;
     }
-    t = vetch__socket_transport_new(l->reactor, fd, &peer->any, len);
-    if (t == NULL) {
-        l->n_connections--;
-        return -1;
-    }
-    vetch__accept_serve(l, t);
-    vetch_transport_unref(t);
-    return 0;
+    l->n_connections++; /* first: `make` may stop the listener */
+    if (vetch__likely(greet_or_serve(l, fd, peer, len) == 0))
+        return 0;
+    l->n_connections--;
+    if (counts)
+        vetch__address_counts_drop(l->counts, &peer->any);
+    return -1;
 }
 
 /* Whether to go on. */
@@ -281,13 +346,13 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
     vetch_listener *l = arg;
     vetch_reactor *r = l->reactor;
-    int n = 0;
+    unsigned n = 0;
 
     (void)fd;
     (void)what;
     vetch__reactor_enter(r);
     vetch_listener_ref(l);
-    while (l->watching && n++ < ACCEPT_BATCH && accept_one(l))
+    while (l->watching && n++ < l->budget && accept_one(l))
         continue;
     vetch_listener_unref(l);
     vetch__reactor_leave(r);

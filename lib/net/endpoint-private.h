@@ -33,8 +33,9 @@ struct vetch__endpoint {
     const char *name; /* SYSTEMD */
 
     bool reuseport;
-    unsigned backlog; /* 0: as long as the system allows */
-    unsigned mode;    /* of a Unix socket's file; 0: by the umask */
+    unsigned backlog;         /* 0: as long as the system allows */
+    unsigned mode;            /* of a Unix socket's file; 0: by the umask */
+    unsigned max_per_address; /* connections; 0: any number */
     struct vetch__socket_options socket;
 
     bool proxy; /* connections begin with a PROXY header */

@@ -238,17 +238,16 @@ struct option {
 
 #define AT(member) offsetof(struct vetch__endpoint, member)
 
-/* A day is as long as any of these makes sense. */
-#define SECONDS_MAX 86400
-
 static const struct option options[] = {
     { "alpn", STREAMS, BOTH, true, PROTOCOL, AT(alpn), 0 },
     { "backlog", TCP | UNIX, LISTEN, false, NUMBER, AT(backlog), 65535 },
     { "ca", STREAMS, BOTH, true, TEXT, AT(ca), 0 },
     { "cert", STREAMS, BOTH, true, TEXT, AT(cert), 0 },
     { "keepalive", TCP | FD | SYSTEMD, BOTH, false, NUMBER,
-      AT(socket.keepalive), SECONDS_MAX },
+      AT(socket.keepalive), VETCH__SOCKET_SECONDS_MAX },
     { "key", STREAMS, BOTH, true, TEXT, AT(key), 0 },
+    { "max_per_address", STREAMS, LISTEN, false, NUMBER, AT(max_per_address),
+      1000000 },
     { "mode", UNIX | UNIXGRAM, LISTEN, false, OCTAL, AT(mode), 0777 },
     { "name", STREAMS, CONNECT, true, TEXT, AT(tls_name), 0 },
     { "nodelay", TCP | FD | SYSTEMD, BOTH, false, FLAG, AT(socket.nodelay), 0 },
@@ -256,7 +255,7 @@ static const struct option options[] = {
     { "reuseport", TCP | UDP, LISTEN, false, FLAG, AT(reuseport), 0 },
     { "tls", STREAMS, BOTH, false, FLAG, AT(tls), 0 },
     { "user_timeout", TCP | FD | SYSTEMD, BOTH, false, NUMBER,
-      AT(socket.user_timeout), SECONDS_MAX },
+      AT(socket.user_timeout), VETCH__SOCKET_SECONDS_MAX },
 };
 
 static const char *

@@ -37,6 +37,7 @@ struct greeting {
     struct vetch__proxy_header *header;
     struct vetch__watch_room watch; /* of the handshake */
     bool handshaking;
+    bool counted; /* for its address: the client's, if there is a header */
 };
 
 /* ---- the greeter ---- */
@@ -125,6 +126,13 @@ trusts_peer(const struct vetch__greeter *g, const struct sockaddr *peer)
 
 /* ---- the end of one ---- */
 
+static void
+stop_reading_header(struct greeting *g)
+{
+    event_del(&g->event);
+    vetch__timer_stop(g->listener->reactor, &g->deadline);
+}
+
 /* Give up what it holds; fd stays open. */
 static vetch_listener *
 free_greeting(struct greeting *g)
@@ -132,13 +140,18 @@ free_greeting(struct greeting *g)
     vetch_listener *l = g->listener;
 
     vetch__list_remove(&g->link);
-    if (g->header != NULL) {
-        event_del(&g->event);
-        vetch__timer_stop(l->reactor, &g->deadline);
-        vetch__free(g->header);
-    }
+    if (g->header != NULL)
+        stop_reading_header(g);
+    vetch__free(g->header);
     vetch__free(g);
     return l;
+}
+
+static const struct sockaddr *
+greeted_client(const struct greeting *g)
+{
+    return g->header != NULL && g->header->proxied ? &g->header->source.any
+                                                   : &g->peer.any;
 }
 
 /* Consumes `error`; NULL: nothing worth telling. */
@@ -149,6 +162,8 @@ fail_greeting(struct greeting *g, vetch_error *error)
     vetch_log_level level =
         g->handshaking ? VETCH_LOG_DEBUG : VETCH_LOG_WARNING;
 
+    if (g->counted && g->listener->counts != NULL)
+        vetch__address_counts_drop(g->listener->counts, greeted_client(g));
     if (g->fd >= 0) {
         close(g->fd);
         vetch__net_descriptor_closed(g->listener->reactor->net);
@@ -255,6 +270,22 @@ read_header(struct greeting *g)
     return why == NULL && g->header->done;
 }
 
+/* Now one knows who it is; false: it has too many, and this one is lost. */
+static bool
+count_client(struct greeting *g)
+{
+    bool proxied = g->header->proxied;
+
+    g->counted =
+        vetch__accept_count(g->listener, greeted_client(g),
+                            proxied ? g->header->source_len : g->peer_len) == 0;
+    if (g->counted)
+        return true;
+    fail_greeting(g, errno == ENOMEM ? vetch_error_ref(&vetch__error_no_memory)
+                                     : NULL);
+    return false;
+}
+
 static void
 on_header(evutil_socket_t fd, short what, void *arg)
 {
@@ -264,8 +295,10 @@ on_header(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     vetch__reactor_enter(r);
-    if (read_header(g))
+    if (read_header(g) && count_client(g)) {
+        stop_reading_header(g); /* the socket will be the transport's */
         continue_greeting(g);
+    }
     vetch__reactor_leave(r);
 }
 
@@ -305,6 +338,7 @@ vetch__greeting_start(vetch_listener *l, int fd, const struct sockaddr *peer,
     g->fd = fd;
     memcpy(&g->peer, peer, len);
     g->peer_len = len;
+    g->counted = !l->greeter->proxy;
     vetch__list_append(&l->greeter->greetings, &g->link);
     if (!trusts_peer(l->greeter, peer)) {
         fail_greeting(g, header_error(g, "nobody who may be a proxy"));

@@ -7,6 +7,7 @@
 #include <vetch/listener.h>
 #include <vetch/log.h>
 
+#include "net/address_counts-private.h"
 #include "net/greeting-private.h"
 #include "net/listen-private.h"
 #include "net/own_scope-private.h"
@@ -21,6 +22,8 @@ struct vetch_listener {
     struct event event;
     bool watching;
     bool stopping;
+    bool paused;
+    struct vetch__address_counts *counts; /* NULL: no address has a limit */
     struct vetch__greeter *greeter; /* NULL: connections are served at once */
 
     vetch_protocol_fn make;
@@ -32,6 +35,7 @@ struct vetch_listener {
 
     struct vetch__list connections; /* by transport's member */
     size_t n_connections, limit;
+    unsigned budget;            /* of what is accepted in a turn */
     struct vetch__list starved; /* among those without descriptors */
     struct vetch__timer backoff_timer;
     uint64_t backoff; /* ns; 0: none */
@@ -51,6 +55,12 @@ void vetch__accept_unwatch(vetch_listener *l);
 /* For good. */
 void vetch__accept_stop(vetch_listener *l);
 
+/* Count a connection of this address. -1 and errno: EUSERS, it has too many,
+ * which was told; ENOMEM. */
+int vetch__accept_count(vetch_listener *l, const struct sockaddr *client,
+                        socklen_t len);
+/* The transport of such a connection is over. */
+void vetch__accept_uncount(vetch_listener *l, vetch_transport *t);
 /* A connection that was counted gets its protocol. */
 void vetch__accept_serve(vetch_listener *l, vetch_transport *t);
 /* It has failed before. Consumes `error`; NULL: nothing worth telling. */

@@ -148,6 +148,7 @@ void
 vetch__listener_lost_one(vetch_listener *l, vetch_transport *t)
 {
     t->listener = NULL;
+    vetch__accept_uncount(l, t);
     if (l->stopping && (t->flags & VETCH__T_CUT) != 0)
         l->stop.report->cut++;
     else if (l->stopping)
@@ -277,10 +278,21 @@ new_listener(vetch_reactor *r)
     return l;
 }
 
+/* 0: there is no limit. -1 and ENOMEM. */
+static int
+count_addresses(vetch_listener *l, size_t limit)
+{
+    if (limit == 0)
+        return 0;
+    l->counts = vetch__address_counts_new(limit);
+    return l->counts != NULL ? 0 : -1;
+}
+
 static void
 free_listener(vetch_listener *l)
 {
     vetch__greeter_free(l->greeter);
+    vetch__address_counts_free(l->counts);
     vetch__listen_done(&l->socket);
     vetch__stop_done(&l->stop);
     vetch__free(l);
@@ -294,11 +306,13 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     vetch_listener_options o = VETCH_LISTENER_OPTIONS_INIT;
     vetch_reactor *r = vetch__reactor;
     struct vetch__endpoint e;
+    size_t per_address;
     vetch_listener *l;
 
     VETCH_CHECK(endpoint != NULL && make != NULL, EINVAL, NULL);
     VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
-                    o.unix_mode <= 0777,
+                    o.unix_mode <= 0777 && o.max_per_address > 0 &&
+                    o.accept_budget > 0,
                 EINVAL, NULL);
     if (r == NULL || r->ending) {
         errno = r == NULL ? EPERM : ECANCELED;
@@ -310,12 +324,15 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     }
     if (o.unix_mode != 0)
         e.mode = o.unix_mode;
+    per_address = o.max_per_address != VETCH_NO_LIMIT ? o.max_per_address
+                                                      : e.max_per_address;
     if (vetch__accept_prepare(r) == NULL)
         return NULL;
     l = new_listener(r);
     if (l == NULL)
         return NULL;
-    if (vetch__greeter_new(&l->greeter, &e) < 0 ||
+    if (count_addresses(l, per_address) < 0 ||
+        vetch__greeter_new(&l->greeter, &e) < 0 ||
         vetch__listen_open(&l->socket, &e) < 0 ||
         vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0 ||
         vetch__accept_start(l) < 0) {
@@ -328,6 +345,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l->ctx = ctx;
     l->free_ctx = free_ctx;
     l->limit = o.max_connections;
+    l->budget = o.accept_budget;
     if (l->limit == 0)
         vetch__accept_unwatch(l);
     vetch__member_add(r, &l->member, "listener", listener_end_with_reactor);
@@ -364,6 +382,28 @@ vetch_listener_set_limit(vetch_listener *l, size_t limit)
         vetch__accept_unwatch(l);
     else
         vetch__accept_watch(l);
+}
+
+void
+vetch_listener_pause(vetch_listener *l)
+{
+    VETCH_CHECK(l != NULL, EINVAL, );
+    if (l->reactor == NULL ||
+        !vetch__check_thread(&l->reactor->owner, "a listener"))
+        return;
+    l->paused = true;
+    vetch__accept_unwatch(l);
+}
+
+void
+vetch_listener_resume(vetch_listener *l)
+{
+    VETCH_CHECK(l != NULL, EINVAL, );
+    if (l->reactor == NULL ||
+        !vetch__check_thread(&l->reactor->owner, "a listener"))
+        return;
+    l->paused = false;
+    vetch__accept_watch(l);
 }
 
 size_t

@@ -1,5 +1,7 @@
 libvetch_private_la_SOURCES += \
 	lib/net/accept.c \
+	lib/net/address_counts-private.h \
+	lib/net/address_counts.c \
 	lib/net/addresses.c \
 	lib/net/connect.c \
 	lib/net/endpoint-private.h \

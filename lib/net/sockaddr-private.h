@@ -41,6 +41,13 @@ void vetch__address_endpoint(char to[VETCH__ENDPOINT_NAME], const char *kind,
                              const struct sockaddr *address, socklen_t len);
 unsigned vetch__address_port(const struct sockaddr *address);
 
+/* The bytes of an IP address, those of IPv4 mapped into IPv6; false: it is
+ * none.
+ */
+bool vetch__address_bytes(uint8_t to[16], const struct sockaddr *address);
+/* Whether these are of an IPv4 address. */
+bool vetch__address_is_mapped(const uint8_t bytes[16]);
+
 /* Whether a name may be looked up: labels of letters, digits, `-` and `_`, of
  * at most 63 bytes, at most 253 in all, perhaps with a final dot, and the last
  * label is not a number: nothing may read "0x7f.1" as an address after it was

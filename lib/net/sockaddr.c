@@ -261,9 +261,8 @@ vetch__address_port(const struct sockaddr *address)
 
 /* ---- networks ---- */
 
-/* The bytes of an address, those of IPv4 mapped into IPv6. */
-static bool
-address_bytes(uint8_t to[16], const struct sockaddr *address)
+bool
+vetch__address_bytes(uint8_t to[16], const struct sockaddr *address)
 {
     const struct sockaddr_in *in = (const void *)address;
     const struct sockaddr_in6 *in6 = (const void *)address;
@@ -278,6 +277,14 @@ address_bytes(uint8_t to[16], const struct sockaddr *address)
     memset(to + 10, 0xff, 2);
     memcpy(to + 12, &in->sin_addr, 4);
     return true;
+}
+
+bool
+vetch__address_is_mapped(const uint8_t bytes[16])
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, 0xff };
+
+    return memcmp(bytes, mapped, sizeof(mapped)) == 0;
 }
 
 static bool
@@ -312,7 +319,7 @@ vetch__network_parse(struct vetch__network *ret, const char *text)
         if (end == NULL || *end != '\0')
             return false;
     }
-    address_bytes(ret->bytes, &address.any);
+    vetch__address_bytes(ret->bytes, &address.any);
     ret->bits = (uint8_t)(bits + 128 - own);
     for (unsigned i = ret->bits; i < 128; i++) {
         if ((ret->bytes[i / 8] & (0x80 >> (i % 8))) != 0)
@@ -327,5 +334,6 @@ vetch__network_has(const struct vetch__network *n,
 {
     uint8_t bytes[16];
 
-    return address_bytes(bytes, address) && same_bits(bytes, n->bytes, n->bits);
+    return vetch__address_bytes(bytes, address) &&
+           same_bits(bytes, n->bytes, n->bits);
 }

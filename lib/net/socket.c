@@ -503,6 +503,18 @@ vetch__transport_proxied(vetch_transport *t)
     return (t->flags & VETCH__T_PROXIED) != 0 ? proxied_of(socket_of(t)) : NULL;
 }
 
+const struct sockaddr *
+vetch__transport_client(vetch_transport *t)
+{
+    static const struct sockaddr none = { .sa_family = AF_UNSPEC };
+    const struct vetch__proxied *p = vetch__transport_proxied(t);
+
+    if (p != NULL)
+        return &p->client.any;
+    t = vetch__transport_lowest(t);
+    return t->kind == &tcp_kind ? &socket_of(t)->peer.any : &none;
+}
+
 int
 vetch__transport_tcp_socket(vetch_transport *t)
 {

@@ -36,9 +36,9 @@ vetch__socket_set_keepalive(int fd, unsigned seconds)
 }
 
 int
-vetch__socket_set_user_timeout(int fd, unsigned seconds)
+vetch__socket_set_user_timeout(int fd, unsigned ms)
 {
-    return set_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)(seconds * 1000));
+    return set_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)ms);
 }
 
 int
@@ -48,7 +48,7 @@ vetch__socket_set_options(int fd, const struct vetch__socket_options *o)
         (o->keepalive > 0 &&
          vetch__socket_set_keepalive(fd, o->keepalive) < 0) ||
         (o->user_timeout > 0 &&
-         vetch__socket_set_user_timeout(fd, o->user_timeout) < 0))
+         vetch__socket_set_user_timeout(fd, 1000 * o->user_timeout) < 0))
         return -1;
     return 0;
 }

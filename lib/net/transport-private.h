@@ -232,6 +232,9 @@ vetch__transport_lowest(vetch_transport *t)
 }
 /* Of the transport, or of the one that it runs over; NULL: nothing. */
 struct vetch__proxied *vetch__transport_proxied(vetch_transport *t);
+/* The client's IP address: what a proxy told, or the socket's. Of family
+ * AF_UNSPEC if there is none. */
+const struct sockaddr *vetch__transport_client(vetch_transport *t);
 /* The TCP socket that it comes down to; -1 and errno: EOPNOTSUPP, ENOTCONN. */
 int vetch__transport_tcp_socket(vetch_transport *t);
 

@@ -9,6 +9,7 @@
 
 #include "base/check-private.h"
 #include "net/proxy_header-private.h"
+#include "net/socket_options-private.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -101,6 +102,58 @@ vetch_transport_set_close_timeout(vetch_transport *t, double seconds)
     own->close_ns = vetch__seconds(seconds);
     return 0;
 }
+
+/* ---- TCP ---- */
+
+/* A time for the socket below, in `unit`s of a second, rounded up: INFINITY is
+ * 0. -1 and errno. */
+static int
+socket_for(vetch_transport *t, double seconds, double unit, unsigned *ret)
+{
+    if (!vetch__transport_check_thread(t))
+        return -1;
+    if (!(seconds > 0) ||
+        (seconds > VETCH__SOCKET_SECONDS_MAX && !isinf(seconds))) {
+        errno = EINVAL;
+        return -1;
+    }
+    *ret = isinf(seconds) ? 0 : (unsigned)ceil(seconds * unit);
+    return vetch__transport_tcp_socket(t);
+}
+
+int
+vetch_transport_set_keepalive(vetch_transport *t, double seconds)
+{
+    unsigned time = 0;
+    int fd;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    fd = socket_for(t, seconds, 1, &time);
+    return fd >= 0 ? vetch__socket_set_keepalive(fd, time) : -1;
+}
+
+int
+vetch_transport_set_user_timeout(vetch_transport *t, double seconds)
+{
+    unsigned time = 0;
+    int fd;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    fd = socket_for(t, seconds, 1000, &time);
+    return fd >= 0 ? vetch__socket_set_user_timeout(fd, time) : -1;
+}
+
+int
+vetch_transport_set_nodelay(vetch_transport *t, bool on)
+{
+    int fd;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    fd = vetch__transport_check_thread(t) ? vetch__transport_tcp_socket(t) : -1;
+    return fd >= 0 ? vetch__socket_set_nodelay(fd, on) : -1;
+}
+
+/* ---- names ---- */
 
 static const char *
 name_of(vetch_transport *t, bool peer)

@@ -1,7 +1,9 @@
 unit_tests += \
+	t/net/test_address_counts \
 	t/net/test_connect \
 	t/net/test_endpoint \
 	t/net/test_listener \
+	t/net/test_listener_limits \
 	t/net/test_listener_process \
 	t/net/test_listener_scope \
 	t/net/test_listener_shortage \
@@ -15,4 +17,5 @@ unit_tests += \
 	t/net/test_transport_end \
 	t/net/test_transport_lifetime \
 	t/net/test_transport_marks \
-	t/net/test_transport_scope
+	t/net/test_transport_scope \
+	t/net/test_transport_tcp

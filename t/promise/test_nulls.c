@@ -561,6 +561,12 @@ REFUSES(vetch_transport_end, FAILS(vetch_transport_end(NULL)))
 REFUSES(vetch_transport_scope, IS_NULL(vetch_transport_scope(NULL)))
 REFUSES(vetch_transport_peer, IS_EMPTY(vetch_transport_peer(NULL)))
 REFUSES(vetch_transport_local, IS_EMPTY(vetch_transport_local(NULL)))
+REFUSES(vetch_transport_set_keepalive,
+        FAILS(vetch_transport_set_keepalive(NULL, 1)))
+REFUSES(vetch_transport_set_user_timeout,
+        FAILS(vetch_transport_set_user_timeout(NULL, 1)))
+REFUSES(vetch_transport_set_nodelay,
+        FAILS(vetch_transport_set_nodelay(NULL, true)))
 REFUSES(vetch_transport_proxy, IS_NULL(vetch_transport_proxy(NULL)))
 REFUSES(vetch_transport_proxy_value,
         IS_NULL(vetch_transport_proxy_value(NULL, 1, NULL)))
@@ -575,6 +581,8 @@ REFUSES(vetch_listener_new_owned,
 REFUSES(vetch_listener_endpoint, IS_EMPTY(vetch_listener_endpoint(NULL)))
 REFUSES(vetch_listener_port, IS_ZERO(vetch_listener_port(NULL)))
 REFUSES(vetch_listener_set_limit, vetch_listener_set_limit(NULL, 1))
+REFUSES(vetch_listener_pause, vetch_listener_pause(NULL))
+REFUSES(vetch_listener_resume, vetch_listener_resume(NULL))
 REFUSES(vetch_listener_connections, IS_ZERO(vetch_listener_connections(NULL)))
 REFUSES(vetch_listener_each, vetch_listener_each(NULL, NULL, NULL))
 REFUSES(vetch_listener_set_error_fn,
