@@ -10,6 +10,7 @@ struct vetch__endpoint;
 struct vetch__listen_socket {
     int fd;         /* -1: none */
     bool lent;      /* and it still belongs to its opener */
+    bool activated; /* which is systemd */
     char *endpoint; /* where it listens; NULL: not opened */
     unsigned port;  /* TCP */
     char *path;     /* of a Unix socket's file, which is ours to remove:

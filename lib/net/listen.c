@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem-private.h"
+#include "net/activation-private.h"
 #include "net/endpoint-private.h"
 
 static void
@@ -225,6 +226,20 @@ take_fd(int fd, const struct vetch__endpoint *e)
     return fd;
 }
 
+/* Its file, if it has one, belongs to systemd. */
+static int
+take_systemd(const struct vetch__endpoint *e)
+{
+    int fd = vetch__activation_take(e->name), saved;
+
+    if (fd < 0 || take_fd(fd, e) >= 0)
+        return fd;
+    saved = errno;
+    vetch__activation_give_back(fd);
+    errno = saved;
+    return -1;
+}
+
 /* ---- all of them ---- */
 
 static char *
@@ -282,6 +297,10 @@ vetch__listen_open(struct vetch__listen_socket *s,
         s->fd = take_fd(e->fd, e);
         s->lent = true;
         break;
+    case VETCH__ENDPOINT_SYSTEMD:
+        s->fd = take_systemd(e);
+        s->lent = s->activated = true;
+        break;
     default:
         errno = EPROTONOSUPPORT;
     }
@@ -306,6 +325,8 @@ vetch__listen_close(struct vetch__listen_socket *s)
     s->path = NULL;
     if (s->fd >= 0 && !s->lent)
         close(s->fd);
+    else if (s->fd >= 0 && s->activated)
+        vetch__activation_give_back(s->fd);
     s->fd = -1;
     errno = saved;
 }

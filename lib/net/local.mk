@@ -1,5 +1,7 @@
 libvetch_private_la_SOURCES += \
 	lib/net/accept.c \
+	lib/net/activation-private.h \
+	lib/net/activation.c \
 	lib/net/address_counts-private.h \
 	lib/net/address_counts.c \
 	lib/net/addresses.c \

@@ -1,4 +1,5 @@
 unit_tests += \
+	t/net/test_activation \
 	t/net/test_address_counts \
 	t/net/test_connect \
 	t/net/test_endpoint \
@@ -19,3 +20,9 @@ unit_tests += \
 	t/net/test_transport_marks \
 	t/net/test_transport_scope \
 	t/net/test_transport_tcp
+
+# What test_activation executes.
+if HAVE_CHECK
+check_PROGRAMS += t/net/activated
+endif
+t_net_activated_LDADD = libvetch-private.la $(DEPENDENCY_LIBS)
