@@ -11,6 +11,9 @@ t_bench_promise_LDADD = $(bench_libs)
 noinst_PROGRAMS += t/bench/hello
 t_bench_hello_LDADD = $(bench_libs)
 
+noinst_PROGRAMS += t/bench/echo
+t_bench_echo_LDADD = $(bench_libs)
+
 noinst_PROGRAMS += t/bench/flags
 t_bench_flags_LDADD = $(bench_libs)
 noinst_PROGRAMS += t/bench/pool
