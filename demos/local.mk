@@ -13,6 +13,7 @@ include demos/spinner/local.mk
 include demos/hell/local.mk
 include demos/flags/local.mk
 include demos/echo/local.mk
+include demos/chat/local.mk
 include demos/http/local.mk
 include demos/embed/local.mk
 

@@ -2,6 +2,7 @@
 # these need.
 
 demo_tests = \
+	t/demos/chat.sh \
 	t/demos/echo.sh \
 	t/demos/embed.sh \
 	t/demos/flags.sh \
@@ -14,12 +15,14 @@ demo_tests = \
 
 if DEMOS
 check_PROGRAMS += \
+	t/demos/chat_crowd \
 	t/demos/hostile_server \
 	t/demos/pty \
 	t/demos/signal_after \
 	t/demos/tcp_say
 TESTS += $(demo_tests)
 endif
+t_demos_chat_crowd_LDADD =
 t_demos_hostile_server_LDADD = $(ZLIB_LIBS) $(PTHREAD_LIBS)
 t_demos_pty_LDADD =
 t_demos_signal_after_LDADD =
