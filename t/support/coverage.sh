@@ -10,8 +10,8 @@ top=$(cd "$top_builddir" && pwd)
 cd "$scratch"
 find "$top/lib" -name '*.gcda' -exec "${GCOV:-gcov}" -n {} \; 2>/dev/null | awk '
     /^File / { file = $2; gsub(/\047/, "", file) }
-    /^Lines executed:/ && file ~ /lib\/[a-z\/]+\/[^\/]*\.c$/ {
-        sub(/.*lib\//, "lib/", file)
+    /^Lines executed:/ && file ~ /\/lib\/([a-z]+\/)*[^\/]*\.c$/ {
+        sub(/.*\/lib\//, "lib/", file)
         split($0, part, /[:%]| of /)
         if (!(file in best) || part[2] > best[file])
             best[file] = part[2]

@@ -78,6 +78,17 @@ vetch__http_hex(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* The byte that two of them stand for, -1 unless both are digits. The second is
+ * not looked at if the first is none. */
+static inline int
+vetch__http_hex_pair(const char *digits)
+{
+    int high = vetch__http_hex(digits[0]);
+    int low = high >= 0 ? vetch__http_hex(digits[1]) : -1;
+
+    return low >= 0 ? high << 4 | low : -1;
+}
+
 /* Lower-case letter of an ASCII byte. */
 static inline unsigned char
 vetch__http_lower(char c)

@@ -142,8 +142,7 @@ is_reg_name(const char *s, size_t len)
 
     for (i = 0; i < len; i++) {
         if (s[i] == '%') {
-            if (len - i < 3 || vetch__http_hex(s[i + 1]) < 0 ||
-                vetch__http_hex(s[i + 2]) < 0)
+            if (len - i < 3 || vetch__http_hex_pair(s + i + 1) < 0)
                 return false;
             i += 2;
         } else if ((classes[(unsigned char)s[i]] & HOST) == 0) {

@@ -273,7 +273,7 @@ put_normal(vetch_buffer *b, const char *s, bool lower)
         int value = -1;
 
         if (*s == '%') /* what was parsed has two digits behind it */
-            value = vetch__http_hex(s[1]) << 4 | vetch__http_hex(s[2]);
+            value = vetch__http_hex_pair(s + 1);
         if (value >= 0 && is_unreserved((char)value)) {
             *at++ = (char)(lower ? vetch__http_lower((char)value) : value);
             s += 2;
@@ -375,8 +375,7 @@ vetch_url_decode(vetch_buffer *to, const char *text, size_t len)
     VETCH_CHECK(to != NULL && (text != NULL || len == 0), EINVAL, -1);
     for (size_t i = 0; i < len; i++)
         if (text[i] == '%' &&
-            (len - i < 3 || vetch__http_hex(text[i + 1]) < 0 ||
-             vetch__http_hex(text[i + 2]) < 0)) {
+            (len - i < 3 || vetch__http_hex_pair(text + i + 1) < 0)) {
             errno = EINVAL;
             return -1;
         }

@@ -310,8 +310,7 @@ vetch__url_decode(char *text, size_t len)
 
     while (from < len) {
         if (text[from] == '%' && len - from >= 3) {
-            text[to++] = (char)(vetch__http_hex(text[from + 1]) << 4 |
-                                vetch__http_hex(text[from + 2]));
+            text[to++] = (char)vetch__http_hex_pair(text + from + 1);
             from += 3;
         } else {
             text[to++] = text[from++];

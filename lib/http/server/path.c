@@ -19,12 +19,11 @@ decode_segment(const char *raw, size_t len, char *to, size_t *ret_len,
         char c = raw[i];
 
         if (c == '%') {
-            int high = len - i > 2 ? vetch__http_hex(raw[i + 1]) : -1;
-            int low = high >= 0 ? vetch__http_hex(raw[i + 2]) : -1;
+            int value = len - i > 2 ? vetch__http_hex_pair(raw + i + 1) : -1;
 
-            if (low < 0)
+            if (value < 0)
                 return false;
-            c = (char)(high << 4 | low);
+            c = (char)value;
             i += 2;
             if (c == '/')
                 *ret_slash = true;
