@@ -32,6 +32,7 @@ manual_pages = \
 	man/vetch_signal.3 \
 	man/vetch_stream.3 \
 	man/vetch_stream_copy.3 \
+	man/vetch_stream_from_fds.3 \
 	man/vetch_stream_new.3 \
 	man/vetch_stream_read.3 \
 	man/vetch_stream_serve.3 \

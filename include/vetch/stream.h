@@ -96,6 +96,14 @@ vetch_stream_connect(const char *endpoint, const vetch_stream_options *options);
  * Errors:    NULL and errno: EBUSY, ENOTCONN, ENOMEM. */
 VETCH_EXPORT VETCH_NODISCARD vetch_stream *
 vetch_stream_over(vetch_transport *t, const vetch_stream_options *options);
+/* A stream over descriptors, as vetch_transport_from_fds() takes them, and over
+ * standard input and output.
+ * Ownership: new reference; takes the descriptors.
+ * Errors:    NULL and errno: theirs; EINVAL. */
+VETCH_EXPORT VETCH_NODISCARD vetch_stream *
+vetch_stream_from_fds(int in, int out, const vetch_stream_options *options);
+VETCH_EXPORT VETCH_NODISCARD vetch_stream *
+vetch_stream_stdio(const vetch_stream_options *options);
 /* Two streams joined in memory. Errors: -1 and errno ENOMEM, EPERM. */
 VETCH_EXPORT int vetch_stream_pair(vetch_stream *ret_pair[2]);
 /* A stream of one's own. Ownership: new reference; takes `self`.

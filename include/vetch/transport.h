@@ -74,6 +74,24 @@ VETCH_EXPORT int vetch_transport_attach(vetch_transport *t, vetch_protocol *p);
  * callbacks, no system call. Errors: -1 and errno ENOMEM, EPERM. */
 VETCH_EXPORT int vetch_transport_pair(vetch_transport *ret_pair[2]);
 
+/* A transport over descriptors that are open already: pipes, a FIFO, a
+ * terminal; or, given twice, a connected stream socket, which is then as if
+ * vetch_connect() had made it. `in` is read and `out` written to; -1: there is
+ * no such direction. The other side of `out` is told of the end by closing it.
+ * The descriptors become non-blocking, and pipes and terminals what they were
+ * before when they are closed.
+ * Takes both. Errors: NULL and errno: EBADF, not open for that; EPERM, a file
+ * or something else that is always ready, or no reactor; ENOTCONN,
+ * ESOCKTNOSUPPORT, EMFILE, ENOMEM. */
+VETCH_EXPORT VETCH_NODISCARD vetch_transport *vetch_transport_from_fds(int in,
+                                                                       int out);
+/* A transport over standard input and output, whatever they are, files and
+ * /dev/null too (read and written by a thread). Pipes and terminals are opened
+ * anew, so that no other process that has them finds them non-blocking. A pipe
+ * is closed when its direction ends, and /dev/null takes its place.
+ * Errors: NULL and errno: EMFILE, ENOMEM, EPERM (no reactor). */
+VETCH_EXPORT VETCH_NODISCARD vetch_transport *vetch_transport_stdio(void);
+
 /* Queue bytes to be written, in order; they leave at the end of the current
  * dispatch, all queued bytes with one system call (at once, if they rise above
  * the high mark).

@@ -24,6 +24,10 @@ libvetch_private_la_SOURCES += \
 	lib/net/own_scope.c \
 	lib/net/proxy_header-private.h \
 	lib/net/proxy_header.c \
+	lib/net/pipe-private.h \
+	lib/net/pipe.c \
+	lib/net/pipe_open.c \
+	lib/net/pipe_thread.c \
 	lib/net/resolver-private.h \
 	lib/net/resolver.c \
 	lib/net/sockaddr-private.h \

@@ -42,6 +42,9 @@ struct vetch__net {
 /* This reactor's; NULL and ENOMEM. */
 struct vetch__net *vetch__net_get(vetch_reactor *r);
 
+/* Its threads for files, which are made on first use; NULL and errno. */
+vetch_executor *vetch__net_files(vetch_reactor *r);
+
 /* A buffer for input that a protocol left, and back. */
 vetch_buffer *vetch__net_take_buffer(struct vetch__net *net);
 void vetch__net_give_buffer(struct vetch__net *net, vetch_buffer *b);

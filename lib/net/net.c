@@ -8,6 +8,7 @@
 
 #include "net/output-private.h"
 #include "net/resolver-private.h"
+#include "promise/executor-private.h"
 
 /* A buffer that grew beyond this is not kept. */
 #define SPARE_BUFFER_MAX ((size_t)16384)
@@ -59,6 +60,16 @@ vetch__net_get(vetch_reactor *r)
     r->net = net;
     r->net_done = net_done;
     return net;
+}
+
+vetch_executor *
+vetch__net_files(vetch_reactor *r)
+{
+    struct vetch__net *net = vetch__net_get(r);
+
+    if (net != NULL && net->files == NULL)
+        net->files = vetch__executor_new_inner(NULL);
+    return net != NULL ? net->files : NULL;
 }
 
 vetch_buffer *

@@ -329,9 +329,10 @@ socket_stop(vetch_transport *t, bool reset)
     s->waiting = false;
     vetch__free(s->writable);
     s->writable = NULL;
-    if (reset)
+    if (reset && s->fd >= 0)
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    close(s->fd);
+    if (s->fd >= 0)
+        close(s->fd);
     s->fd = -1;
     vetch__net_descriptor_closed(t->reactor->net);
 }
@@ -386,6 +387,12 @@ socket_name_of(vetch_transport *t, bool peer)
     return vetch__strdup(text);
 }
 
+static void
+socket_disown(vetch_transport *t)
+{
+    socket_of(t)->fd = -1;
+}
+
 /* What a proxy told stands behind the transport. */
 static struct vetch__proxied *
 proxied_of(struct socket_transport *s)
@@ -407,7 +414,8 @@ socket_free(vetch_transport *t)
         .send = socket_send, .shut = socket_shut, .stop = socket_stop,         \
         .unsent = socket_unsent, .underway = socket_underway,                  \
         .quiet = socket_quiet, .listens = socket_listens,                      \
-        .name_of = socket_name_of, .free = socket_free                         \
+        .name_of = socket_name_of, .disown = socket_disown,                    \
+        .free = socket_free                                                    \
     }
 
 static const struct vetch__transport_kind tcp_kind = SOCKET_KIND("tcp:");

@@ -85,7 +85,10 @@ extern const struct vetch__limits vetch__default_limits;
 
 /* How bytes move. Functions get a transport that is not OVER, unless said. */
 struct vetch__transport_kind {
-    const char *name; /* "tcp" */
+    const char *name; /* "tcp:" */
+    /* The two directions are separate things, and what was sent stays sent: a
+     * close need not wait for the peer. */
+    bool parts;
     /* Watch for input; call vetch__transport_received() and so on while
      * vetch__transport_wants_input(). May be called when it is on already.
      * Failure is reported with vetch__transport_over(). */
@@ -113,6 +116,9 @@ struct vetch__transport_kind {
     bool (*listens)(vetch_transport *t);
     /* A name to be freed, or NULL; also called when OVER. */
     char *(*name_of)(vetch_transport *t, bool peer);
+    /* Its descriptors stay open: they are the caller's again. In state NEW, of
+     * one that was made of descriptors. */
+    void (*disown)(vetch_transport *t);
     /* Free the memory. */
     void (*free)(vetch_transport *t);
     /* The transport that this one runs over; NULL: it is the lowest. */

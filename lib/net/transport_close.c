@@ -190,7 +190,7 @@ linger_for_peer(vetch_transport *t)
 
     t->object.state = VETCH__T_LINGERING;
     if (t->in == VETCH__IN_ENDED || t->out == VETCH__OUT_BROKEN ||
-        t->limits->close_ns == 0)
+        t->limits->close_ns == 0 || t->kind->parts)
         vetch__transport_over(t, NULL, false);
     else if (wait)
         look_after(t, linger_time(t));

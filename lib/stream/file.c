@@ -11,22 +11,16 @@
 #include "base/mem-private.h"
 #include "base/options-private.h"
 #include "net/net-private.h"
-#include "promise/executor-private.h"
 #include "promise/watch-private.h"
 
 vetch_executor *
 vetch__file_executor(vetch_reactor *r)
 {
-    struct vetch__net *net;
-
     if (r == NULL || r->ending) {
         errno = r == NULL ? EPERM : ECANCELED;
         return NULL;
     }
-    net = vetch__net_get(r);
-    if (net != NULL && net->files == NULL)
-        net->files = vetch__executor_new_inner(NULL);
-    return net != NULL ? net->files : NULL;
+    return vetch__net_files(r);
 }
 
 /* What a job of one call works on. */

@@ -282,6 +282,46 @@ vetch_stream_over(vetch_transport *t, const vetch_stream_options *options)
     return &s->s;
 }
 
+/* A direction that is missing from the start is no direction of the stream. */
+static vetch_stream *
+stream_over_descriptors(vetch_transport *t, const vetch_stream_options *options)
+{
+    bool reads, writes;
+    vetch_stream *s;
+
+    if (t == NULL)
+        return NULL;
+    reads = t->in == VETCH__IN_OPEN;
+    writes = t->out == VETCH__OUT_OPEN;
+    s = vetch_stream_over(t, options);
+    if (s == NULL) {
+        int saved = errno;
+
+        t->kind->disown(t);
+        vetch_transport_unref(t);
+        errno = saved;
+        return NULL;
+    }
+    vetch_transport_unref(t);
+    if (!reads)
+        s->in = VETCH__HALF_NONE;
+    if (!writes)
+        s->out = VETCH__HALF_NONE;
+    return s;
+}
+
+vetch_stream *
+vetch_stream_from_fds(int in, int out, const vetch_stream_options *options)
+{
+    return stream_over_descriptors(vetch_transport_from_fds(in, out), options);
+}
+
+vetch_stream *
+vetch_stream_stdio(const vetch_stream_options *options)
+{
+    return stream_over_descriptors(vetch_transport_stdio(), options);
+}
+
 int
 vetch_stream_pair(vetch_stream *ret_pair[2])
 {

@@ -4,6 +4,7 @@ unit_tests += \
 	t/stream/test_filter \
 	t/stream/test_gzip \
 	t/stream/test_own \
+	t/stream/test_pipe \
 	t/stream/test_read \
 	t/stream/test_serve \
 	t/stream/test_write

@@ -2,12 +2,13 @@
 #include "support/stream_kit.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/transport-private.h"
+#include "net/pipe-private.h"
 
 vetch_stream *sk_a, *sk_b;
 
@@ -273,16 +274,72 @@ open_gzip(const vetch_stream_options *options)
     sk_b = compressed(sk_b);
 }
 
+/* ---- two pipes, and two pipes that one end takes for stdio ---- */
+
+static void
+open_pipes(int a[2], int b[2])
+{
+    int there[2], back[2];
+
+    ck_assert_int_eq(pipe2(there, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(back, O_CLOEXEC), 0);
+    a[0] = back[0];
+    a[1] = there[1];
+    b[0] = there[0];
+    b[1] = back[1];
+}
+
+static void
+open_pipe(const vetch_stream_options *options)
+{
+    int a[2], b[2];
+
+    open_pipes(a, b);
+    sk_a = vetch_stream_from_fds(a[0], a[1], options);
+    sk_b = vetch_stream_from_fds(b[0], b[1], options);
+}
+
+/* They stay open, as numbers 0 and 1 do. */
+static int stdio_fds[8];
+static size_t n_stdio_fds;
+
+static void
+close_stdio(void)
+{
+    while (n_stdio_fds > 0)
+        close(stdio_fds[--n_stdio_fds]);
+}
+
+static void
+open_stdio(const vetch_stream_options *options)
+{
+    int *a = stdio_fds + n_stdio_fds, b[2];
+    vetch_transport *t;
+
+    ck_assert_uint_lt(n_stdio_fds, VT_COUNT_OF(stdio_fds));
+    open_pipes(a, b);
+    n_stdio_fds += 2;
+    t = vetch__stdio_transport_new(vetch_reactor_current(), a[0], a[1]);
+    sk_a = vetch_stream_over(t, options);
+    vetch_transport_unref(t);
+    sk_b = vetch_stream_from_fds(b[0], b[1], options);
+}
+
 /* ---- the kinds ---- */
 
-static void (*const openers[SK_KINDS])(const vetch_stream_options *) = {
-    open_memory, open_tcp, open_unix, open_own, open_gzip
+static const struct {
+    void (*open)(const vetch_stream_options *options);
+    bool has_resets;
+} kinds[SK_KINDS] = {
+    { open_memory, true }, { open_tcp, true },  { open_unix, false },
+    { open_own, true },    { open_gzip, true }, { open_pipe, false },
+    { open_stdio, false },
 };
 
 void
 sk_open_with(int kind, const vetch_stream_options *options)
 {
-    openers[kind](options);
+    kinds[kind].open(options);
     ck_assert_ptr_nonnull(sk_a);
     ck_assert_ptr_nonnull(sk_b);
 }
@@ -296,7 +353,7 @@ sk_open(int kind)
 bool
 sk_has_resets(int kind)
 {
-    return kind != 2; /* a Unix socket just ends */
+    return kinds[kind].has_resets;
 }
 
 void
@@ -312,6 +369,7 @@ sk_close(void)
     sk_b = vetch_stream_unref(sk_b);
     if (vt_reactor != NULL)
         vt_run_ready();
+    close_stdio();
 }
 
 /* ---- what is expected ---- */

@@ -6,13 +6,14 @@
 
 /* How many kinds there are: a case that has this as its `loops` runs each test
  * over all of them. */
-#define SK_KINDS 5
+#define SK_KINDS 7
 
 /* The two ends. A test that releases one sets it to NULL. */
 extern vetch_stream *sk_a, *sk_b;
 
 /* Make a pair of the i-th kind: joined in memory, TCP, Unix socket, made of a
- * class of functions, compressed both ways. */
+ * class of functions, compressed both ways, two pipes, two pipes that one end
+ * takes for standard input and output. */
 void sk_open(int kind);
 void sk_open_with(int kind, const vetch_stream_options *options);
 enum { SK_OWN = 3, SK_GZIP = 4 };

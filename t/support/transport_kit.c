@@ -2,6 +2,7 @@
 #include "support/transport_kit.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,12 +191,35 @@ tk_adopt(int fd)
     return t;
 }
 
+static void
+pipe_pair(vetch_transport *ends[2])
+{
+    int there[2], back[2];
+
+    ck_assert_int_eq(pipe2(there, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(back, O_CLOEXEC), 0);
+    ends[0] = vetch_transport_from_fds(back[0], there[1]);
+    ends[1] = vetch_transport_from_fds(there[0], back[1]);
+    if (ends[0] == NULL) {
+        close(back[0]);
+        close(there[1]);
+    }
+    if (ends[1] == NULL) {
+        close(there[0]);
+        close(back[1]);
+    }
+}
+
 void
 tk_pair(enum tk_kind kind, vetch_transport *ends[2])
 {
     int fds[2];
 
     ends[0] = ends[1] = NULL;
+    if (kind == TK_PIPE) {
+        pipe_pair(ends);
+        return;
+    }
     if (kind == TK_MEMORY) {
         if (vetch_transport_pair(ends) < 0)
             ends[0] = ends[1] = NULL;

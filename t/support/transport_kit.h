@@ -7,7 +7,7 @@
 
 #include "support/harness.h"
 
-enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_KINDS };
+enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_PIPE, TK_KINDS };
 
 /* Letters of a trace. */
 #define TK_CONNECTED 'c'

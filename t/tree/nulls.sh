@@ -28,6 +28,8 @@ vetch_scope_new
 vetch_semaphore_new
 vetch_signal
 vetch_sleep
+vetch_stream_from_fds
+vetch_stream_stdio
 vetch_task_set_name
 vetch_task_set_stack_size
 vetch_testing_advance
@@ -41,6 +43,8 @@ vetch_testing_run_ready
 vetch_testing_short_writes
 vetch_testing_shuffle
 vetch_testing_virtual_clock
+vetch_transport_from_fds
+vetch_transport_stdio
 vetch_version
 '
 make_scratch
