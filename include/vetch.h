@@ -17,6 +17,7 @@
 #include <vetch/http_server.h>
 #include <vetch/listener.h>
 #include <vetch/log.h>
+#include <vetch/process.h>
 #include <vetch/promise.h>
 #include <vetch/proxy.h>
 #include <vetch/queue.h>

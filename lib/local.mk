@@ -14,6 +14,7 @@ include lib/promise/local.mk
 include lib/net/local.mk
 include lib/tls/local.mk
 include lib/stream/local.mk
+include lib/process/local.mk
 include lib/http/message/local.mk
 include lib/http/client/local.mk
 include lib/http/server/local.mk

@@ -12,6 +12,7 @@
 #include <vetch/http_client.h>
 #include <vetch/http_server.h>
 #include <vetch/listener.h>
+#include <vetch/process.h>
 #include <vetch/promise.h>
 #include <vetch/queue.h>
 #include <vetch/reactor.h>
@@ -82,6 +83,12 @@ vetch_unref(void *object)
         return;
     case VETCH__STREAM:
         vetch_stream_unref(object);
+        return;
+    case VETCH__PROCESS:
+        vetch_process_unref(object);
+        return;
+    case VETCH__PROCESS_RESULT:
+        vetch_process_result_unref(object);
         return;
     case VETCH__HTTP_SERVER:
         vetch_http_server_unref(object);

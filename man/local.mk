@@ -20,6 +20,8 @@ manual_pages = \
 	man/vetch_http_server.3 \
 	man/vetch_listener.3 \
 	man/vetch_log.3 \
+	man/vetch_process.3 \
+	man/vetch_process_run.3 \
 	man/vetch_promise.3 \
 	man/vetch_protocol.3 \
 	man/vetch_proxy.3 \

@@ -11,6 +11,7 @@ include t/promise/local.mk
 include t/net/local.mk
 include t/tls/local.mk
 include t/stream/local.mk
+include t/process/local.mk
 include t/http/local.mk
 include t/demos/local.mk
 include t/tree/local.mk

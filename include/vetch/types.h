@@ -45,6 +45,8 @@ typedef struct vetch_listener vetch_listener;
 typedef struct vetch_tls vetch_tls;
 typedef struct vetch_stream vetch_stream;
 typedef struct vetch_filter vetch_filter;
+typedef struct vetch_process vetch_process;
+typedef struct vetch_process_result vetch_process_result;
 typedef struct vetch_stop_report vetch_stop_report;
 typedef struct vetch_url vetch_url;
 typedef struct vetch_http_client vetch_http_client;

@@ -15,6 +15,11 @@ struct transport_stream {
 
 void vetch__transport_stream_init(struct transport_stream *s, vetch_reactor *r,
                                   const struct vetch__stream_limits *limits);
+/* Takes `t`, which was made of descriptors; NULL is passed on. NULL and errno:
+ * `t` is gone, and the descriptors are the caller's again. */
+vetch_stream *
+vetch__stream_over_descriptors(vetch_transport *t,
+                               const vetch_stream_options *options);
 /* The defaults with what was given; -1 and EINVAL. */
 int vetch__stream_options_get(const vetch_stream_options *given,
                               vetch_stream_options *ret);

@@ -283,8 +283,9 @@ vetch_stream_over(vetch_transport *t, const vetch_stream_options *options)
 }
 
 /* A direction that is missing from the start is no direction of the stream. */
-static vetch_stream *
-stream_over_descriptors(vetch_transport *t, const vetch_stream_options *options)
+vetch_stream *
+vetch__stream_over_descriptors(vetch_transport *t,
+                               const vetch_stream_options *options)
 {
     bool reads, writes;
     vetch_stream *s;
@@ -313,13 +314,14 @@ stream_over_descriptors(vetch_transport *t, const vetch_stream_options *options)
 vetch_stream *
 vetch_stream_from_fds(int in, int out, const vetch_stream_options *options)
 {
-    return stream_over_descriptors(vetch_transport_from_fds(in, out), options);
+    return vetch__stream_over_descriptors(vetch_transport_from_fds(in, out),
+                                          options);
 }
 
 vetch_stream *
 vetch_stream_stdio(const vetch_stream_options *options)
 {
-    return stream_over_descriptors(vetch_transport_stdio(), options);
+    return vetch__stream_over_descriptors(vetch_transport_stdio(), options);
 }
 
 int

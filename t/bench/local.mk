@@ -19,6 +19,9 @@ t_bench_flags_LDADD = $(bench_libs)
 noinst_PROGRAMS += t/bench/pool
 t_bench_pool_LDADD = $(bench_libs)
 
+noinst_PROGRAMS += t/bench/spawn
+t_bench_spawn_LDADD = $(bench_libs)
+
 noinst_PROGRAMS += t/bench/timers
 t_bench_timers_LDADD = $(bench_libs)
 

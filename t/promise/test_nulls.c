@@ -654,6 +654,24 @@ REFUSES(vetch_file_write, MISUSE(vetch_file_write(NULL, "x", 1, 0)))
 ACCEPTS(vetch_stream_filter, IS_NULL(vetch_stream_filter(NULL, 1, NULL));
         ck_assert_int_eq(errno, ENOMEM))
 
+VT_CASE("processes", vt_reactor_tcase);
+
+REFUSES(vetch_process_start, IS_NULL(vetch_process_start(NULL)))
+REFUSES(vetch_process_input, IS_NULL(vetch_process_input(NULL)))
+REFUSES(vetch_process_output, IS_NULL(vetch_process_output(NULL)))
+REFUSES(vetch_process_errors, IS_NULL(vetch_process_errors(NULL)))
+REFUSES(vetch_process_end, MISUSE(vetch_process_end(NULL)))
+REFUSES(vetch_process_signal, FAILS(vetch_process_signal(NULL, 15)))
+REFUSES(vetch_process_id, FAILS(vetch_process_id(NULL)))
+ACCEPTS(vetch_process_ref, IS_NULL(vetch_process_ref(NULL)))
+ACCEPTS(vetch_process_unref, IS_NULL(vetch_process_unref(NULL)))
+REFUSES(vetch_process_run, MISUSE(vetch_process_run(NULL, NULL, 0)))
+REFUSES(vetch_process_result_status, FAILS(vetch_process_result_status(NULL)))
+REFUSES(vetch_process_result_output, IS_NULL(vetch_process_result_output(NULL)))
+REFUSES(vetch_process_result_errors, IS_NULL(vetch_process_result_errors(NULL)))
+ACCEPTS(vetch_process_result_ref, IS_NULL(vetch_process_result_ref(NULL)))
+ACCEPTS(vetch_process_result_unref, IS_NULL(vetch_process_result_unref(NULL)))
+
 VT_CASE("endpoints", vt_reactor_tcase);
 
 REFUSES(vetch_endpoint_check,

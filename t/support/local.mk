@@ -22,6 +22,8 @@ t_support_libharness_la_SOURCES = \
 	t/support/http_server_kit.h \
 	t/support/listener_kit.c \
 	t/support/listener_kit.h \
+	t/support/process_kit.c \
+	t/support/process_kit.h \
 	t/support/promise_kit.c \
 	t/support/promise_kit.h \
 	t/support/stream_kit.c \
