@@ -88,7 +88,7 @@ static vetch_promise *
 break_off(void *value, void *ctx)
 {
     (void)value;
-    vetch_http_reply_abort(ctx);
+    vetch_stream_abort(vetch_http_request_stream(ctx));
     return NULL;
 }
 
@@ -103,7 +103,8 @@ truncate_reply(vetch_http_request *request)
     if (file == NULL)
         return break_off(NULL, request);
     vetch_http_reply_begin(request, 200, type_of(file->path));
-    vetch_http_reply_write(request, file->data, file->len / 2);
+    vetch_stream_write(vetch_http_request_stream(request), file->data,
+                       file->len / 2);
     return vetch_then(vetch_sleep(TRAVEL_SECONDS), break_off, request);
 }
 

@@ -3,7 +3,10 @@
 #ifndef VETCH_HTTP_SERVER_H
 #define VETCH_HTTP_SERVER_H
 
-#include <vetch/listener.h>
+#include <vetch/stream.h>
+
+/* The length of a body of which only the end will tell. */
+#define VETCH_HTTP_LENGTH_UNKNOWN UINT64_MAX
 
 /* Answers a request: at once with vetch_http_reply(), or returns a promise by
  * whose end it has done so. Fulfilled without a reply: 500; rejected: 500 and a
@@ -150,19 +153,27 @@ VETCH_EXPORT const char *vetch_http_request_peer(const vetch_http_request *r);
 /* The whole body; empty on a streaming route. */
 VETCH_EXPORT const void *vetch_http_request_body(const vetch_http_request *r,
                                                  size_t *ret_len);
-/* On a streaming route: the next piece (vetch_bytes), NULL at the end.
- * `100 Continue` is sent when the first read finds nothing yet. One read at a
- * time (else VETCH_EMISUSE), until its value was got: a piece that nobody got,
- * because the read was cancelled or came too late, is given to the next one. */
-VETCH_EXPORT VETCH_NODISCARD vetch_promise *
-vetch_http_request_read(vetch_http_request *r);
+/* The length of the body, if it is known. */
+VETCH_EXPORT uint64_t vetch_http_request_length(const vetch_http_request *r);
+/* The request as a stream: reading gives the body, on a streaming route as it
+ * comes; writing takes the response, from vetch_http_reply_begin() on (EBADF
+ * before). `100 Continue` is sent when the first read finds nothing yet. `end`
+ * ends the response, and fulfils at once: sending what is left is the server's
+ * work. `abort` breaks it off: the connection is reset. After 101, or 2xx to
+ * CONNECT, the stream is the connection, both ways, until the handler ends.
+ *
+ * Ownership: borrowed as `r` is; with a reference it outlives `r` as a stream
+ *            that has failed with VETCH_ECLOSED.
+ * Errors:    without memory it is a stream that has failed with VETCH_ENOMEM.
+ *            Once the client has gone it fails with the cause. */
+VETCH_EXPORT vetch_stream *vetch_http_request_stream(vetch_http_request *r);
 
 /* ---- the response ---- */
 
 /* Give the response a field, before it is begun: set replaces those of that
  * name, add appends one. The type that a reply is given replaces a Content-Type
- * that was set. Content-Length can be given to a response to HEAD only, whose
- * body is not sent.
+ * that was set. Content-Length can be set on a response to HEAD only, whose
+ * body is not sent; see vetch_http_reply_set_length() for others.
  * Errors: -1 and errno: EINVAL, as vetch_http_call_set_header(); EEXIST, the
  *         field is there and can be there only once (add); EALREADY, too late;
  *         ENOMEM. */
@@ -180,18 +191,18 @@ VETCH_EXPORT int vetch_http_reply_add_header(vetch_http_request *r,
 VETCH_EXPORT int vetch_http_reply(vetch_http_request *r, unsigned status,
                                   const char *type, const void *body,
                                   size_t len);
-/* A response in pieces (chunked, or to the end of the connection for HTTP/1.0):
- * begin, write…, end. `drain` is pending only while what waits to be sent is
- * above the high mark; one at a time (else VETCH_EMISUSE). Errors as above. */
+/* Begin a response whose body is written to vetch_http_request_stream(): in
+ * chunks, or to the end of the connection for HTTP/1.0. 101 only if the request
+ * asks for an upgrade; set Upgrade, Connection is the server's.
+ * Errors: as above. */
 VETCH_EXPORT int vetch_http_reply_begin(vetch_http_request *r, unsigned status,
                                         const char *type);
-VETCH_EXPORT int vetch_http_reply_write(vetch_http_request *r, const void *data,
-                                        size_t len);
-VETCH_EXPORT VETCH_NODISCARD vetch_promise *
-vetch_http_reply_drain(vetch_http_request *r);
-VETCH_EXPORT int vetch_http_reply_end(vetch_http_request *r);
-/* Break the response off: reset the connection, as a crash would. */
-VETCH_EXPORT void vetch_http_reply_abort(vetch_http_request *r);
+/* Before that: the body will have exactly this length. More is refused
+ * (EMSGSIZE); at an end that comes too early the connection is reset.
+ * VETCH_HTTP_LENGTH_UNKNOWN takes it back.
+ * Errors: -1 and EALREADY, too late. */
+VETCH_EXPORT int vetch_http_reply_set_length(vetch_http_request *r,
+                                             uint64_t length);
 
 VETCH_END_DECLS
 

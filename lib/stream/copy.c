@@ -175,7 +175,8 @@ take_from(struct vetch__stream_tap *self, vetch_buffer *in)
 {
     struct copy *c = vetch__container(self, struct copy, tap);
 
-    while (!(c->counts && c->left == 0)) {
+    while (!(c->counts && c->left == 0) &&
+           (c->to->flags & VETCH__S_DISCARDS) == 0) {
         if (in == NULL || vetch_buffer_len(in) == 0) {
             if (c->from->in > VETCH__HALF_OPEN)
                 from_has_no_more(c);

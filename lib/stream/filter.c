@@ -609,6 +609,8 @@ filter_release(vetch_stream *s)
     if (f->direction == VETCH_WRITABLE && give_input_to_inner(f) < 0)
         vetch__stream_break_half(f->inner, VETCH_READABLE, vetch_error_ref(e));
     inner = detach_inner(f);
+    if (broken && f->direction == VETCH_READABLE)
+        vetch__stream_drop_input(inner); /* it begins in the middle */
     if (broken)
         vetch__stream_break_half(inner, f->direction, vetch_error_ref(e));
     vetch_stream_unref(inner);

@@ -11,6 +11,7 @@ libvetch_private_la_SOURCES += \
 	lib/stream/inflater-private.h \
 	lib/stream/inflater.c \
 	lib/stream/join.c \
+	lib/stream/no_memory.c \
 	lib/stream/own-private.h \
 	lib/stream/own.c \
 	lib/stream/read.c \

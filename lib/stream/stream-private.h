@@ -48,7 +48,8 @@ enum vetch__stream_flag {
     VETCH__S_CLOSED = 4,     /* by the user: reads reject with VETCH_ECLOSED */
     VETCH__S_LOST_WRITE = 8, /* a write failed; `error` has the cause */
     VETCH__S_DRAINING = 16,  /* the kind was asked to say when it drained */
-    VETCH__S_LAZY = 32       /* nothing is received before somebody asks */
+    VETCH__S_LAZY = 32,      /* nothing is received before somebody asks */
+    VETCH__S_DISCARDS = 64   /* what is written goes nowhere */
 };
 
 enum vetch__read_op {
@@ -166,7 +167,7 @@ void vetch__stream_set_error(vetch_stream *s, vetch_error *error);
  * be read. */
 void vetch__stream_break(vetch_stream *s, vetch_error *error);
 /* End one direction (VETCH_READABLE or VETCH_WRITABLE), for this reason, which
- * is consumed; the kind is not told. */
+ * is consumed. What was received can still be read; the kind is not told. */
 void vetch__stream_break_half(vetch_stream *s, unsigned direction,
                               vetch_error *error);
 /* A new reference to what broke it, or a plain ECONNABORTED. */
@@ -188,6 +189,10 @@ void vetch__stream_end_done(vetch_stream *s);
 /* It is over; `reason` NULL: in good order. Borrows `reason`. The kind's hold
  * is the kind's to let go. */
 void vetch__stream_over(vetch_stream *s, const vetch_error *reason);
+
+/* ---- no_memory.c ---- */
+/* One that has failed with VETCH_ENOMEM; borrowed, for good. */
+vetch_stream *vetch__stream_no_memory(void);
 
 /* ---- read.c ---- */
 /* Whether a read or a copy is pending. */

@@ -181,10 +181,9 @@ vetch__stream_break_half(vetch_stream *s, unsigned direction,
     vetch__stream_hold(s);
     vetch__stream_set_error(s, error);
     if (direction == VETCH_READABLE) {
-        vetch__stream_drop_input(s);
         if (s->in <= VETCH__HALF_BROKEN)
             s->in = VETCH__HALF_BROKEN;
-        vetch__stream_try_read(s, NULL);
+        vetch__stream_try_read(s, s->input);
     } else {
         break_half(&s->out);
         s->flags |= VETCH__S_LOST_WRITE;

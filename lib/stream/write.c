@@ -265,6 +265,8 @@ vetch__stream_end(vetch_stream *s)
         s->out = VETCH__HALF_ENDING;
         s->kind->end(s);
     }
+    if (writing_has_failed(s))
+        return vetch_rejected(vetch__stream_cause(s));
     if (s->out == VETCH__HALF_ENDED)
         return vetch_resolved(NULL, NULL);
     return vetch__stream_wait(s, VETCH__WAIT_END);

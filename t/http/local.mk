@@ -22,6 +22,7 @@ unit_tests += \
 	t/http/test_random \
 	t/http/test_reentry \
 	t/http/test_refusals \
+	t/http/test_request_stream \
 	t/http/test_reuse \
 	t/http/test_router \
 	t/http/test_server \

@@ -193,7 +193,9 @@ got_piece(const vetch_error *error, void *result, void *ctx)
 static void
 read_piece(struct stream *s)
 {
-    vetch_callback(vetch_http_request_read(s->request), got_piece, s);
+    vetch_callback(
+        vetch_stream_read(vetch_http_request_stream(s->request), 65536),
+        got_piece, s);
     vt_run_ready();
 }
 
@@ -505,8 +507,10 @@ VT_TEST(continue_is_not_said_once_the_response_has_begun)
     read_piece(&s);
     hsk_say(&t, "ab");
     ck_assert_uint_eq(s.len, 2);
-    ck_assert_int_eq(vetch_http_reply_write(s.request, s.data, s.len), 0);
-    ck_assert_int_eq(vetch_http_reply_end(s.request), 0);
+    ck_assert_int_eq(
+        vetch_stream_write(vetch_http_request_stream(s.request), s.data, s.len),
+        0);
+    ck_assert_int_eq(hsk_reply_end(s.request), 0);
     end_stream(&s);
     ck_assert_uint_eq(hsk_hear(&t), 200);
     ck_assert(hsk_body_is(&t, "ab"));
@@ -523,13 +527,13 @@ VT_TEST(reads_may_be_cancelled_and_repeated)
     start_stream(&s);
     hsk_connect(&t);
     hsk_say(&t, POST "Content-Length: 2\r\n\r\n");
-    p = vetch_http_request_read(s.request);
+    p = vetch_stream_read(vetch_http_request_stream(s.request), 65536);
     vetch_promise_cancel(p);
     vt_run_ready();
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
     vetch_promise_unref(p);
     hsk_say(&t, "ab");
-    p = vetch_http_request_read(s.request);
+    p = vetch_stream_read(vetch_http_request_stream(s.request), 65536);
     vt_run_ready();
     ck_assert_uint_eq(vetch_bytes_len(vetch_promise_value(p)), 2);
     vetch_promise_unref(p);
@@ -552,7 +556,8 @@ must_not_run(void *value, void *ctx)
 static vetch_promise *
 read_in_vain(struct stream *s)
 {
-    vetch_promise *p = vetch_http_request_read(s->request);
+    vetch_promise *p =
+        vetch_stream_read(vetch_http_request_stream(s->request), 65536);
 
     vt_run_ready();
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
@@ -601,7 +606,7 @@ VT_TEST(a_read_is_pending_until_its_piece_was_got)
     hsk_connect(&t);
     hsk_say(&t, POST "Content-Length: 4\r\n\r\nab");
     first = read_in_vain(&s);
-    second = vetch_http_request_read(s.request);
+    second = vetch_stream_read(vetch_http_request_stream(s.request), 65536);
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(second)),
                      VETCH_EMISUSE);
     vetch_promise_unref(second);
@@ -644,7 +649,7 @@ VT_TEST(one_read_at_a_time)
     hsk_connect(&t);
     hsk_say(&t, POST "Content-Length: 2\r\n\r\n");
     read_piece(&s);
-    second = vetch_http_request_read(s.request);
+    second = vetch_stream_read(vetch_http_request_stream(s.request), 65536);
     ck_assert_int_eq(vetch_error_code(vetch_promise_error(second)),
                      VETCH_EMISUSE);
     vetch_promise_unref(second);
@@ -654,30 +659,36 @@ VT_TEST(one_read_at_a_time)
     hsk_end();
 }
 
-static int misused;
-
 static vetch_promise *
-read_without_stream(vetch_http_request *r, void *ctx)
+reply_what_is_read(void *bytes, void *ctx)
 {
-    vetch_promise *p = vetch_http_request_read(r);
-
-    (void)ctx;
-    misused = vetch_error_code(vetch_promise_error(p));
-    vetch_promise_unref(p);
-    vetch_http_reply(r, 200, NULL, NULL, 0);
+    vetch_http_reply(ctx, 200, NULL, vetch_bytes_data(bytes),
+                     vetch_bytes_len(bytes));
     return NULL;
 }
 
-VT_TEST(whole_bodies_are_not_read_in_pieces)
+static vetch_promise *
+read_whole_body(vetch_http_request *r, void *ctx)
+{
+    (void)ctx;
+    return vetch_then(vetch_stream_read_all(vetch_http_request_stream(r), 100),
+                      reply_what_is_read, r);
+}
+
+VT_TEST(whole_bodies_can_be_read_as_streams)
 {
     struct hsk_client t;
 
     hsk_start(NULL);
-    hsk_route("POST", "/", read_without_stream, NULL);
+    hsk_route("POST", "/", read_whole_body, NULL);
     hsk_connect(&t);
-    hsk_say(&t, POST "Content-Length: 1\r\n\r\na");
+    hsk_say(&t, POST "Content-Length: 2\r\n\r\na");
+    hsk_say(&t, "b");
     ck_assert_uint_eq(hsk_hear(&t), 200);
-    ck_assert_int_eq(misused, VETCH_EMISUSE);
+    ck_assert(hsk_body_is(&t, "ab"));
+    hsk_say(&t, POST "Content-Length: 3\r\n\r\nxyz");
+    ck_assert_uint_eq(hsk_hear(&t), 200);
+    ck_assert(hsk_body_is(&t, "xyz"));
     hsk_hang_up(&t);
     hsk_end();
 }

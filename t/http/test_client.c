@@ -516,7 +516,6 @@ VT_TEST(setters_refuse_what_breaks_the_head)
                                           { "Keep-Alive", "x" },
                                           { "TE", "x" },
                                           { "Trailer", "x" },
-                                          { "Upgrade", "x" },
                                           { "Expect", "100-continue" },
                                           { "Proxy-Connection", "x" } };
     vetch_http_call *call;

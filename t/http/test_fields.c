@@ -187,8 +187,8 @@ announce_and_begin(vetch_http_request *r, void *ctx)
     (void)ctx;
     vetch_http_reply_set_header(r, "Content-Length", "12345");
     vetch_http_reply_begin(r, 200, NULL);
-    vetch_http_reply_write(r, "dropped", 7);
-    vetch_http_reply_end(r);
+    vetch_stream_write(vetch_http_request_stream(r), "dropped", 7);
+    hsk_reply_end(r);
     return NULL;
 }
 

@@ -156,8 +156,9 @@ VT_TEST(a_response_in_pieces_goes_on)
     hsk_say(&t, GET("/wait"));
     vetch_http_reply_begin(waiting.request, 200, NULL);
     end_writing(&t);
-    vetch_http_reply_write(waiting.request, much, 1000000);
-    vetch_http_reply_end(waiting.request);
+    vetch_stream_write(vetch_http_request_stream(waiting.request), much,
+                       1000000);
+    hsk_reply_end(waiting.request);
     vetch_deferred_resolve(waiting.deferred, NULL, NULL);
     vetch_deferred_unref(waiting.deferred);
     ck_assert_uint_eq(hsk_hear(&t), 200);
@@ -280,7 +281,8 @@ VT_TEST(a_hang_up_after_much_was_written_cancels)
     hsk_say(&t, GET("/wait"));
     end_writing(&t);
     vetch_http_reply_begin(waiting.request, 200, NULL);
-    vetch_http_reply_write(waiting.request, much, 1000000);
+    vetch_stream_write(vetch_http_request_stream(waiting.request), much,
+                       1000000);
     vt_run_ready();
     while (t.n_in < 1000000)
         hsk_is_silent(&t);

@@ -62,13 +62,13 @@ copy_piece(void *bytes, void *ctx)
     struct copy *c = ctx;
 
     if (bytes == NULL) {
-        vetch_http_reply_end(c->request);
+        hsk_reply_end(c->request);
         return vetch_resolved(c, NULL);
     }
-    if (vetch_http_reply_write(c->request, vetch_bytes_data(bytes),
-                               vetch_bytes_len(bytes)) < 0)
+    if (vetch_stream_write(vetch_http_request_stream(c->request),
+                           vetch_bytes_data(bytes), vetch_bytes_len(bytes)) < 0)
         return vetch_rejected(NULL);
-    return vetch_http_reply_drain(c->request);
+    return vetch_stream_drain(vetch_http_request_stream(c->request));
 }
 
 static vetch_promise *
@@ -76,7 +76,9 @@ copy_next(void *ctx)
 {
     struct copy *c = ctx;
 
-    return vetch_then(vetch_http_request_read(c->request), copy_piece, c);
+    return vetch_then(
+        vetch_stream_read(vetch_http_request_stream(c->request), 65536),
+        copy_piece, c);
 }
 
 /* Streams the body back, piece by piece. */

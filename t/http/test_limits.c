@@ -445,7 +445,9 @@ VT_TEST(slow_streams_are_408_but_slow_readers_are_not)
                 "Content-Length: 1000\r\n\r\n");
     vt_advance(1000); /* nobody reads: not the client's fault */
     ck_assert(hsk_is_silent(&t));
-    vetch_callback(vetch_http_request_read(s.request), note_error, &s);
+    vetch_callback(
+        vetch_stream_read(vetch_http_request_stream(s.request), 65536),
+        note_error, &s);
     vt_advance(5.1);
     ck_assert_int_eq(s.error, VETCH_ETIMEDOUT);
     ck_assert_uint_eq(s.canceled, 1);

@@ -85,22 +85,25 @@ step_handler(struct handler *h)
     case 0:
         if (!h->begun && vetch_http_reply_begin(h->request, 200, NULL) == 0) {
             h->begun = true;
-            vetch_http_reply_write(h->request, n, strlen(n));
+            vetch_stream_write(vetch_http_request_stream(h->request), n,
+                               strlen(n));
         }
         break;
     case 1:
     case 2:
-        vetch_callback(vetch_http_request_read(h->request), got_piece, NULL);
+        vetch_callback(
+            vetch_stream_read(vetch_http_request_stream(h->request), 65536),
+            got_piece, NULL);
         break;
     case 3:
         if (h->begun)
-            vetch_http_reply_end(h->request);
+            hsk_reply_end(h->request);
         else
             reply(h);
         break;
     default:
         if (h->begun)
-            vetch_http_reply_end(h->request);
+            hsk_reply_end(h->request);
         else
             reply(h);
         vetch_deferred_resolve(h->deferred, NULL, NULL);

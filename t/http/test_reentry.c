@@ -326,8 +326,8 @@ static vetch_promise *
 reply_and_abort(vetch_http_request *r, void *ctx)
 {
     vetch_http_reply(r, 200, NULL, "x", 1);
-    vetch_http_reply_abort(r);
-    vetch_http_reply_abort(r);
+    vetch_stream_abort(vetch_http_request_stream(r));
+    vetch_stream_abort(vetch_http_request_stream(r));
     return ctx != NULL ? vetch_sleep(1) : NULL;
 }
 
@@ -335,8 +335,9 @@ static vetch_promise *
 abort_and_reply(vetch_http_request *r, void *ctx)
 {
     vetch_http_reply_begin(r, 200, NULL);
-    vetch_http_reply_abort(r);
-    ck_assert_int_eq(vetch_http_reply_write(r, "x", 1), -1);
+    vetch_stream_abort(vetch_http_request_stream(r));
+    ck_assert_int_eq(vetch_stream_write(vetch_http_request_stream(r), "x", 1),
+                     -1);
     ck_assert_int_eq(vetch_http_reply(r, 200, NULL, "x", 1), -1);
     return ctx != NULL ? vetch_sleep(1) : NULL;
 }
@@ -356,7 +357,8 @@ VT_TEST(a_handler_may_abort_its_own_connection)
         hsk_connect(&t);
         hsk_get(&t, paths[i]);
         vt_advance(2);
-        hsk_hear_end(&t);
+        /* A response that is complete needs no reset. */
+        ck_assert_uint_eq(hsk_hear(&t), i < 2 ? 200 : 0);
         hsk_hang_up(&t);
     }
     hsk_end();
@@ -490,8 +492,8 @@ VT_TEST(a_write_that_fails_does_not_call_the_canceller)
     reset_unnoticed(&t);
     c.in_call = true;
     for (i = 0; i < 10; i++)
-        ck_assert_int_eq(
-            vetch_http_reply_write(c.request, block, sizeof(block)), 0);
+        vetch_stream_write(vetch_http_request_stream(c.request), block,
+                           sizeof(block));
     c.in_call = false;
     while (c.n == 0)
         vt_run_ready();
@@ -502,7 +504,8 @@ VT_TEST(a_write_that_fails_does_not_call_the_canceller)
 static vetch_promise *
 read_and_forget(vetch_http_request *r, void *ctx)
 {
-    *(vetch_promise **)ctx = vetch_http_request_read(r);
+    *(vetch_promise **)ctx =
+        vetch_stream_read(vetch_http_request_stream(r), 65536);
     vetch_http_reply(r, 200, NULL, NULL, 0);
     return NULL;
 }
@@ -517,7 +520,8 @@ VT_TEST(a_read_that_was_forgotten_ends_with_its_request)
     hsk_connect(&t);
     hsk_say(&t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     ck_assert_uint_eq(hsk_hear(&t), 200);
-    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)), VETCH_ECANCELED);
+    ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)),
+                     VETCH_ETRUNCATED);
     vetch_promise_unref(p);
     hsk_hang_up(&t);
     hsk_end();

@@ -762,7 +762,8 @@ REFUSES(vetch_http_request_header_at,
 REFUSES(vetch_http_request_peer, IS_EMPTY(vetch_http_request_peer(NULL)))
 REFUSES(vetch_http_request_body,
         IS_EMPTY((const char *)vetch_http_request_body(NULL, &length)))
-REFUSES(vetch_http_request_read, MISUSE(vetch_http_request_read(NULL)))
+REFUSES(vetch_http_request_length, IS_ZERO(vetch_http_request_length(NULL)))
+REFUSES(vetch_http_request_stream, IS_NULL(vetch_http_request_stream(NULL)))
 
 REFUSES(vetch_http_reply_set_header,
         FAILS(vetch_http_reply_set_header(NULL, "A", "b")))
@@ -770,7 +771,5 @@ REFUSES(vetch_http_reply_add_header,
         FAILS(vetch_http_reply_add_header(NULL, "A", "b")))
 REFUSES(vetch_http_reply, FAILS(vetch_http_reply(NULL, 200, NULL, "x", 1)))
 REFUSES(vetch_http_reply_begin, FAILS(vetch_http_reply_begin(NULL, 200, NULL)))
-REFUSES(vetch_http_reply_write, FAILS(vetch_http_reply_write(NULL, "x", 1)))
-REFUSES(vetch_http_reply_drain, MISUSE(vetch_http_reply_drain(NULL)))
-REFUSES(vetch_http_reply_end, FAILS(vetch_http_reply_end(NULL)))
-REFUSES(vetch_http_reply_abort, vetch_http_reply_abort(NULL))
+REFUSES(vetch_http_reply_set_length,
+        FAILS(vetch_http_reply_set_length(NULL, 1)))

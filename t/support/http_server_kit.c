@@ -79,6 +79,20 @@ hsk_stream_route(const char *method, const char *path,
         vetch_http_server_route(hsk_server, method, path, handler, ctx, &o), 0);
 }
 
+int
+hsk_reply_end(vetch_http_request *r)
+{
+    vetch_promise *p = vetch_stream_end(vetch_http_request_stream(r));
+    int code = 0;
+
+    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
+    if (vetch_promise_state(p) == VETCH_REJECTED)
+        code = vetch_error_code(vetch_promise_error(p));
+    vetch_promise_unref(p);
+    errno = code;
+    return code == 0 ? 0 : -1;
+}
+
 /* ---- sockets ---- */
 
 static int

@@ -36,6 +36,9 @@ void hsk_route(const char *method, const char *path,
 void hsk_stream_route(const char *method, const char *path,
                       vetch_http_handler_fn handler, void *ctx);
 
+/* End a response that was begun: 0, or -1 and errno, as the stream says. */
+int hsk_reply_end(vetch_http_request *r);
+
 void hsk_connect(struct hsk_client *t);
 void hsk_say(struct hsk_client *t, const char *text);
 void hsk_say_bytes(struct hsk_client *t, const char *data, size_t len);

@@ -215,8 +215,7 @@ vetch__http_is_own_field(const char *name, size_t len)
 {
     static const char *const own[] = {
         "host",       "connection", "content-length", "transfer-encoding",
-        "keep-alive", "te",         "trailer",        "upgrade",
-        NULL,
+        "keep-alive", "te",         "trailer",        NULL,
     };
 
     return is_one_of(own, name, len);

@@ -93,6 +93,7 @@ struct vetch__http_head {
     uint8_t form;    /* requests: enum vetch__http_form */
     bool keep_alive; /* what this message says of the connection */
     bool expect_continue;
+    bool upgrade; /* its fields ask for another protocol, or agree to one */
     /* Requests: the path part (of the target) has no byte that needs decoding
      * or normalising. */
     bool plain_path;

@@ -26,7 +26,7 @@ struct framing {
     unsigned n_length, n_coding, n_host;
     struct vetch__slice length; /* the first one */
     struct vetch__slice coding;
-    bool close, keep_alive, expect, expect_other;
+    bool close, keep_alive, expect, expect_other, upgrade;
 };
 
 /* ---- llhttp's callbacks ---- */
@@ -175,6 +175,10 @@ note_field(struct vetch__http_head *h, struct framing *fr, const char *data,
                 fr->expect_other = true;
         }
         break;
+    case 7:
+        if (named(name, 7, "upgrade"))
+            fr->upgrade = true;
+        break;
     case 10:
         if (named(name, 10, "connection"))
             note_connection(fr, value, len);
@@ -196,6 +200,22 @@ note_field(struct vetch__http_head *h, struct framing *fr, const char *data,
     }
 }
 
+/* RFC 9110, section 7.8: an Upgrade counts if Connection lists it. */
+static bool
+lists_upgrade(const struct vetch__http_head *h, const char *data)
+{
+    int i = -1;
+
+    while ((i = vetch__http_field_find(&h->fields, data, "connection",
+                                       (size_t)(i + 1))) >= 0) {
+        const struct vetch__slice *v = &h->fields.v[i].value;
+
+        if (vetch__http_list_has(data + v->at, v->len, "upgrade"))
+            return true;
+    }
+    return false;
+}
+
 static struct framing
 note_fields(struct vetch__http_head *h, const char *data)
 {
@@ -205,6 +225,7 @@ note_fields(struct vetch__http_head *h, const char *data)
     for (i = 0; i < h->fields.n; i++)
         note_field(h, &fr, data, &h->fields.v[i]);
     h->keep_alive = !fr.close && (h->minor == 1 || fr.keep_alive);
+    h->upgrade = fr.upgrade && h->minor == 1 && lists_upgrade(h, data);
     h->framing = VETCH__HTTP_NO_BODY;
     h->has_length = false;
     h->content_length = 0;

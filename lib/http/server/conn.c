@@ -82,7 +82,7 @@ send_due(struct vetch__http_conn *c)
         if (w->response != VETCH__RESPONSE_ENDED)
             break;
         w->response = VETCH__RESPONSE_SENT;
-        if (c->server->object.state != VETCH__S_RUNNING)
+        if (c->server->object.state != VETCH__SERVER_RUNNING)
             c->n_last++;
         if (w->close) {
             vetch__http_conn_close(c);
@@ -102,8 +102,11 @@ vetch__http_response_ended(vetch_http_request *r)
     r->response = VETCH__RESPONSE_ENDED;
     if (c == NULL)
         return;
-    if (!r->body_done && c->reading == r)
-        c->reading = NULL; /* the rest is dropped with the connection */
+    if (c->reading == r && !r->tunnel) { /* the rest goes with the connection */
+        c->reading = NULL;
+        vetch__request_stream_fail(
+            r, vetch_error_new(VETCH_ETRUNCATED, "the response has ended"));
+    }
     if (vetch__http_writer(c) == r && send_due(c))
         vetch__http_conn_settle(c);
 }
@@ -124,7 +127,7 @@ may_begin(const struct vetch__http_conn *c)
 static bool
 is_safe(const struct vetch__http_head *h)
 {
-    return h->framing == VETCH__HTTP_NO_BODY &&
+    return !h->upgrade && h->framing == VETCH__HTTP_NO_BODY &&
            (h->method == VETCH__HTTP_GET || h->method == VETCH__HTTP_HEAD ||
             h->method == VETCH__HTTP_OPTIONS || h->method == VETCH__HTTP_TRACE);
 }
@@ -139,7 +142,7 @@ begin_request(struct vetch__http_conn *c, vetch_http_request *r,
 
     vetch__http_request_enlist(c, r);
     if (!r->head.keep_alive || c->n_begun == s->max_requests ||
-        s->object.state != VETCH__S_RUNNING) {
+        s->object.state != VETCH__SERVER_RUNNING) {
         r->close = true;
         c->last = true;
     }
@@ -219,6 +222,19 @@ check_output(struct vetch__http_conn *c)
         c->full = true;
 }
 
+/* Whether what comes behind the last request may be its tunnel's. */
+static bool
+may_become_tunnel(const struct vetch__http_conn *c)
+{
+    const vetch_http_request *r;
+
+    if (c->n_in_flight != 1)
+        return false;
+    r = vetch__http_request_at(c->requests.next);
+    return (r->head.upgrade || r->head.method == VETCH__HTTP_CONNECT) &&
+           r->response < VETCH__RESPONSE_ENDED;
+}
+
 static void
 consume_input(struct vetch__http_conn *c, vetch_buffer *input)
 {
@@ -227,6 +243,8 @@ consume_input(struct vetch__http_conn *c, vetch_buffer *input)
             if (!vetch__http_body_feed(c->reading, input))
                 return;
         } else if (c->last) {
+            if (may_become_tunnel(c))
+                return;
             vetch_buffer_clear(input);
         } else if (!may_begin(c) || !take_request(c, input)) {
             return;
@@ -240,13 +258,13 @@ consume_input(struct vetch__http_conn *c, vetch_buffer *input)
 static bool
 has_use_for_input(const struct vetch__http_conn *c)
 {
-    if (c->full)
+    if (c->full && !c->tunnel)
         return false;
     if (c->left == 0)
         return true;
     if (c->reading != NULL)
         return vetch__http_body_wanted(c->reading);
-    return c->last || may_begin(c);
+    return c->last ? !may_become_tunnel(c) : may_begin(c);
 }
 
 static void
@@ -316,6 +334,20 @@ cancel_at_half_close(struct vetch__http_conn *c)
     }
 }
 
+/* Half of a tunnel has ended; the other is for the handler to end. */
+static bool
+tunnel_ended(struct vetch__http_conn *c)
+{
+    vetch_http_request *r = vetch__http_writer(c);
+
+    c->reading = NULL;
+    if (r == NULL)
+        return false;
+    r->peer_ended = true;
+    vetch__request_stream_ended(r);
+    return true;
+}
+
 /* All that the client sent before its end has begun: that is read first. A
  * client that is merely finished gets its responses (RFC 9112 as amended by
  * http-core 431); one that has gone cannot get them. */
@@ -325,6 +357,8 @@ ended(vetch_protocol *p)
     struct vetch__http_conn *c = server_conn_of(p);
 
     c->last = true;
+    if (c->tunnel)
+        return tunnel_ended(c);
     if (vetch__http_writer(c) == NULL ||
         !vetch__transport_peer_listens(c->transport)) {
         vetch__http_conn_close(c);
@@ -355,8 +389,27 @@ write_resumed(vetch_protocol *p)
 
     c->full = false;
     if (w != NULL)
-        vetch__http_reply_drained(w);
+        vetch__request_stream_drained(w);
     vetch__http_conn_settle(c);
+}
+
+static void
+write_ended(vetch_protocol *p)
+{
+    vetch_http_request *w = vetch__http_writer(server_conn_of(p));
+
+    if (w != NULL && w->tunnel)
+        vetch__request_stream_write_ended(w);
+}
+
+/* Whether the handler may go on without the connection: it has answered, or
+ * both sides have ended its tunnel in good order. */
+static bool
+may_run_on(const vetch_http_request *r, const vetch_error *reason)
+{
+    if (r->life == VETCH__R_OVER)
+        return false;
+    return r->response == VETCH__RESPONSE_SENT || (r->tunnel && reason == NULL);
 }
 
 static void
@@ -371,8 +424,8 @@ lost(vetch_protocol *p, const vetch_error *reason)
     while (!vetch__list_empty(&c->requests)) {
         vetch_http_request *r = vetch__http_request_at(c->requests.next);
 
-        if (r->response == VETCH__RESPONSE_SENT && r->life != VETCH__R_OVER)
-            vetch__http_request_run_on(r);
+        if (may_run_on(r, reason))
+            vetch__http_request_run_on(r, reason);
         else
             vetch__http_request_orphan(r, reason);
     }
@@ -397,6 +450,7 @@ static const vetch_protocol_class http_class = {
     .ended = ended,
     .write_paused = write_paused,
     .write_resumed = write_resumed,
+    .write_ended = write_ended,
     .lost = lost,
     .free = server_conn_free,
 };

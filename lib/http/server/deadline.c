@@ -24,6 +24,8 @@ timer_of(struct vetch__http_conn *c)
 static enum vetch__conn_phase
 phase_of(const struct vetch__http_conn *c)
 {
+    if (c->tunnel)
+        return VETCH__C_BUSY;
     if (c->full)
         return VETCH__C_SENDING;
     if (c->reading != NULL && vetch__http_body_wanted(c->reading))

@@ -55,13 +55,7 @@ vetch__http_request_orphan(vetch_http_request *r, const vetch_error *reason)
     vetch_http_server *s = r->server;
 
     leave_connection(r);
-    if (r->reader != NULL)
-        vetch__http_body_fail(
-            r, reason != NULL
-                   ? vetch_error_wrap(reason, "read the body of a request")
-                   : vetch_error_new(VETCH_ETRUNCATED,
-                                     "the client ended the connection"));
-    vetch__http_reply_drained(r);
+    vetch__request_stream_gone(r, reason);
     if (r->life == VETCH__R_PENDING) {
         vetch__list_append(&s->leaving, &r->link);
         vetch__flush_later(s->reactor, &s->leaving_flush);
@@ -71,9 +65,10 @@ vetch__http_request_orphan(vetch_http_request *r, const vetch_error *reason)
 }
 
 void
-vetch__http_request_run_on(vetch_http_request *r)
+vetch__http_request_run_on(vetch_http_request *r, const vetch_error *reason)
 {
     leave_connection(r);
+    vetch__request_stream_gone(r, reason);
     vetch__list_append(&r->server->orphans, &r->link);
 }
 
@@ -83,7 +78,7 @@ vetch__http_request_cancel(vetch_http_request *r)
     if (r->life != VETCH__R_PENDING || r->canceled)
         return;
     r->canceled = true;
-    if (r->server->object.state != VETCH__S_RUNNING)
+    if (r->server->object.state != VETCH__SERVER_RUNNING)
         r->server->stop.report->canceled++;
     vetch__promise_cancel_node(vetch__reactor, vetch__room_watch(&r->watch));
 }
@@ -120,11 +115,17 @@ log_failure(const vetch_http_request *r, const vetch_error *error)
 static void
 complete_response(vetch_http_request *r, const vetch_error *error)
 {
+    bool lost = vetch__request_stream_failed(r);
+
+    vetch__request_stream_leave(r);
     if (error != NULL && !vetch_error_is(error, VETCH_ECANCELED))
         log_failure(r, error);
     vetch__http_reply_forget_fields(r);
     if (r->conn != NULL && r->response == VETCH__RESPONSE_NONE)
         vetch__http_reply_error(r, 500, NULL);
+    else if (r->conn != NULL && r->response == VETCH__RESPONSE_BEGUN &&
+             r->tunnel && error == NULL && !lost)
+        vetch__http_response_ended(r); /* the tunnel ends with its handler */
     else if (r->conn != NULL && r->response == VETCH__RESPONSE_BEGUN)
         vetch__http_conn_abort(r->conn); /* cut off, and recognisably so */
 }
@@ -136,6 +137,7 @@ end_life(vetch_http_request *r)
     struct vetch__http_conn *c = r->conn;
     vetch_http_server *s = r->server;
 
+    vetch__request_stream_leave(r);
     r->life = VETCH__R_OVER;
     if (c != NULL && r->response != VETCH__RESPONSE_SENT)
         return; /* its response is held; it is retired when that was sent */

@@ -13,6 +13,7 @@ libvetch_private_la_SOURCES += \
 	lib/http/server/reply_head.c \
 	lib/http/server/reply_output.c \
 	lib/http/server/request.c \
+	lib/http/server/request_stream.c \
 	lib/http/server/router-private.h \
 	lib/http/server/router.c \
 	lib/http/server/server-private.h \

@@ -25,19 +25,6 @@ body_finished(vetch_http_request *r)
         r->conn->reading = NULL;
 }
 
-void
-vetch__http_body_fail(vetch_http_request *r, vetch_error *error)
-{
-    vetch_deferred *d = r->reader;
-
-    r->reader = NULL;
-    if (d != NULL)
-        vetch_deferred_reject(d, error);
-    else
-        vetch_error_unref(error);
-    vetch_deferred_unref(d);
-}
-
 /* Nothing good comes from this client any more. */
 static void
 refuse_request_body(vetch_http_request *r, unsigned status, const char *why,
@@ -48,7 +35,7 @@ refuse_request_body(vetch_http_request *r, unsigned status, const char *why,
     c->last = true;
     c->reading = NULL;
     r->close = true;
-    vetch__http_body_fail(r, error);
+    vetch__request_stream_fail(r, error);
     if (r->response == VETCH__RESPONSE_BEGUN) {
         vetch__http_conn_abort(c);
         return;
@@ -141,103 +128,10 @@ feed_whole(vetch_http_request *r, vetch_buffer *input)
 
 /* ---- streams ---- */
 
-/* A piece that was read cannot be read again: it is offered, and one that
- * nobody got comes back here, for the next read. The request may be gone by
- * then, so what is on its way holds this instead. */
-struct vetch__read_slot {
-    size_t refs;
-    vetch_http_request *request; /* NULL: it is gone */
-    vetch_bytes *returned;
-    bool offered; /* somebody may still get it, or return it */
-};
-
-static void
-slot_unref(struct vetch__read_slot *slot)
-{
-    if (--slot->refs > 0)
-        return;
-    vetch_bytes_unref(slot->returned);
-    vetch__free(slot);
-}
-
-void
-vetch__http_read_slot_leave(vetch_http_request *r)
-{
-    if (r->slot == NULL)
-        return;
-    r->slot->request = NULL;
-    slot_unref(r->slot);
-    r->slot = NULL;
-}
-
-static void
-request_take_piece_back(void *bytes, void *ctx)
-{
-    struct vetch__read_slot *slot = ctx;
-
-    if (slot->request != NULL)
-        slot->returned = bytes;
-    else
-        vetch_bytes_unref(bytes);
-}
-
-static void
-piece_is_settled(void *ctx)
-{
-    struct vetch__read_slot *slot = ctx;
-
-    slot->offered = false;
-    slot_unref(slot);
-}
-
-/* Every read needs it; -1 and ENOMEM. */
-static int
-make_slot(vetch_http_request *r)
-{
-    if (r->slot != NULL)
-        return 0;
-    r->slot = vetch__calloc(1, sizeof(*r->slot));
-    if (r->slot == NULL)
-        return -1;
-    r->slot->refs = 1;
-    r->slot->request = r;
-    return 0;
-}
-
-static void
-offer_piece(struct vetch__read_slot *slot, vetch_deferred *d,
-            vetch_bytes *bytes)
-{
-    slot->refs++;
-    slot->offered = true;
-    vetch_deferred_offer_owned(d, bytes, vetch_unref, request_take_piece_back,
-                               slot, piece_is_settled);
-    vetch_deferred_unref(d);
-}
-
-static void
-give_piece(vetch_http_request *r, vetch_bytes *bytes)
-{
-    vetch_deferred *d = r->reader;
-
-    r->reader = NULL;
-    offer_piece(r->slot, d, bytes);
-}
-
-static void
-give_end(vetch_http_request *r)
-{
-    vetch_deferred *d = r->reader;
-
-    r->reader = NULL;
-    vetch_deferred_resolve(d, NULL, NULL);
-    vetch_deferred_unref(d);
-}
-
-/* Collect what there is, up to PIECE_MAX, so that tiny chunks do not cost a
- * promise each. */
+/* Collect chunks, up to PIECE_MAX, so that tiny ones do not cost a promise
+ * each. */
 static enum vetch__http_verdict
-collect_piece(vetch_http_request *r, vetch_buffer *input)
+collect_chunks(vetch_http_request *r, vetch_buffer *input)
 {
     enum vetch__http_verdict verdict;
     struct vetch__http_piece piece;
@@ -251,13 +145,33 @@ collect_piece(vetch_http_request *r, vetch_buffer *input)
                                   len < PIECE_MAX ? len : PIECE_MAX, &piece);
         if (verdict == VETCH__HTTP_PIECE &&
             vetch_buffer_append(&r->content, piece.data, piece.len) < 0) {
-            vetch__http_body_fail(r, NULL);
+            vetch__request_stream_fail(r, NULL);
             vetch__http_conn_abort(r->conn);
             return VETCH__HTTP_REFUSED;
         }
         vetch_buffer_consume(input, piece.used);
     } while (verdict == VETCH__HTTP_PIECE &&
              vetch__buffer_len(&r->content) < PIECE_MAX);
+    vetch__request_stream_received(r, vetch_buffer_data(&r->content),
+                                   vetch__buffer_len(&r->content));
+    return verdict;
+}
+
+/* A body of known length goes from where it was received to who reads it. */
+static enum vetch__http_verdict
+pass_piece(vetch_http_request *r, vetch_buffer *input)
+{
+    enum vetch__http_verdict verdict;
+    struct vetch__http_piece piece;
+
+    verdict = vetch__http_body_next(&r->body, vetch_buffer_data(input),
+                                    vetch__buffer_len(input), &piece);
+    vetch_buffer_consume(input, piece.used);
+    if (verdict != VETCH__HTTP_PIECE)
+        return verdict;
+    if (r->body.left == 0)
+        verdict = VETCH__HTTP_DONE;
+    vetch__request_stream_received(r, piece.data, piece.len);
     return verdict;
 }
 
@@ -265,33 +179,37 @@ static bool
 feed_stream(vetch_http_request *r, vetch_buffer *input)
 {
     struct vetch__http_conn *c = r->conn;
-    enum vetch__http_verdict verdict;
-    vetch_bytes *bytes;
+    enum vetch__http_verdict verdict = VETCH__HTTP_PIECE;
 
-    if (r->reader == NULL)
-        return false;
-    verdict = collect_piece(r, input);
-    if (r->conn == NULL) /* aborted */
-        return true;
-    if (vetch__buffer_len(&r->content) > 0) {
-        bytes = vetch_bytes_new(vetch_buffer_data(&r->content),
-                                vetch__buffer_len(&r->content));
-        if (bytes == NULL) {
-            vetch__http_body_fail(r, NULL);
-            vetch__http_conn_abort(c);
+    while (verdict == VETCH__HTTP_PIECE) {
+        if (!vetch__request_stream_wants(r))
+            return false;
+        verdict = r->body.framing == VETCH__HTTP_LENGTH
+                      ? pass_piece(r, input)
+                      : collect_chunks(r, input);
+        if (r->conn == NULL || c->reading != r) /* what came ended it */
             return true;
-        }
-        give_piece(r, bytes);
     }
-    if (verdict == VETCH__HTTP_REFUSED && r->reader != NULL)
+    if (verdict == VETCH__HTTP_REFUSED && vetch__request_stream_wants(r))
         body_malformed(r); /* else the next read meets it again */
-    if (verdict == VETCH__HTTP_MORE)
-        return false;
     if (verdict == VETCH__HTTP_DONE) {
         body_finished(r);
-        if (r->reader != NULL)
-            give_end(r);
+        vetch__request_stream_ended(r);
     }
+    return verdict != VETCH__HTTP_MORE;
+}
+
+/* All that comes is the handler's. */
+static bool
+feed_tunnel(vetch_http_request *r, vetch_buffer *input)
+{
+    const char *data = vetch_buffer_data(input);
+    size_t len = vetch__buffer_len(input);
+
+    if (!vetch__request_stream_wants(r))
+        return false;
+    vetch_buffer_consume(input, len);
+    vetch__request_stream_received(r, data, len);
     return true;
 }
 
@@ -300,13 +218,15 @@ feed_stream(vetch_http_request *r, vetch_buffer *input)
 bool
 vetch__http_body_feed(vetch_http_request *r, vetch_buffer *input)
 {
+    if (r->tunnel)
+        return feed_tunnel(r, input);
     return r->route->stream ? feed_stream(r, input) : feed_whole(r, input);
 }
 
 bool
 vetch__http_body_wanted(const vetch_http_request *r)
 {
-    return !r->route->stream || r->reader != NULL;
+    return (!r->route->stream && !r->tunnel) || vetch__request_stream_wants(r);
 }
 
 /* The whole of it came with the head: leave it there. */
@@ -359,68 +279,4 @@ vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input)
     r->conn->reading = r;
     r->conn->left = vetch__buffer_len(input);
     vetch__http_call_handler(r);
-}
-
-/* ---- for the user ---- */
-
-static void
-cancel_request_read(vetch_deferred *d, void *ctx)
-{
-    vetch_http_request *r = ctx;
-
-    r->reader = NULL;
-    vetch_deferred_cancel(d);
-    vetch_deferred_unref(d);
-    if (r->conn != NULL)
-        vetch__http_conn_settle(r->conn);
-}
-
-static vetch_promise *
-read_refused(int code, const char *why)
-{
-    return vetch_rejected(vetch_error_new(code, "read the body: %s", why));
-}
-
-/* What came back is the next piece. */
-static vetch_promise *
-read_returned(struct vetch__read_slot *slot)
-{
-    vetch_deferred *d = vetch_deferred_new(NULL, NULL);
-    vetch_bytes *bytes = slot->returned;
-    vetch_promise *p;
-
-    if (d == NULL)
-        return vetch__failed(errno, "read the body");
-    p = vetch_deferred_promise(d);
-    slot->returned = NULL;
-    offer_piece(slot, d, bytes);
-    return p;
-}
-
-vetch_promise *
-vetch_http_request_read(vetch_http_request *r)
-{
-    vetch_promise *p;
-
-    VETCH_CHECK(r != NULL, EINVAL, &vetch__misused);
-    if (r->route == NULL || !r->route->stream)
-        return read_refused(VETCH_EMISUSE, "not a streaming route");
-    if (r->reader != NULL || (r->slot != NULL && r->slot->offered))
-        return read_refused(VETCH_EMISUSE, "another read is pending");
-    if (r->slot != NULL && r->slot->returned != NULL)
-        return read_returned(r->slot);
-    if (r->body_done)
-        return vetch_resolved(NULL, NULL);
-    if (r->conn == NULL || r->conn->reading != r)
-        return read_refused(VETCH_ETRUNCATED, "the connection has ended");
-    if (make_slot(r) == 0)
-        r->reader = vetch_deferred_new(cancel_request_read, r);
-    if (r->reader == NULL)
-        return vetch__failed(errno, "read the body");
-    p = vetch_deferred_promise(r->reader);
-    if (!r->continued && r->conn->left == 0)
-        vetch__http_reply_continue(r);
-    if (r->conn != NULL) /* else nobody was there to be told */
-        vetch__http_conn_settle(r->conn);
-    return p;
 }

@@ -13,9 +13,6 @@
 #include "base/check-private.h"
 #include "http/message/status-private.h"
 
-/* A chunk's size line and its last CRLF. */
-#define CHUNK_FRAMING ((size_t)16 + 2 + 2)
-
 static int
 check_response(const vetch_http_request *r, unsigned status, const char *type,
                uint64_t len)
@@ -144,6 +141,52 @@ vetch__http_reply_file(vetch_http_request *r, const char *type, int fd,
 
 /* ---- responses in pieces ---- */
 
+/* Whether what follows the head is no body, but whatever the two sides like:
+ * after 101, and after 2xx to CONNECT (RFC 9110, sections 7.8 and 9.3.6). */
+static bool
+begins_tunnel(const vetch_http_request *r, unsigned status)
+{
+    return status == 101 ||
+           (r->head.method == VETCH__HTTP_CONNECT && status < 300);
+}
+
+static int
+check_reply_begin(const vetch_http_request *r, unsigned status,
+                  const char *type)
+{
+    if (status != 101)
+        return check_response(r, status, type, 0);
+    if (!r->head.upgrade || !r->body_done || type != NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    return check_response(r, 200, NULL, 0); /* as any other */
+}
+
+static void
+set_begun(vetch_http_request *r, const struct vetch__reply_head *h)
+{
+    r->response = VETCH__RESPONSE_BEGUN;
+    r->continued = true; /* a 100 would stand in the middle of the response */
+    r->chunked = h->framing == VETCH__BY_CHUNKS;
+    r->measured = h->framing == VETCH__BY_LENGTH;
+    r->body_left = h->len;
+    r->tunnel = begins_tunnel(r, h->status) && r->body_done;
+    r->bodiless = !r->tunnel && !vetch__http_has_body(r, h->status);
+}
+
+/* The head has been given. */
+static void
+begin_tunnel(vetch_http_request *r)
+{
+    struct vetch__http_conn *c = r->conn;
+
+    c->tunnel = c->last = r->close = true;
+    c->reading = r;
+    vetch__request_stream_open(r);
+    vetch__http_conn_settle(c);
+}
+
 int
 vetch_http_reply_begin(vetch_http_request *r, unsigned status, const char *type)
 {
@@ -152,16 +195,13 @@ vetch_http_reply_begin(vetch_http_request *r, unsigned status, const char *type)
     bool direct;
 
     VETCH_CHECK(r != NULL, EINVAL, -1);
-    if (check_response(r, status, type, 0) < 0)
+    if (check_reply_begin(r, status, type) < 0)
         return -1;
     vetch__reply_head_init(&h, r, status, type, VETCH__BY_CHUNKS, 0);
     if (r->conn != NULL &&
         vetch__reply_check_cap(r, vetch__reply_head_bound(r, &h)) < 0)
         return -1;
-    r->response = VETCH__RESPONSE_BEGUN;
-    r->continued = true; /* a 100 would stand in the middle of the response */
-    r->chunked = h.framing == VETCH__BY_CHUNKS;
-    r->bodiless = !vetch__http_has_body(r, status);
+    set_begun(r, &h);
     if (r->conn == NULL)
         return 0;
     start = vetch__reply_reserve(r, vetch__reply_head_bound(r, &h), &direct);
@@ -169,70 +209,11 @@ vetch_http_reply_begin(vetch_http_request *r, unsigned status, const char *type)
         return vetch__reply_write_failed(r);
     vetch__reply_decide_close(r, h.framing);
     end = vetch__reply_head_put(start, r, &h);
-    return vetch__reply_commit(r, (size_t)(end - start), direct);
-}
-
-static int
-check_begun(const vetch_http_request *r)
-{
-    if (r->response == VETCH__RESPONSE_BEGUN)
-        return 0;
-    errno = r->response == VETCH__RESPONSE_NONE ? EINVAL : EALREADY;
-    return -1;
-}
-
-static int
-write_chunk(vetch_http_request *r, const void *data, size_t len)
-{
-    char size[CHUNK_FRAMING];
-    struct iovec iov[3] = {
-        { size, 0 },
-        { (void *)(uintptr_t)data, len },
-        { (void *)(uintptr_t) "\r\n", 2 },
-    };
-
-    iov[0].iov_len = (size_t)snprintf(size, sizeof(size), "%zx\r\n", len);
-    return vetch__reply_write(r, iov, 3);
-}
-
-int
-vetch_http_reply_write(vetch_http_request *r, const void *data, size_t len)
-{
-    struct iovec iov = { (void *)(uintptr_t)data, len };
-    int result;
-
-    VETCH_CHECK(r != NULL && (data != NULL || len == 0), EINVAL, -1);
-    if (check_begun(r) < 0)
+    if (vetch__reply_commit(r, (size_t)(end - start), direct) < 0)
         return -1;
-    if (r->conn == NULL || r->bodiless || len == 0)
-        return 0;
-    if (vetch__reply_check_cap(r, len + CHUNK_FRAMING) < 0)
-        return -1;
-    result =
-        r->chunked ? write_chunk(r, data, len) : vetch__reply_write(r, &iov, 1);
-    return result < 0 ? vetch__reply_write_failed(r) : 0;
-}
-
-int
-vetch_http_reply_end(vetch_http_request *r)
-{
-    struct iovec iov = { (void *)(uintptr_t) "0\r\n\r\n", 5 };
-
-    VETCH_CHECK(r != NULL, EINVAL, -1);
-    if (check_begun(r) < 0)
-        return -1;
-    if (r->conn != NULL && r->chunked && vetch__reply_write(r, &iov, 1) < 0 &&
-        vetch__reply_write_failed(r) < 0)
-        return -1;
-    vetch__http_response_ended(r);
+    if (r->conn != NULL && r->tunnel)
+        begin_tunnel(r);
+    else if (r->conn != NULL)
+        vetch__request_stream_open(r);
     return 0;
-}
-
-void
-vetch_http_reply_abort(vetch_http_request *r)
-{
-    VETCH_CHECK(r != NULL, EINVAL, );
-    r->response = VETCH__RESPONSE_SENT; /* and the handler goes on */
-    if (r->conn != NULL)
-        vetch__http_conn_abort(r->conn);
 }

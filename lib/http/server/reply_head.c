@@ -90,6 +90,8 @@ append_field(vetch_http_request *r, const char *name, const char *value)
         r->own_date = true;
     else if (is_named(name, strlen(name), "content-type"))
         r->own_type = true;
+    else if (is_named(name, strlen(name), "upgrade"))
+        r->own_upgrade = true;
     return 0;
 }
 
@@ -145,11 +147,22 @@ vetch_http_reply_add_header(vetch_http_request *r, const char *name,
     return append_field(r, name, value);
 }
 
+int
+vetch_http_reply_set_length(vetch_http_request *r, uint64_t length)
+{
+    VETCH_CHECK(r != NULL, EINVAL, -1);
+    if (check_early(r) < 0)
+        return -1;
+    r->announces = length != VETCH_HTTP_LENGTH_UNKNOWN;
+    r->announced = length;
+    return 0;
+}
+
 void
 vetch__http_reply_forget_fields(vetch_http_request *r)
 {
     vetch_buffer_clear(&r->fields);
-    r->own_date = r->own_type = r->announces = false;
+    r->own_date = r->own_type = r->own_upgrade = r->announces = false;
 }
 
 /* ---- writing ---- */
@@ -192,10 +205,14 @@ put_status(char *to, unsigned status)
 }
 
 static char *
-put_connection(char *to, const vetch_http_request *r)
+put_connection(char *to, const vetch_http_request *r, unsigned status)
 {
     const vetch_http_server *s = r->server;
 
+    if (vetch__unlikely(status == 101))
+        return PUT(to, "Connection: Upgrade\r\n");
+    if (vetch__unlikely(r->own_upgrade)) /* RFC 9110, section 7.8 */
+        return PUT(to, "Connection: Upgrade, close\r\n");
     if (r->close)
         return PUT(to, "Connection: close\r\n");
     if (r->head.minor == 0)
@@ -226,7 +243,7 @@ put_fields(char *to, vetch_http_request *r, const struct vetch__reply_head *h)
     }
     if (vetch__unlikely(own > 0))
         to = head_put_bytes(to, vetch_buffer_data(&r->fields), own);
-    return put_connection(to, r);
+    return put_connection(to, r, h->status);
 }
 
 static char *
@@ -271,11 +288,11 @@ static enum vetch__framing
 framing_of(const vetch_http_request *r, unsigned status,
            enum vetch__framing wanted)
 {
-    if (is_tunnel(r, status))
+    if (status == 101 || is_tunnel(r, status))
         return VETCH__BY_CLOSE;
     if (status == 204 || status == 304)
         return VETCH__BODILESS;
-    if (r->announces)
+    if (r->announces && wanted == VETCH__BY_CHUNKS)
         return VETCH__BY_LENGTH;
     if (wanted == VETCH__BY_CHUNKS && r->head.method == VETCH__HTTP_HEAD)
         return VETCH__BODILESS;
@@ -289,8 +306,8 @@ framing_of(const vetch_http_request *r, unsigned status,
 void
 vetch__reply_decide_close(vetch_http_request *r, enum vetch__framing framing)
 {
-    if (framing == VETCH__BY_CLOSE || !r->body_done ||
-        r->server->object.state != VETCH__S_RUNNING)
+    if (framing == VETCH__BY_CLOSE || !r->body_done || r->own_upgrade ||
+        r->server->object.state != VETCH__SERVER_RUNNING)
         r->close = true;
     if (r->close)
         r->conn->last = true;
@@ -305,5 +322,9 @@ vetch__reply_head_init(struct vetch__reply_head *h, vetch_http_request *r,
     h->framing = framing_of(r, status, wanted);
     h->type = type;
     h->type_len = type != NULL ? strlen(type) : 0;
-    h->len = r->announces ? r->announced : len;
+    /* A body that is there, and is sent, has its own length. */
+    h->len = r->announces && (wanted == VETCH__BY_CHUNKS ||
+                              r->head.method == VETCH__HTTP_HEAD)
+                 ? r->announced
+                 : len;
 }

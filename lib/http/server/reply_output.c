@@ -34,13 +34,19 @@ waiting_bytes(const struct vetch__http_conn *c)
 int
 vetch__reply_check_cap(const vetch_http_request *r, size_t n)
 {
-    size_t cap = r->server->limits.cap_bytes;
+    size_t cap = r->server->cap_bytes;
     size_t used = waiting_bytes(r->conn);
 
     if (n <= cap && used <= cap - n)
         return 0;
     errno = ENOBUFS;
     return -1;
+}
+
+int
+vetch__reply_check_room(const vetch_http_request *r)
+{
+    return vetch__reply_check_cap(r, 0);
 }
 
 int
@@ -128,53 +134,7 @@ vetch__http_reply_flush(vetch_http_request *r)
         }
         c->queued += len;
         vetch__buffer_done(&r->held);
-        vetch__http_reply_drained(r);
+        vetch__request_stream_drained(r);
     }
     return flush_file(r);
-}
-
-/* ---- back-pressure ---- */
-
-static bool
-is_full(const vetch_http_request *r)
-{
-    if (!is_writer(r))
-        return vetch__buffer_len(&r->held) > r->server->limits.high_bytes;
-    return vetch__transport_is_full(r->conn->transport);
-}
-
-void
-vetch__http_reply_drained(vetch_http_request *r)
-{
-    vetch_deferred *d = r->drainer;
-
-    r->drainer = NULL;
-    if (d != NULL)
-        vetch_deferred_resolve(d, NULL, NULL);
-    vetch_deferred_unref(d);
-}
-
-static void
-cancel_drain(vetch_deferred *d, void *ctx)
-{
-    vetch_http_request *r = ctx;
-
-    r->drainer = NULL;
-    vetch_deferred_cancel(d);
-    vetch_deferred_unref(d);
-}
-
-vetch_promise *
-vetch_http_reply_drain(vetch_http_request *r)
-{
-    VETCH_CHECK(r != NULL, EINVAL, &vetch__misused);
-    if (r->drainer != NULL)
-        return vetch_rejected(
-            vetch_error_new(VETCH_EMISUSE, "another drain is pending"));
-    if (r->conn == NULL || !is_full(r))
-        return vetch_resolved(NULL, NULL);
-    r->drainer = vetch_deferred_new(cancel_drain, r);
-    if (r->drainer == NULL)
-        return vetch__failed(errno, "drain");
-    return vetch_deferred_promise(r->drainer);
 }

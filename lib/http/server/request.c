@@ -9,6 +9,7 @@
 
 #include "http/server/server-private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ init_request(vetch_http_request *r)
     r->life = VETCH__R_HEARD;
     r->response = VETCH__RESPONSE_NONE;
     r->safe = r->close = r->chunked = r->bodiless = false;
-    r->own_date = r->own_type = r->announces = false;
+    r->own_date = r->own_type = r->own_upgrade = r->announces = false;
     r->body_done = r->continued = r->kept = false;
     r->canceled = r->path_has_slash = false;
     r->conn = NULL;
@@ -42,7 +43,8 @@ init_request(vetch_http_request *r)
     r->head_len = r->path_len = 0;
     r->param_text = NULL;
     r->slice = NULL;
-    r->reader = r->drainer = NULL;
+    r->stream = NULL;
+    r->measured = r->tunnel = r->peer_ended = false;
     r->held_fd = -1;
     r->match.n_params = 0;
     r->head.fields.n = 0;
@@ -119,12 +121,7 @@ vetch__http_request_give(vetch_http_request *r)
 {
     vetch_http_server *s = r->server;
 
-    /* What a handler began to wait for, and then forgot. */
-    if (vetch__unlikely(r->reader != NULL))
-        vetch__http_body_fail(r, vetch_error_ref(&vetch__error_canceled));
-    vetch__http_read_slot_leave(r);
-    if (vetch__unlikely(r->drainer != NULL))
-        vetch__http_reply_drained(r);
+    assert(r->stream == NULL);
     if (vetch__unlikely(r->held_fd >= 0))
         close(r->held_fd);
     r->transport = vetch_transport_unref(r->transport);

@@ -42,8 +42,13 @@
 #include "net/stop-private.h"
 #include "net/transport-private.h"
 #include "promise/watch-private.h"
+#include "stream/stream-private.h"
 
-enum vetch__server_state { VETCH__S_RUNNING, VETCH__S_STOPPING, VETCH__S_OVER };
+enum vetch__server_state {
+    VETCH__SERVER_RUNNING,
+    VETCH__SERVER_STOPPING,
+    VETCH__SERVER_OVER
+};
 
 struct vetch_http_server {
     struct vetch__object object; /* state: enum vetch__server_state */
@@ -57,6 +62,7 @@ struct vetch_http_server {
     struct vetch__limits limits; /* of transports */
     struct vetch__http_limits head_limits;
     size_t max_connections, max_body_bytes, max_requests;
+    size_t cap_bytes; /* of what waits to be sent, per connection */
     unsigned max_fields, max_pipelined;
     uint64_t head_ns, idle_ns, grace_ns; /* 0: no limit */
     double min_bytes_per_second;
@@ -106,6 +112,7 @@ struct vetch__http_conn {
     bool receiving; /* `received` runs */
     bool last;      /* no further request is read */
     bool waiting;   /* the next request has to wait until it is alone */
+    bool tunnel;    /* it is the stream of its last request */
     bool full;      /* the transport has too much to send */
     bool paused;    /* reading */
 };
@@ -140,8 +147,12 @@ struct vetch_http_request {
     bool chunked;        /* how the response is framed */
     bool bodiless;       /* the response has no body: HEAD, 204, 304 */
     bool own_type;       /* Content-Type */
-    bool announces;      /* Content-Length of a body that is not sent: */
+    bool announces;      /* its length is known before its body: */
+    bool measured;       /* and so it is framed */
+    bool tunnel;         /* the connection is the handler's now */
+    bool peer_ended;     /* whose client has half-closed it */
     bool own_date;       /* the user set Date */
+    bool own_upgrade;    /* and Upgrade */
     bool body_done;      /* the whole body was received */
     bool continued;      /* 100 Continue was sent, or is not due */
     bool kept;           /* `base` is our own copy */
@@ -160,15 +171,14 @@ struct vetch_http_request {
     vetch_buffer content; /* of the body, what was received */
     const char *slice;    /* or the whole body in the input */
     size_t slice_len;
-    vetch_deferred *reader;
-    struct vetch__read_slot *slot; /* private to receive.c */
+    struct vetch__request_stream *stream; /* NULL: not asked for */
 
     vetch_buffer fields; /* of the response, formatted */
     vetch_buffer held;   /* bytes of the response that wait for their turn */
     int held_fd;         /* then part of a file, or -1 */
     uint64_t held_len;
     uint64_t announced;
-    vetch_deferred *drainer;
+    uint64_t body_left; /* of a response that is `measured` */
 
     struct vetch__match match;
     struct vetch__http_head head; /* fields: in table */
@@ -209,7 +219,8 @@ void vetch__http_request_retire(vetch_http_request *r);
 void vetch__http_request_orphan(vetch_http_request *r,
                                 const vetch_error *reason);
 /* The connection is lost, but the response was sent: the handler may run on. */
-void vetch__http_request_run_on(vetch_http_request *r);
+void vetch__http_request_run_on(vetch_http_request *r,
+                                const vetch_error *reason);
 /* At the end of a dispatch. */
 void vetch__http_cancel_leaving(struct vetch__flush *f);
 /* How much of a path goes into a line of the log, for `%.*s`. */
@@ -264,19 +275,39 @@ int vetch__http_request_keep(vetch_http_request *r);
 /* ---- receive.c ---- */
 /* Start with the body; its first bytes are in `input`. */
 void vetch__http_body_begin(vetch_http_request *r, vetch_buffer *input);
-/* Take what there is of the body. True: it is complete, or goes on being read
- * with the next input; false: it waits for the handler to read. */
+/* Take what there is of the body, or of the tunnel. True: there may be more to
+ * do with the input; false: it has to wait. */
 bool vetch__http_body_feed(vetch_http_request *r, vetch_buffer *input);
 /* Whether the peer's bytes are what is waited for. */
 bool vetch__http_body_wanted(const vetch_http_request *r);
 /* No more of the body comes. Consumes `error`. */
 void vetch__http_body_fail(vetch_http_request *r, vetch_error *error);
-/* The request goes: pieces that come back later are nobody's. */
-void vetch__http_read_slot_leave(vetch_http_request *r);
 /* The client has ended in the middle of it. */
 void vetch__http_body_cut_short(vetch_http_request *r);
 /* The client is below the minimum rate. */
 void vetch__http_body_too_slow(vetch_http_request *r);
+
+/* ---- request_stream.c: all do nothing if there is no stream ---- */
+/* Whether it takes bytes of the body; and there they are. */
+bool vetch__request_stream_wants(const vetch_http_request *r);
+void vetch__request_stream_received(vetch_http_request *r, const void *data,
+                                    size_t len);
+/* The body, or the client's side of a tunnel, has ended. */
+void vetch__request_stream_ended(vetch_http_request *r);
+/* No more of the body comes. Consumes `error`. */
+void vetch__request_stream_fail(vetch_http_request *r, vetch_error *error);
+/* The response was begun. */
+void vetch__request_stream_open(vetch_http_request *r);
+void vetch__request_stream_drained(vetch_http_request *r);
+/* Our side of a tunnel has ended. */
+void vetch__request_stream_write_ended(vetch_http_request *r);
+/* Whether something of the response was lost. */
+bool vetch__request_stream_failed(const vetch_http_request *r);
+/* The client has gone, for `reason`, or NULL. */
+void vetch__request_stream_gone(vetch_http_request *r,
+                                const vetch_error *reason);
+/* The handler has ended: whoever still holds the stream has a failed one. */
+void vetch__request_stream_leave(vetch_http_request *r);
 
 /* ---- reply.c ---- */
 /* Answer with a status and its reason as plain text; `why` may be NULL. Never
@@ -332,6 +363,8 @@ vetch__http_has_body(const vetch_http_request *r, unsigned status)
 /* Whether `n` more bytes are within the hard cap; else -1 and ENOBUFS. So what
  * is held can always be given to the transport when its turn comes. */
 int vetch__reply_check_cap(const vetch_http_request *r, size_t n);
+/* Whether what waits already is within the cap; else -1 and ENOBUFS. */
+int vetch__reply_check_room(const vetch_http_request *r);
 /* Room for `n` bytes, to be committed. */
 char *vetch__reply_reserve(vetch_http_request *r, size_t n, bool *ret_direct);
 int vetch__reply_commit(vetch_http_request *r, size_t n, bool direct);
@@ -342,8 +375,6 @@ int vetch__reply_write(vetch_http_request *r, const struct iovec *iov,
 int vetch__reply_write_failed(vetch_http_request *r);
 /* Hand what is held to the transport; -1 if the connection was aborted. */
 int vetch__http_reply_flush(vetch_http_request *r);
-/* The output is below its mark, or the client has gone. */
-void vetch__http_reply_drained(vetch_http_request *r);
 
 /* ---- files.c ---- */
 extern atomic_bool vetch__files_walk; /* do without openat2(2) */

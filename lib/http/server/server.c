@@ -83,6 +83,8 @@ static void
 set_options(vetch_http_server *s, const vetch_http_server_options *o)
 {
     s->limits = vetch__default_limits;
+    s->cap_bytes = s->limits.cap_bytes;
+    s->limits.cap_bytes = SIZE_MAX; /* what waits is counted here */
     s->limits.min_rate = o->min_bytes_per_second;
     s->limits.linger_ns = vetch__seconds(o->linger_seconds);
     s->limits.linger_bytes = (uint32_t)at_most(o->linger_bytes, UINT32_MAX);
@@ -105,9 +107,9 @@ end_server_with_reactor(struct vetch__member *self)
 {
     vetch_http_server *s = vetch__container(self, vetch_http_server, member);
 
-    if (s->object.state == VETCH__S_STOPPING)
+    if (s->object.state == VETCH__SERVER_STOPPING)
         return; /* the listener's promise tells */
-    s->object.state = VETCH__S_OVER;
+    s->object.state = VETCH__SERVER_OVER;
     vetch__member_remove(s->reactor, &s->member);
     vetch_http_server_unref(s);
 }
@@ -120,7 +122,7 @@ server_new(const vetch_http_server_options *options)
     if (s == NULL)
         return NULL;
     s->object = (struct vetch__object){ .type = VETCH__HTTP_SERVER,
-                                        .state = VETCH__S_RUNNING,
+                                        .state = VETCH__SERVER_RUNNING,
                                         .refs = 1 };
     s->reactor = vetch__reactor;
     vetch__list_init(&s->connections);
@@ -238,7 +240,7 @@ vetch_http_server *
 vetch_http_server_unref(vetch_http_server *s)
 {
     if (s == NULL || --s->object.refs > 0 ||
-        (s->object.state != VETCH__S_OVER &&
+        (s->object.state != VETCH__SERVER_OVER &&
          vetch__reactor_is_inherited(s->reactor)))
         return NULL;
     vetch_listener_unref(s->listener);

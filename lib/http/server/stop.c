@@ -34,7 +34,7 @@ conn_at(struct vetch__list *link)
 static void
 server_is_over(vetch_http_server *s, const vetch_error *error)
 {
-    s->object.state = VETCH__S_OVER;
+    s->object.state = VETCH__SERVER_OVER;
     vetch__stop_settle(&s->stop, error);
     vetch__member_remove(s->reactor, &s->member);
     vetch_http_server_unref(s);
@@ -43,7 +43,7 @@ server_is_over(vetch_http_server *s, const vetch_error *error)
 void
 vetch__http_server_end_if_idle(vetch_http_server *s)
 {
-    if (s->listener_over && s->object.state == VETCH__S_STOPPING &&
+    if (s->listener_over && s->object.state == VETCH__SERVER_STOPPING &&
         vetch__list_empty(&s->orphans) && vetch__list_empty(&s->leaving))
         server_is_over(s, NULL);
 }
@@ -189,7 +189,7 @@ close_idle_connections(vetch_http_server *s)
 static void
 start_stopping(vetch_http_server *s, double seconds)
 {
-    s->object.state = VETCH__S_STOPPING;
+    s->object.state = VETCH__SERVER_STOPPING;
     if (vetch__seconds(seconds) < s->limits.linger_ns)
         s->limits.linger_ns = vetch__seconds(seconds);
     vetch__watch_in(s->reactor, &s->listener_watch,
@@ -204,11 +204,11 @@ vetch_http_server_stop(vetch_http_server *s, double seconds)
     VETCH_CHECK(s != NULL, EINVAL, &vetch__misused);
     if (!vetch__stop_is_time(seconds))
         return vetch__failed(EINVAL, "stop");
-    if (s->object.state == VETCH__S_OVER)
+    if (s->object.state == VETCH__SERVER_OVER)
         return vetch__stop_again(&s->stop);
     if (!vetch__check_thread(&s->reactor->owner, "an HTTP server"))
         return vetch__failed(EPERM, "stop");
-    if (s->object.state == VETCH__S_RUNNING)
+    if (s->object.state == VETCH__SERVER_RUNNING)
         start_stopping(s, seconds);
     return vetch__stop_ask(&s->stop, seconds);
 }
