@@ -5,7 +5,10 @@
 
 #include <math.h>
 
-#include <vetch/promise.h>
+#include <vetch/stream.h>
+
+/* The length of a body of which only the end will tell. */
+#define VETCH_HTTP_LENGTH_UNKNOWN UINT64_MAX
 
 /* Sizes in bytes, times in seconds. No limit: VETCH_NO_LIMIT, INFINITY. */
 typedef struct vetch_http_client_options {
@@ -95,10 +98,21 @@ VETCH_EXPORT int vetch_http_call_add_header(vetch_http_call *call,
 VETCH_EXPORT int vetch_http_call_set_body(vetch_http_call *call,
                                           const char *type, const void *body,
                                           size_t len);
+/* The body as `length` bytes that are read from a stream while they are sent;
+ * VETCH_HTTP_LENGTH_UNKNOWN: in chunks, up to its end. Nothing is read before
+ * there is a connection; once something was, the call is not tried again. If
+ * the stream fails or ends early, so does the call.
+ * Ownership: keeps a reference to `stream` until the call is over: answered,
+ *            and the response read to its end or released.
+ * Errors:    -1 and errno: EINVAL, an invalid type; ENOMEM. */
+VETCH_EXPORT int vetch_http_call_set_body_stream(vetch_http_call *call,
+                                                 const char *type,
+                                                 vetch_stream *stream,
+                                                 uint64_t length);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_call_send(vetch_http_call *call);
-/* As _send, but fulfils when the head has come; the body is read with
- * vetch_http_response_read(). NULL `call` (from a failed _new) is a rejection
+/* As _send, but fulfils when the head has come; the body is read from
+ * vetch_http_response_stream(). NULL `call` (from a failed _new) is a rejection
  * with VETCH_ENOMEM in both. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_http_call_stream(vetch_http_call *call);
@@ -118,12 +132,19 @@ VETCH_EXPORT bool vetch_http_response_header_at(const vetch_http_response *r,
  * a stream. */
 VETCH_EXPORT const void *vetch_http_response_body(const vetch_http_response *r,
                                                   size_t *ret_len);
-/* The next piece of a streamed body: fulfils with vetch_bytes, or NULL at its
- * end. One read at a time (else VETCH_EMISUSE), and it is pending until its
- * piece was delivered; a piece that nobody got goes to the next read. What is
- * not read is not received: back-pressure to the peer. */
-VETCH_EXPORT VETCH_NODISCARD vetch_promise *
-vetch_http_response_read(vetch_http_response *r);
+/* The length of the body, as far as it is known: what the head announces (also
+ * of a response to HEAD), unless it is decoded. */
+VETCH_EXPORT uint64_t vetch_http_response_length(const vetch_http_response *r);
+/* The body as a stream, also one that came whole. What is not read is not
+ * received: back-pressure to the peer. After 101, which is accepted if Upgrade
+ * was set and vetch_http_call_stream() sent it, the stream is the connection,
+ * both ways.
+ *
+ * Ownership: borrowed as `r` is; with a reference it outlives `r` as a stream
+ *            that has failed with VETCH_ECLOSED.
+ * Errors:    without memory it is a stream that has failed with VETCH_ENOMEM.
+ */
+VETCH_EXPORT vetch_stream *vetch_http_response_stream(vetch_http_response *r);
 /* Releasing a response whose stream was not read to its end closes its
  * connection and rejects a pending read; otherwise the connection has gone back
  * to the pool. */

@@ -3,6 +3,7 @@ unit_tests += \
 	t/http/test_body \
 	t/http/test_chance \
 	t/http/test_client \
+	t/http/test_exchange \
 	t/http/test_faults \
 	t/http/test_fields \
 	t/http/test_files \
@@ -19,6 +20,7 @@ unit_tests += \
 	t/http/test_pieces \
 	t/http/test_pipelining \
 	t/http/test_pool \
+	t/http/test_proxy \
 	t/http/test_random \
 	t/http/test_reentry \
 	t/http/test_refusals \

@@ -126,7 +126,7 @@ step(struct request *q)
         if (random() % 5 == 0)
             finish(q); /* unread */
         else
-            q->p = vetch_http_response_read(q->r);
+            q->p = vetch_stream_read(vetch_http_response_stream(q->r), 65536);
     } else {
         start(q);
     }

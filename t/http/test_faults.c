@@ -158,7 +158,9 @@ read_stream(bool unharmed)
                       vetch_http_call_new(c, "GET", url_of(swept_path))),
                   &error);
     while (r != NULL && error == NULL &&
-           (piece = vetch_run(vetch_http_response_read(r), &error)) != NULL) {
+           (piece = vetch_run(
+                vetch_stream_read(vetch_http_response_stream(r), 65536),
+                &error)) != NULL) {
         len += vetch_bytes_len(piece);
         vetch_bytes_unref(piece);
     }
@@ -273,14 +275,18 @@ read_on(void *piece, void *ctx)
 {
     if (piece == NULL)
         return NULL;
-    return vetch_then(vetch_http_response_read(held), read_on, ctx);
+    return vetch_then(
+        vetch_stream_read(vetch_http_response_stream(held), 65536), read_on,
+        ctx);
 }
 
 static vetch_promise *
 hold(void *response, void *ctx)
 {
     held = vetch_http_response_ref(response);
-    return vetch_then(vetch_http_response_read(held), read_on, ctx);
+    return vetch_then(
+        vetch_stream_read(vetch_http_response_stream(held), 65536), read_on,
+        ctx);
 }
 
 static bool

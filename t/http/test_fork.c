@@ -147,8 +147,10 @@ read_stream(void)
     size_t n = 0;
     vetch_bytes *piece;
 
-    while ((piece = vetch_run(vetch_http_response_read(all.stream), NULL)) !=
-           NULL) {
+    while (
+        (piece = vetch_run(
+             vetch_stream_read(vetch_http_response_stream(all.stream), 65536),
+             NULL)) != NULL) {
         n += vetch_bytes_len(piece);
         vetch_bytes_unref(piece);
     }

@@ -43,7 +43,8 @@ static void
 expect_piece(const char *want)
 {
     vetch_error *error = NULL;
-    vetch_bytes *piece = vetch_run(vetch_http_response_read(response), &error);
+    vetch_bytes *piece = vetch_run(
+        vetch_stream_read(vetch_http_response_stream(response), 65536), &error);
 
     ck_assert_ptr_null(error);
     ck_assert_ptr_nonnull(piece);
@@ -73,7 +74,8 @@ expect_code(vetch_promise *p, int code)
 static vetch_promise *
 ready_read(void)
 {
-    vetch_promise *p = vetch_http_response_read(response);
+    vetch_promise *p =
+        vetch_stream_read(vetch_http_response_stream(response), 65536);
 
     ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
     return p;
@@ -110,7 +112,7 @@ VT_TEST(a_lost_race_loses_no_piece)
     begin_stream(&hello);
     vt_run_ready();
     two[0] = vetch_resolved(first, NULL);
-    two[1] = vetch_http_response_read(response);
+    two[1] = vetch_stream_read(vetch_http_response_stream(response), 65536);
     ck_assert_str_eq(vetch_run(vetch_race(two, 2), &error), "first");
     expect_piece("hello");
     hok_send(&peer, 0, "world");
@@ -153,9 +155,10 @@ VT_TEST(a_read_is_pending_until_its_piece_is_delivered)
     begin_stream(&hello);
     vt_run_ready();
     p = ready_read();
-    expect_code(vetch_http_response_read(response), VETCH_EMISUSE);
+    expect_code(vetch_stream_read(vetch_http_response_stream(response), 65536),
+                VETCH_EMISUSE);
     vetch_bytes_unref(vetch_run(p, NULL));
-    p = vetch_http_response_read(response);
+    p = vetch_stream_read(vetch_http_response_stream(response), 65536);
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vetch_promise_cancel(p);
     expect_code(p, VETCH_ECANCELED);
@@ -170,7 +173,7 @@ VT_TEST(a_release_rejects_the_pending_read_and_goes)
 
     begin_stream(&hello);
     expect_piece("hello");
-    p = vetch_http_response_read(response);
+    p = vetch_stream_read(vetch_http_response_stream(response), 65536);
     response = vetch_http_response_unref(response);
     error = hck_fail(p);
     ck_assert_int_eq(vetch_error_code(error), ECONNABORTED);

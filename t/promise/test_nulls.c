@@ -731,7 +731,10 @@ REFUSES(vetch_http_response_header_at,
         IS_FALSE(vetch_http_response_header_at(NULL, 0, &text, &other_text)))
 REFUSES(vetch_http_response_body,
         IS_EMPTY((const char *)vetch_http_response_body(NULL, &length)))
-REFUSES(vetch_http_response_read, MISUSE(vetch_http_response_read(NULL)))
+REFUSES(vetch_http_response_length, IS_ZERO(vetch_http_response_length(NULL)))
+REFUSES(vetch_http_response_stream, IS_NULL(vetch_http_response_stream(NULL)))
+REFUSES(vetch_http_call_set_body_stream,
+        FAILS(vetch_http_call_set_body_stream(NULL, NULL, NULL, 1)))
 
 VT_CASE("http server", vt_reactor_tcase);
 

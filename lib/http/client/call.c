@@ -24,7 +24,7 @@ enum {
     METHOD_MAX = 32,
     /* Bodies up to this size leave in one block with the head. */
     COPIED_BODY_MAX = 8192,
-    HEAD_MARGIN = 192 /* more than all that write_head() adds by itself */
+    HEAD_MARGIN = 224 /* more than all that write_head() adds by itself */
 };
 
 /* ---- setting up ---- */
@@ -57,6 +57,7 @@ free_call(vetch_http_call *call)
 {
     vetch__buffer_done(&call->fields);
     vetch_bytes_unref(call->body);
+    vetch__upload_free(call->upload);
     vetch_http_client_unref(call->client);
     vetch__free(call);
 }
@@ -146,6 +147,7 @@ note_own_field(vetch_http_call *call, const char *name)
     call->own_coding = call->own_coding || is_name(name, "accept-encoding");
     call->own_authorization =
         call->own_authorization || is_name(name, "authorization");
+    call->upgrades = call->upgrades || is_name(name, "upgrade");
 }
 
 int
@@ -179,6 +181,29 @@ vetch_http_call_add_header(vetch_http_call *call, const char *name,
     return 0;
 }
 
+static int
+set_type(vetch_http_call *call, const char *type)
+{
+    if (type == NULL)
+        return 0;
+    if (!vetch__http_is_value(type, strlen(type))) {
+        errno = EINVAL;
+        return -1;
+    }
+    return set_line(call, "Content-Type", type);
+}
+
+/* In place of what it was. */
+static void
+change_body(vetch_http_call *call, vetch_bytes *body,
+            struct vetch__upload *upload)
+{
+    vetch_bytes_unref(call->body);
+    vetch__upload_free(call->upload);
+    call->body = body;
+    call->upload = upload;
+}
+
 int
 vetch_http_call_set_body(vetch_http_call *call, const char *type,
                          const void *body, size_t len)
@@ -186,19 +211,32 @@ vetch_http_call_set_body(vetch_http_call *call, const char *type,
     vetch_bytes *bytes;
 
     VETCH_CHECK(call != NULL && (body != NULL || len == 0), EINVAL, -1);
-    if (type != NULL && !vetch__http_is_value(type, strlen(type))) {
-        errno = EINVAL;
-        return -1;
-    }
     bytes = vetch_bytes_new(body, len);
     if (bytes == NULL)
         return -1;
-    if (type != NULL && set_line(call, "Content-Type", type) < 0) {
+    if (set_type(call, type) < 0) {
         vetch_bytes_unref(bytes);
         return -1;
     }
-    vetch_bytes_unref(call->body);
-    call->body = bytes;
+    change_body(call, bytes, NULL);
+    return 0;
+}
+
+int
+vetch_http_call_set_body_stream(vetch_http_call *call, const char *type,
+                                vetch_stream *stream, uint64_t length)
+{
+    struct vetch__upload *upload;
+
+    VETCH_CHECK(call != NULL && stream != NULL, EINVAL, -1);
+    upload = vetch__upload_new(stream, length);
+    if (upload == NULL)
+        return -1;
+    if (set_type(call, type) < 0) {
+        vetch__upload_free(upload);
+        return -1;
+    }
+    change_body(call, NULL, upload);
     return 0;
 }
 
@@ -481,6 +519,8 @@ put_length(char *at, const vetch_http_call *call)
 {
     static const char *const with_body[] = { "POST", "PUT", "PATCH" };
 
+    if (call->upload != NULL)
+        return vetch__upload_put_framing(at, call->upload);
     if (call->body != NULL)
         return at + sprintf(at, "Content-Length: %zu\r\n",
                             vetch_bytes_len(call->body));
@@ -525,6 +565,8 @@ write_head(const vetch_http_call *call, char *to, const char *host,
         at = PUT_TEXT(at, "User-Agent: vetch/" VETCH_VERSION "\r\n");
     at = call_put_bytes(at, vetch_buffer_data(&call->fields),
                         vetch_buffer_len(&call->fields));
+    if (call->upgrades)
+        at = PUT_TEXT(at, "Connection: Upgrade\r\n");
     at = put_length(at, call);
     at = PUT_TEXT(at, "\r\n");
     return (size_t)(at - to);

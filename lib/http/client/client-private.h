@@ -3,7 +3,8 @@
  *   client    options and the pool                      client.c, pool.c
  *   call      one request, from its making to its end   call.c
  *   conn      one connection, a protocol object         conn.c, receive.c
- *   response  what came back                            response.c
+ *   response  what came back             response.c, response_stream.c
+ *   upload    the body of a call, from a stream         upload.c
  *
  * A call either waits in the pool, or has a connection, or is over. Who
  * settles: the deferred of a call is settled by call.c alone, when its
@@ -30,6 +31,7 @@
 #include "net/transport-private.h"
 #include "promise/watch-private.h"
 #include "reactor/reactor-private.h"
+#include "stream/stream-private.h"
 
 struct vetch_http_client {
     struct vetch__object object;
@@ -60,8 +62,9 @@ struct vetch_http_call {
     vetch_deferred *deferred;  /* NULL once settled */
     struct vetch__client_conn *conn;
     struct vetch__timer total;
-    vetch_buffer fields; /* lines, as they will be sent */
-    vetch_bytes *body;   /* NULL: none */
+    vetch_buffer fields;          /* lines, as they will be sent */
+    vetch_bytes *body;            /* NULL: none */
+    struct vetch__upload *upload; /* or from a stream */
     /* Parts of the URL, see url-private.h. */
     const char *userinfo, *target, *shown;
     uint16_t userinfo_len, target_len, shown_len;
@@ -73,7 +76,8 @@ struct vetch_http_call {
     bool stream;
     bool own_coding; /* the user asks for codings, and undoes them */
     bool own_authorization;
-    char text[]; /* the method, then the URL, each with a NUL */
+    bool upgrades; /* the user asks for another protocol */
+    char text[];   /* the method, then the URL, each with a NUL */
 };
 
 enum vetch__client_conn_state {
@@ -100,8 +104,10 @@ struct vetch__client_conn {
     uint32_t uses; /* requests sent on it */
     unsigned informational;
     uint8_t state;
-    bool heard; /* something of this response has come */
-    bool keep;  /* can be used again after this response */
+    bool heard;      /* something of this response has come */
+    bool keep;       /* can be used again after this response */
+    bool tunnel;     /* it is the stream of its response */
+    bool peer_ended; /* and the server has half-closed it */
     struct vetch__http_gate gate;
     struct vetch__http_body body;
 };
@@ -110,10 +116,12 @@ struct vetch_http_response {
     struct vetch__object object;
     uint16_t status;
     uint16_t n_fields;
-    bool stream;
-    bool ended;       /* stream: what is left of it is in `raw` */
-    bool more_coded;  /* stream: zlib may hold output */
+    bool streamed;
+    bool tunnel;      /* after 101: the stream is the connection */
+    bool ended;       /* streamed: what is left of it is in `raw` */
+    bool more_coded;  /* streamed: zlib may hold output */
     bool body_inside; /* the body is in the block of the response */
+    uint64_t length;  /* of the body, as far as the head says */
     const char *head; /* in the block */
     char *body;
     size_t body_len, body_room;
@@ -121,12 +129,10 @@ struct vetch_http_response {
     struct vetch__inflate *inflate;
     /* Streams only. */
     struct vetch__client_conn *conn; /* while its body comes */
-    vetch_deferred *reader;          /* a read that waits */
-    bool offering; /* a piece was given to a promise, not yet to anybody */
-    vetch_bytes *returned; /* a piece that nobody got */
-    vetch_error *error;    /* how the body ended, if badly */
-    const char *label;     /* "GET http://…", in the block */
-    vetch_buffer raw;      /* received, not yet read, still coded */
+    vetch_error *error;              /* how the body ended, if badly */
+    const char *label;               /* "GET http://…", in the block */
+    vetch_buffer raw; /* received, not yet given to a stream, still coded */
+    struct vetch__response_stream *stream; /* NULL: not asked for */
     struct vetch__http_field fields[];
 };
 
@@ -191,10 +197,47 @@ vetch_error *vetch__http_response_feed(vetch_http_response *r, const char *data,
                                        size_t len);
 /* The body is complete. NULL, or what was wrong with it. */
 vetch_error *vetch__http_response_end(vetch_http_response *r);
-/* Streams: give a waiting read what there is. True if nothing is left over. */
+/* Room for `more` bytes of the body and a NUL; -1 and ENOMEM. */
+int vetch__http_response_grow(vetch_http_response *r, size_t more);
+/* NULL, or that the coded body ends early. */
+vetch_error *vetch__http_response_check(vetch_http_response *r);
+vetch_error *vetch__http_coding_error(enum vetch__inflated result,
+                                      const char *why);
+
+/* ---- response_stream.c ---- */
+
+vetch_error *vetch__response_stream_feed(vetch_http_response *r,
+                                         const char *data, size_t len);
+/* Give the stream what it takes. True: more may come. */
 bool vetch__http_response_pump(vetch_http_response *r);
-/* Streams: the connection is gone or free. Consumes `error`, NULL if the body
- * has ended in good order. */
+/* The connection is gone or free. Consumes `error`, NULL if the body has ended
+ * in good order. */
 void vetch__http_response_detach(vetch_http_response *r, vetch_error *error);
+/* The tunnel: the server has ended its side; we have; the output has drained.
+ */
+void vetch__response_stream_ended(vetch_http_response *r);
+void vetch__response_stream_write_ended(vetch_http_response *r);
+void vetch__response_stream_drained(vetch_http_response *r);
+/* The response goes: whoever still holds the stream has a failed one. */
+void vetch__response_stream_leave(vetch_http_response *r);
+
+/* ---- upload.c: all take NULL for a call without one ---- */
+
+/* For `length` bytes of the stream, or all of them. NULL and ENOMEM. */
+struct vetch__upload *vetch__upload_new(vetch_stream *stream, uint64_t length);
+/* Write the field that frames it. */
+char *vetch__upload_put_framing(char *to, const struct vetch__upload *u);
+/* The head was written: read from the stream, as far as there is room. */
+void vetch__upload_start(struct vetch__upload *u, struct vetch__client_conn *c);
+/* There is room again. */
+void vetch__upload_go_on(struct vetch__upload *u);
+/* Leave the stream where it is. */
+void vetch__upload_stop(struct vetch__upload *u);
+/* Whether it waits for its stream. */
+bool vetch__upload_is_waiting(const struct vetch__upload *u);
+/* Whether all of it was written; and whether nothing was read. */
+bool vetch__upload_is_complete(const struct vetch__upload *u);
+bool vetch__upload_is_untouched(const struct vetch__upload *u);
+void vetch__upload_free(struct vetch__upload *u);
 
 #endif

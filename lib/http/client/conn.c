@@ -82,6 +82,8 @@ vetch__client_conn_stop(struct vetch__client_conn *c, vetch_error *error)
         return;
     }
     c->why = error;
+    if (c->call != NULL)
+        vetch__upload_stop(c->call->upload);
     vetch__client_conn_timer_stop(c);
     opening = c->state == VETCH__CLIENT_OPENING;
     vetch__http_pool_closing(&c->client->pool, &c->slot);
@@ -124,6 +126,12 @@ conn_ended(vetch_protocol *p)
     struct vetch__client_conn *c = client_conn_of(p);
     vetch_http_client *client = vetch_http_client_ref(c->client);
 
+    if (c->tunnel && c->response != NULL) { /* our side is the user's to end */
+        c->peer_ended = true;
+        vetch__response_stream_ended(c->response);
+        vetch_http_client_unref(client);
+        return true;
+    }
     if (c->state == VETCH__CLIENT_BODY && vetch__http_body_eof(&c->body)) {
         c->keep = false;
         vetch__client_conn_finish(c, true);
@@ -154,6 +162,9 @@ send_request(struct vetch__client_conn *c)
         vetch__client_conn_stop(c, vetch_error_from_errno(errno, "write"));
         return;
     }
+    vetch__upload_start(c->call->upload, c);
+    if (c->state == VETCH__CLIENT_OVER)
+        return;
     c->unsent = vetch_transport_buffered(c->transport);
     vetch__client_conn_timer_start(c, c->client->head_ns);
 }
@@ -166,8 +177,21 @@ conn_sent(vetch_protocol *p)
     struct vetch__client_conn *c = client_conn_of(p);
 
     c->stamp = vetch__clock_now(c->client->reactor);
+    if (c->tunnel && c->response != NULL)
+        vetch__response_stream_drained(c->response);
+    else if (c->call != NULL)
+        vetch__upload_go_on(c->call->upload);
     if (c->state == VETCH__CLIENT_HEAD)
         vetch__client_conn_timer_start(c, c->client->head_ns);
+}
+
+static void
+conn_write_ended(vetch_protocol *p)
+{
+    struct vetch__client_conn *c = client_conn_of(p);
+
+    if (c->tunnel && c->response != NULL)
+        vetch__response_stream_write_ended(c->response);
 }
 
 /* ---- the beginning and the end ---- */
@@ -182,7 +206,7 @@ may_retry(const struct vetch__client_conn *c)
 
     return c->why == NULL && c->state == VETCH__CLIENT_HEAD && !c->heard &&
            c->uses > 1 && call->idempotent && c->client->options.retry &&
-           !c->client->ended;
+           vetch__upload_is_untouched(call->upload) && !c->client->ended;
 }
 
 static vetch_error *
@@ -226,8 +250,11 @@ give_up_call(struct vetch__client_conn *c, const vetch_error *reason)
 {
     vetch_http_call *call = c->call;
     vetch_http_response *r = c->response;
-    vetch_error *error = why_failed(c, reason);
+    vetch_error *error = NULL;
 
+    /* A tunnel that both sides have ended, or that was closed, ends well. */
+    if (!c->tunnel || reason != NULL || c->why != NULL)
+        error = why_failed(c, reason);
     c->call = NULL;
     c->response = NULL;
     if (call->stream && r != NULL)
@@ -245,6 +272,8 @@ conn_gone(struct vetch__client_conn *c, const vetch_error *reason)
 
     vetch__client_conn_timer_stop(c);
     c->transport = NULL;
+    if (c->call != NULL)
+        vetch__upload_stop(c->call->upload);
     if (c->call != NULL && may_retry(c)) {
         vetch_http_call *call = c->call;
 
@@ -290,6 +319,7 @@ static const vetch_protocol_class conn_class = {
     .received = conn_received,
     .ended = conn_ended,
     .write_resumed = conn_sent,
+    .write_ended = conn_write_ended,
     .lost = conn_lost,
     .free = conn_free,
 };
@@ -426,7 +456,8 @@ head_timeout(struct vetch__client_conn *c)
     double seconds = c->client->options.head_seconds;
     const char *what;
 
-    if (is_sending(c)) {
+    if (is_sending(c) ||
+        (c->unsent == 0 && vetch__upload_is_waiting(c->call->upload))) {
         vetch__client_conn_timer_start(c, c->client->head_ns);
         return;
     }
@@ -496,7 +527,7 @@ vetch__client_conn_resume(struct vetch__client_conn *c)
     if (c->state != VETCH__CLIENT_BODY)
         return;
     vetch_transport_resume(c->transport);
-    if (!vetch__timer_active(&c->timer)) {
+    if (!c->tunnel && !vetch__timer_active(&c->timer)) {
         c->stamp = vetch__clock_now(c->client->reactor);
         vetch__client_conn_timer_start(c, c->client->body_ns);
     }

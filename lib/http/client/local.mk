@@ -7,4 +7,6 @@ libvetch_private_la_SOURCES += \
 	lib/http/client/pool-private.h \
 	lib/http/client/pool.c \
 	lib/http/client/receive.c \
-	lib/http/client/response.c
+	lib/http/client/response.c \
+	lib/http/client/response_stream.c \
+	lib/http/client/upload.c

@@ -23,7 +23,9 @@ vetch__client_conn_finish(struct vetch__client_conn *c, bool clean)
     vetch_http_call *call = c->call;
     vetch_http_response *r = c->response;
     vetch_error *error = vetch__http_response_end(r);
+    bool sent = vetch__upload_is_complete(call->upload);
 
+    vetch__upload_stop(call->upload);
     c->call = NULL;
     c->response = NULL;
     if (call->stream) {
@@ -37,7 +39,7 @@ vetch__client_conn_finish(struct vetch__client_conn *c, bool clean)
         vetch__http_call_end(call);
     }
     /* What of the request is not sent yet the server does not want. */
-    if (c->keep && clean && vetch__client_conn_is_open(c) &&
+    if (c->keep && clean && sent && vetch__client_conn_is_open(c) &&
         vetch_transport_buffered(c->transport) == 0)
         vetch__http_pool_release(&c->client->pool, &c->slot);
     else
@@ -100,6 +102,26 @@ decide_keeping(struct vetch__client_conn *c, const struct vetch__http_head *h,
         c->idle_ns = ns;
 }
 
+/* Whether the call has asked for another protocol and can use it. */
+static bool
+may_upgrade(const struct vetch__client_conn *c,
+            const struct vetch__http_head *h)
+{
+    return h->status == 101 && h->upgrade && c->call->upgrades &&
+           c->call->stream && vetch__upload_is_complete(c->call->upload);
+}
+
+/* Whatever comes is the user's, without limits on time. */
+static void
+begin_client_tunnel(struct vetch__client_conn *c, struct vetch__http_head *h)
+{
+    h->framing = VETCH__HTTP_TO_CLOSE;
+    c->tunnel = true;
+    vetch__client_conn_timer_stop(c);
+    if (vetch__timer_active(&c->call->total))
+        vetch__timer_stop(c->client->reactor, &c->call->total);
+}
+
 /* A final head has come. */
 static void
 begin_response(struct vetch__client_conn *c, const struct vetch__http_head *h,
@@ -119,6 +141,7 @@ begin_response(struct vetch__client_conn *c, const struct vetch__http_head *h,
     vetch__http_body_init(&c->body, h);
     if (c->call->stream) {
         r->conn = c;
+        r->tunnel = c->tunnel;
         vetch__http_call_fulfil(c->call, r);
     }
 }
@@ -154,7 +177,9 @@ read_head(struct vetch__client_conn *c, vetch_buffer *input)
         vetch__client_conn_stop(c, refusal_error(&refusal));
         return false;
     }
-    if (h.status >= 200)
+    if (may_upgrade(c, &h))
+        begin_client_tunnel(c, &h);
+    if (h.status >= 200 || c->tunnel)
         begin_response(c, &h, data, len);
     else if (h.status == 101)
         stop_protocol(c, "an upgrade that nobody asked for");
@@ -204,7 +229,7 @@ after_reading(struct vetch__client_conn *c, uint8_t state_before)
     if (paused) {
         vetch_transport_pause(c->transport);
         vetch__client_conn_timer_stop(c);
-    } else if (state_before == VETCH__CLIENT_HEAD) {
+    } else if (state_before == VETCH__CLIENT_HEAD && !c->tunnel) {
         vetch__client_conn_timer_start(c, c->client->body_ns);
     }
 }

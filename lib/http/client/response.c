@@ -4,14 +4,9 @@
  * names and values got a NUL each, and, if its length is known and nothing has
  * to be decoded, the body.  Other whole bodies grow, up to their limit.
  *
- * The body of a stream goes through `raw`: what came and nobody has read yet,
- * still coded.  That is never more than the connection reads at once, because
- * it pauses while something is left there.  A read takes a piece out of it, or
- * waits for one.  The piece is offered: until the reader has got it, it may
- * come back, to be what the next read gets, and no other read may begin.
+ * The body of a stream goes on to response_stream.c.
  *
- * References are the user's.  With the last one the body is broken off; a piece
- * on offer keeps the memory of its response until it was got or came back. */
+ * References are the user's.  With the last one the body is broken off. */
 
 #include "http/client/client-private.h"
 
@@ -22,11 +17,7 @@
 #include "base/check-private.h"
 #include "base/error-private.h"
 
-enum {
-    FIRST_ROOM = 4096,
-    PIECE_MAX = 65536,    /* of a stream, as it came */
-    DECODED_PIECE = 16384 /* of a stream, decoded */
-};
+enum { FIRST_ROOM = 4096 };
 
 /* ---- making one ---- */
 
@@ -114,6 +105,17 @@ put_label(char *to, const vetch_http_call *call)
     return method_len + 8 + shown_len + 1;
 }
 
+/* What the head says of the length of the body. */
+static uint64_t
+length_of(const vetch_http_call *call, const struct vetch__http_head *h)
+{
+    if (h->has_length)
+        return h->content_length;
+    return h->framing == VETCH__HTTP_NO_BODY && !call->to_head
+               ? 0
+               : VETCH_HTTP_LENGTH_UNKNOWN;
+}
+
 static vetch_http_response *
 make_response(const vetch_http_call *call, const struct vetch__http_head *h,
               const char *data, size_t len, bool body_inside)
@@ -135,7 +137,8 @@ make_response(const vetch_http_call *call, const struct vetch__http_head *h,
         (struct vetch__object){ .type = VETCH__HTTP_RESPONSE, .refs = 1 };
     r->status = h->status;
     r->n_fields = h->fields.n;
-    r->stream = call->stream;
+    r->streamed = call->stream;
+    r->length = length_of(call, h);
     memcpy(r->fields, h->fields.v, fields_size);
     head = (char *)r->fields + fields_size;
     memcpy(head, data, len);
@@ -176,6 +179,7 @@ vetch__http_response_new(const vetch_http_call *call,
         r->inflate = vetch__inflate_new(&codings);
         if (r->inflate == NULL)
             goto fail;
+        r->length = VETCH_HTTP_LENGTH_UNKNOWN;
     }
     return r;
 fail:
@@ -186,9 +190,8 @@ fail:
 
 /* ---- whole bodies ---- */
 
-/* Room for `more` bytes and a NUL. */
-static int
-grow_body(vetch_http_response *r, size_t more)
+int
+vetch__http_response_grow(vetch_http_response *r, size_t more)
 {
     size_t room = r->body_room > 0 ? r->body_room : FIRST_ROOM;
     char *body;
@@ -210,15 +213,15 @@ append_plain(vetch_http_response *r, const char *data, size_t len)
 {
     if (len > r->max_body - r->body_len)
         return too_large(r->max_body);
-    if (!r->body_inside && grow_body(r, len) < 0)
+    if (!r->body_inside && vetch__http_response_grow(r, len) < 0)
         return &vetch__error_no_memory;
     memcpy(r->body + r->body_len, data, len);
     r->body_len += len;
     return NULL;
 }
 
-static vetch_error *
-coding_error(enum vetch__inflated result, const char *why)
+vetch_error *
+vetch__http_coding_error(enum vetch__inflated result, const char *why)
 {
     return result == VETCH__INFLATE_NOMEM
                ? &vetch__error_no_memory
@@ -232,7 +235,7 @@ append_coded(vetch_http_response *r, const char *data, size_t len)
     enum vetch__inflated result;
 
     do {
-        if (grow_body(r, FIRST_ROOM / 4) < 0)
+        if (vetch__http_response_grow(r, FIRST_ROOM / 4) < 0)
             return &vetch__error_no_memory;
         io.out = r->body + r->body_len;
         io.out_len = r->body_room - r->body_len;
@@ -241,11 +244,13 @@ append_coded(vetch_http_response *r, const char *data, size_t len)
         if (r->body_len > r->max_body)
             return too_large(r->max_body);
     } while (result == VETCH__INFLATE_FULL);
-    return result == VETCH__INFLATE_MORE ? NULL : coding_error(result, io.why);
+    return result == VETCH__INFLATE_MORE
+               ? NULL
+               : vetch__http_coding_error(result, io.why);
 }
 
-static vetch_error *
-check_complete(vetch_http_response *r)
+vetch_error *
+vetch__http_response_check(vetch_http_response *r)
 {
     if (r->inflate == NULL || vetch__inflate_complete(r->inflate))
         return NULL;
@@ -257,10 +262,8 @@ check_complete(vetch_http_response *r)
 vetch_error *
 vetch__http_response_feed(vetch_http_response *r, const char *data, size_t len)
 {
-    if (r->stream)
-        return vetch_buffer_append(&r->raw, data, len) < 0
-                   ? &vetch__error_no_memory
-                   : NULL;
+    if (r->streamed)
+        return vetch__response_stream_feed(r, data, len);
     return r->inflate != NULL ? append_coded(r, data, len)
                               : append_plain(r, data, len);
 }
@@ -270,247 +273,14 @@ vetch__http_response_end(vetch_http_response *r)
 {
     vetch_error *error;
 
-    if (r->stream)
+    if (r->streamed)
         return NULL; /* the last read will see */
-    error = check_complete(r);
+    error = vetch__http_response_check(r);
     vetch__inflate_free(r->inflate);
     r->inflate = NULL;
     if (r->body != NULL)
         r->body[r->body_len] = '\0';
     return error;
-}
-
-/* ---- streams ---- */
-
-static bool
-has_leftover(const vetch_http_response *r)
-{
-    return r->returned != NULL || vetch_buffer_len(&r->raw) > 0 ||
-           r->more_coded;
-}
-
-static vetch_bytes *
-take_returned(vetch_http_response *r)
-{
-    vetch_bytes *piece = r->returned;
-
-    r->returned = NULL;
-    return piece;
-}
-
-static vetch_bytes *
-take_plain(vetch_http_response *r, vetch_error **ret_error)
-{
-    size_t len = vetch_buffer_len(&r->raw);
-    vetch_bytes *piece;
-
-    if (len > PIECE_MAX)
-        len = PIECE_MAX;
-    piece = vetch_bytes_new(vetch_buffer_data(&r->raw), len);
-    if (piece == NULL)
-        *ret_error = &vetch__error_no_memory;
-    else
-        vetch_buffer_consume(&r->raw, len);
-    return piece;
-}
-
-/* Decode until something comes out; NULL without error if nothing does. */
-static vetch_bytes *
-take_coded(vetch_http_response *r, vetch_error **ret_error)
-{
-    struct vetch__inflate_io io = { .in = vetch_buffer_data(&r->raw),
-                                    .in_len = vetch_buffer_len(&r->raw) };
-    enum vetch__inflated result;
-    vetch_bytes *piece = NULL;
-    size_t made;
-
-    if (r->body == NULL && grow_body(r, DECODED_PIECE) < 0) {
-        *ret_error = &vetch__error_no_memory;
-        return NULL;
-    }
-    io.out = r->body;
-    io.out_len = DECODED_PIECE;
-    result = vetch__inflate_run(r->inflate, &io);
-    vetch_buffer_consume(&r->raw, vetch_buffer_len(&r->raw) - io.in_len);
-    r->more_coded = result == VETCH__INFLATE_FULL;
-    made = DECODED_PIECE - io.out_len;
-    if (result == VETCH__INFLATE_BAD || result == VETCH__INFLATE_NOMEM)
-        *ret_error = coding_error(result, io.why);
-    else if (made > 0 && (piece = vetch_bytes_new(r->body, made)) == NULL)
-        *ret_error = &vetch__error_no_memory;
-    return piece;
-}
-
-static vetch_error *
-label_error(const vetch_http_response *r, vetch_error *error)
-{
-    vetch_error *labelled;
-
-    if (vetch_error_code(error) == VETCH_ECANCELED ||
-        vetch_error_code(error) == VETCH_ENOMEM)
-        return error;
-    labelled = vetch_error_wrap(error, "%s", r->label);
-    vetch_error_unref(error);
-    return labelled;
-}
-
-/* The body cannot be read on, for a reason of its own. */
-static void
-spoil_stream(vetch_http_response *r, vetch_error *error)
-{
-    vetch_buffer_clear(&r->raw);
-    r->more_coded = false;
-    if (r->conn != NULL)
-        vetch__client_conn_stop(r->conn, error); /* and _detach() follows */
-    else if (r->error == NULL)
-        r->error = label_error(r, error);
-    else
-        vetch_error_unref(error);
-}
-
-static void
-piece_release(void *bytes)
-{
-    vetch_bytes_unref(bytes);
-}
-
-static void
-free_response(vetch_http_response *r)
-{
-    vetch__inflate_free(r->inflate);
-    vetch__buffer_done(&r->raw);
-    vetch_bytes_unref(r->returned);
-    vetch_error_unref(r->error);
-    if (!r->body_inside)
-        vetch__free(r->body);
-    vetch__free(r);
-}
-
-/* Nobody got the piece: the next read will. */
-static void
-response_take_piece_back(void *piece, void *ctx)
-{
-    vetch_http_response *r = ctx;
-
-    if (r->object.refs > 0)
-        r->returned = piece;
-    else
-        vetch_bytes_unref(piece);
-}
-
-/* The piece was got, or taken back. */
-static void
-offer_is_over(void *ctx)
-{
-    vetch_http_response *r = ctx;
-
-    r->offering = false;
-    if (r->object.refs == 0)
-        free_response(r);
-}
-
-/* End the read that waits: with a piece, with an error (a reference of its
- * own), or with the end of the body. */
-static void
-settle_reader(vetch_http_response *r, vetch_bytes *piece, vetch_error *error)
-{
-    vetch_deferred *d = r->reader;
-
-    r->reader = NULL;
-    if (error != NULL) {
-        vetch_deferred_reject(d, error);
-    } else if (piece == NULL) {
-        vetch_deferred_resolve(d, NULL, NULL);
-    } else {
-        r->offering = true;
-        vetch_deferred_offer_owned(d, piece, piece_release,
-                                   response_take_piece_back, r, offer_is_over);
-    }
-    vetch_deferred_unref(d);
-}
-
-/* What a read gets before the end of the body, or NULL. */
-static vetch_bytes *
-take_piece(vetch_http_response *r)
-{
-    vetch_error *error = NULL;
-    vetch_bytes *piece = NULL;
-
-    piece = take_returned(r);
-    while (piece == NULL && error == NULL && has_leftover(r))
-        piece =
-            r->inflate != NULL ? take_coded(r, &error) : take_plain(r, &error);
-    if (piece == NULL && error == NULL && r->ended && r->error == NULL)
-        error = check_complete(r);
-    if (error != NULL)
-        spoil_stream(r, error);
-    return piece;
-}
-
-bool
-vetch__http_response_pump(vetch_http_response *r)
-{
-    vetch_bytes *piece = r->reader != NULL ? take_piece(r) : NULL;
-    bool empty = !has_leftover(r);
-
-    if (r->reader == NULL)
-        return empty;
-    if (piece != NULL)
-        settle_reader(r, piece, NULL);
-    else if (r->error != NULL)
-        settle_reader(r, NULL, vetch_error_ref(r->error));
-    else if (r->ended)
-        settle_reader(r, NULL, NULL);
-    return empty;
-}
-
-void
-vetch__http_response_detach(vetch_http_response *r, vetch_error *error)
-{
-    r->conn = NULL;
-    if (error != NULL)
-        r->error = label_error(r, error);
-    else
-        r->ended = true;
-    vetch__http_response_pump(r);
-}
-
-static void
-cancel_read(vetch_deferred *d, void *ctx)
-{
-    (void)d;
-    settle_reader(ctx, NULL, &vetch__error_canceled);
-}
-
-/* NULL, or why no read may begin. */
-static const char *
-why_no_read(const vetch_http_response *r)
-{
-    if (!r->stream)
-        return "the body is not a stream";
-    return r->reader != NULL || r->offering ? "a read of it is pending already"
-                                            : NULL;
-}
-
-vetch_promise *
-vetch_http_response_read(vetch_http_response *r)
-{
-    const char *why;
-    vetch_promise *p;
-
-    VETCH_CHECK(r != NULL, EINVAL, &vetch__misused);
-    why = why_no_read(r);
-    if (why != NULL)
-        return vetch_rejected(vetch_error_new(VETCH_EMISUSE, "%s", why));
-    r->reader = vetch_deferred_new(cancel_read, r);
-    if (r->reader == NULL)
-        return vetch_rejected(errno == ENOMEM ? &vetch__error_no_memory
-                                              : &vetch__error_closed);
-    p = vetch_deferred_promise(r->reader);
-    vetch__http_response_pump(r);
-    if (r->reader != NULL && r->conn != NULL)
-        vetch__client_conn_resume(r->conn);
-    return p;
 }
 
 /* ---- looking at it ---- */
@@ -551,10 +321,17 @@ vetch_http_response_header_at(const vetch_http_response *r, size_t i,
     return true;
 }
 
+uint64_t
+vetch_http_response_length(const vetch_http_response *r)
+{
+    VETCH_CHECK(r != NULL, EINVAL, 0);
+    return r->length;
+}
+
 const void *
 vetch_http_response_body(const vetch_http_response *r, size_t *ret_len)
 {
-    bool whole = r != NULL && !r->stream && r->body != NULL;
+    bool whole = r != NULL && !r->streamed && r->body != NULL;
 
     VETCH_CHECK(r != NULL, EINVAL, "");
     if (ret_len != NULL)
@@ -563,6 +340,17 @@ vetch_http_response_body(const vetch_http_response *r, size_t *ret_len)
 }
 
 /* ---- references ---- */
+
+static void
+free_response(vetch_http_response *r)
+{
+    vetch__inflate_free(r->inflate);
+    vetch__buffer_done(&r->raw);
+    vetch_error_unref(r->error);
+    if (!r->body_inside)
+        vetch__free(r->body);
+    vetch__free(r);
+}
 
 /* The user has let go of it: break off what still goes on. */
 static void
@@ -573,13 +361,8 @@ response_release(vetch_http_response *r)
         vetch__client_conn_stop(r->conn, &vetch__error_canceled);
         r->conn = NULL;
     }
-    if (r->reader != NULL)
-        settle_reader(
-            r, NULL,
-            label_error(r, vetch_error_from_errno(
-                               ECONNABORTED, "the response was released")));
-    if (!r->offering)
-        free_response(r);
+    vetch__response_stream_leave(r);
+    free_response(r);
 }
 
 vetch_http_response *
