@@ -24,7 +24,7 @@ with_libfuzzer()
     fi
 }
 
-for target in endpoint http inflate proxy url; do
+for target in endpoint http inflate proxy stream url; do
     program=$top_builddir/t/fuzz/fuzz_$target
     corpus=$top_srcdir/t/fuzz/$target
     echo "$target:"

@@ -5,6 +5,7 @@ fuzzers = \
 	t/fuzz/fuzz_endpoint \
 	t/fuzz/fuzz_http \
 	t/fuzz/fuzz_inflate \
+	t/fuzz/fuzz_stream \
 	t/fuzz/fuzz_proxy \
 	t/fuzz/fuzz_url
 check_PROGRAMS += $(fuzzers)
@@ -37,6 +38,10 @@ t_fuzz_fuzz_inflate_LDFLAGS = $(fuzz_ldflags)
 t_fuzz_fuzz_proxy_SOURCES = t/fuzz/fuzz_proxy.c $(fuzz_main)
 t_fuzz_fuzz_proxy_LDADD = $(fuzz_libs)
 t_fuzz_fuzz_proxy_LDFLAGS = $(fuzz_ldflags)
+
+t_fuzz_fuzz_stream_SOURCES = t/fuzz/fuzz_stream.c $(fuzz_main)
+t_fuzz_fuzz_stream_LDADD = $(fuzz_libs)
+t_fuzz_fuzz_stream_LDFLAGS = $(fuzz_ldflags)
 
 t_fuzz_fuzz_url_SOURCES = t/fuzz/fuzz_url.c $(fuzz_main)
 t_fuzz_fuzz_url_LDADD = $(fuzz_libs)
@@ -103,6 +108,13 @@ EXTRA_DIST += \
 	t/fuzz/proxy/unknown_long \
 	t/fuzz/proxy/unspecified \
 	t/fuzz/proxy/values \
+	t/fuzz/stream/binary \
+	t/fuzz/stream/delimiters \
+	t/fuzz/stream/empty \
+	t/fuzz/stream/ends \
+	t/fuzz/stream/lines \
+	t/fuzz/stream/long \
+	t/fuzz/stream/repeats \
 	t/fuzz/url/address \
 	t/fuzz/url/bare \
 	t/fuzz/url/credentials \

@@ -199,8 +199,8 @@ VT_TEST(empty_writes_are_fine)
 
 VT_TEST(names_are_endpoints)
 {
-    static const char *const prefix[] = { "tcp:127.0.0.1:", "unix:",
-                                          "memory:", "pipe:" };
+    static const char *const prefix[] = { "tcp:127.0.0.1:", "unix:", "memory:",
+                                          "pipe:" };
     struct tk_probe ends[2];
 
     tk_connect(KIND, ends);
