@@ -9,6 +9,7 @@ demo_libs = libvetch.la
 # what is not a source.
 demo_programs =
 
+include demos/charfinder/local.mk
 include demos/spinner/local.mk
 include demos/hell/local.mk
 include demos/flags/local.mk

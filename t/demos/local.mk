@@ -2,6 +2,7 @@
 # these need.
 
 demo_tests = \
+	t/demos/charfinder.sh \
 	t/demos/chat.sh \
 	t/demos/echo.sh \
 	t/demos/embed.sh \
@@ -66,3 +67,29 @@ flags_test_libs = \
 
 t_demos_test_flags_oom_LDADD = $(flags_test_libs)
 t_demos_test_flags_teardown_LDADD = $(flags_test_libs)
+
+# The character finder: what it does without I/O, and its sessions.
+
+charfinder_unit_tests = \
+	t/demos/test_charfinder \
+	t/demos/test_charfinder_sessions
+
+if DEMOS
+if ICU
+if HAVE_CHECK
+demo_unit_tests += $(charfinder_unit_tests)
+endif
+endif
+endif
+
+t_demos_test_charfinder_CPPFLAGS = \
+	$(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ICU_CFLAGS)
+t_demos_test_charfinder_LDADD = demos/charfinder/libcharfinder.la $(LDADD)
+t_demos_test_charfinder_sessions_SOURCES = \
+	t/demos/test_charfinder_sessions.c \
+	t/demos/charfinder/sessions.h \
+	t/demos/charfinder/tcp_charfinder.c \
+	t/demos/charfinder/tcp_charfinder_task.c \
+	$(charfinder_server)
+t_demos_test_charfinder_sessions_LDADD = \
+	demos/charfinder/libcharfinder.la $(LDADD)
