@@ -9,6 +9,7 @@ demo_libs = libvetch.la
 # what is not a source.
 demo_programs =
 
+include demos/chaos/local.mk
 include demos/charfinder/local.mk
 include demos/spinner/local.mk
 include demos/hell/local.mk

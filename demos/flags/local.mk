@@ -68,6 +68,8 @@ demos_flags_flagserver_LDADD = $(flags_libs)
 
 EXTRA_DIST += \
 	demos/flags/README.md \
+	demos/flags/chaos_delay \
+	demos/flags/chaos_error_delay \
 	demos/flags/count_styles \
 	demos/flags/country_codes.txt \
 	demos/flags/run_demo

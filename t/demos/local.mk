@@ -2,6 +2,7 @@
 # these need.
 
 demo_tests = \
+	t/demos/chaos.sh \
 	t/demos/charfinder.sh \
 	t/demos/chat.sh \
 	t/demos/echo.sh \
@@ -38,6 +39,7 @@ EXTRA_DIST += \
 # early: see flags_child.h.
 
 demo_unit_tests = \
+	t/demos/test_chaos \
 	t/demos/test_flags_oom \
 	t/demos/test_flags_teardown
 
@@ -93,3 +95,7 @@ t_demos_test_charfinder_sessions_SOURCES = \
 	$(charfinder_server)
 t_demos_test_charfinder_sessions_LDADD = \
 	demos/charfinder/libcharfinder.la $(LDADD)
+
+# The chaos proxy: what it does without I/O.
+
+t_demos_test_chaos_SOURCES = t/demos/test_chaos.c $(chaos_library)
