@@ -1,18 +1,16 @@
 /* Where the index is kept. Reading and building it takes some ten milliseconds,
- * and files may take any time: it is a job on a thread, and the loop goes on.
+ * and files may take any time: threads do it, and the loop goes on.
  *
  * Nothing in the file is trusted, see index.c. It appears whole or not at all,
- * since it is written under another name first; so programs that start at the
- * same time do no more harm to one another than work done twice. */
+ * so programs that start at the same time do no more harm to one another than
+ * work done twice. */
 #include "keep.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX (64 << 20)
 
@@ -47,106 +45,73 @@ index_path(void)
     return NULL;
 }
 
-/* ---- reading ---- */
+/* ---- reading, building, writing ---- */
 
-static struct char_index *
-load_descriptor(int fd)
+static void *
+load_job(void *image, vetch_error **ret_error)
 {
-    struct char_index *index = NULL;
-    struct stat st;
-    char *bytes;
-    size_t len;
-    ssize_t n;
+    (void)ret_error; /* NULL is told from an index */
+    return index_load(vetch_bytes_data(image), vetch_bytes_len(image));
+}
 
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-        return NULL;
-    bytes = malloc((size_t)st.st_size + 1);
-    if (bytes == NULL)
-        return NULL;
-    for (len = 0; len < (size_t)st.st_size; len += (size_t)n) {
-        n = read(fd, bytes + len, (size_t)st.st_size - len);
-        if (n <= 0)
-            break;
-    }
-    index = index_load(bytes, len);
-    free(bytes);
+static void *
+build_job(void *arg, vetch_error **ret_error)
+{
+    struct char_index *index = index_build();
+
+    (void)arg;
+    if (index == NULL)
+        *ret_error = vetch_error_from_errno(errno, "the index of characters");
     return index;
 }
 
 /* NULL: there is none that is valid. */
 static struct char_index *
-load_file(const char *path)
+load_kept(const char *path)
 {
-    struct char_index *index;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO? */
+    struct char_index *index = NULL;
+    vetch_error *error;
+    vetch_bytes *image = vetch_await(vetch_file_read(path, FILE_MAX), &error);
 
-    if (fd < 0)
-        return NULL;
-    index = load_descriptor(fd);
-    close(fd);
+    if (image != NULL)
+        index = vetch_await(
+            vetch_executor_submit(NULL, load_job, image, index_free), &error);
+    vetch_bytes_unref(image);
+    vetch_error_unref(error);
     return index;
-}
-
-/* ---- writing ---- */
-
-static int
-write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
 }
 
 /* Who cannot keep it builds it again next time. */
 static void
-save_file(const char *path, const struct char_index *index)
+keep(const char *path, const struct char_index *index)
 {
+    vetch_error *error;
     size_t len;
     const void *image = index_image(index, &len);
-    char *temporary;
-    int fd, failed;
 
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-        return;
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd >= 0) {
-        failed = write_all(fd, image, len);
-        failed |= close(fd);
-        if (failed != 0 || rename(temporary, path) < 0)
-            unlink(temporary);
-    }
-    free(temporary);
+    vetch_await(vetch_file_write(path, image, len, VETCH_FILE_PRIVATE), &error);
+    vetch_error_unref(error);
 }
 
-/* ---- the job ---- */
-
-static void *
-open_index_job(void *arg, vetch_error **ret_error)
+static vetch_promise *
+load_or_build(void *ctx)
 {
-    char *path = arg;
-    struct char_index *index = path != NULL ? load_file(path) : NULL;
+    const char *path = ctx;
+    struct char_index *index = path != NULL ? load_kept(path) : NULL;
 
-    if (index != NULL)
-        return index;
-    index = index_build();
-    if (index == NULL)
-        *ret_error = vetch_error_from_errno(errno, "the index of characters");
-    else if (path != NULL)
-        save_file(path, index);
-    return index;
+    if (index == NULL) {
+        index =
+            vetch_try(vetch_executor_submit(NULL, build_job, NULL, index_free));
+        if (path != NULL)
+            keep(path, index);
+    }
+    return vetch_resolved(index, index_free);
 }
 
 vetch_promise *
 open_index(void)
 {
-    return vetch_executor_submit_owned(NULL, open_index_job, index_path(), free,
-                                       index_free);
+    char *path = index_path();
+
+    return vetch_finally(vetch_spawn(load_or_build, path), free, path);
 }
