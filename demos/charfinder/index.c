@@ -249,7 +249,7 @@ add_word(struct builder *b, const char *word, uint32_t code)
         struct entry *entry = &b->entries[b->n_entries];
 
         *entry = (struct entry){ 0 };
-        strcpy(entry->word, word);
+        memcpy(entry->word, word, strlen(word)); /* the rest is NUL */
         *slot = (uint32_t)++b->n_entries;
     }
     return codes_append(&b->entries[*slot - 1].codes, code);
