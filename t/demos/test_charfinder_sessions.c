@@ -195,7 +195,7 @@ VT_TEST(a_slow_client_gets_every_row)
     char row[512] = "";
 
     open_session(_i);
-    say("cjk\n");
+    say(vt_on_valgrind() ? "hangul\n" : "cjk\n");
     hear("?> ");
     while (strstr(row, "matches for") == NULL) {
         line = sk_value(vetch_stream_read_line(sk_a, sizeof(row) - 1));
@@ -208,5 +208,5 @@ VT_TEST(a_slow_client_gets_every_row)
                           vetch_stream_bytes_read(sk_a) + 2 * HELD_MAX);
     }
     ck_assert_uint_eq(n_rows - 1, strtoul(row, NULL, 10));
-    ck_assert_uint_gt(n_rows, 75000);
+    ck_assert_uint_gt(n_rows, vt_on_valgrind() ? 11000 : 75000);
 }
