@@ -1,4 +1,5 @@
-/* The socket of a listener: made from an endpoint string, or taken over.
+/* The socket of a listener, or one for datagrams that is bound: made from an
+ * endpoint string, or taken over.
  *
  * A Unix socket's file outlives a process that crashed. It is replaced only if
  * it is a socket and nobody answers there, and removed at the end only if it is
@@ -36,30 +37,49 @@ set_flag(int fd, int level, int option)
     return setsockopt(fd, level, option, &one, sizeof(one));
 }
 
-/* ---- TCP ---- */
+static int
+type_of(const struct vetch__endpoint *e)
+{
+    return e->kind == VETCH__ENDPOINT_UDP || e->kind == VETCH__ENDPOINT_UNIXGRAM
+               ? SOCK_DGRAM
+               : SOCK_STREAM;
+}
 
 static int
-backlog_of(const struct vetch__endpoint *e)
+open_bound(int family, const struct vetch__endpoint *e)
 {
-    return e->backlog > 0 ? (int)e->backlog : SOMAXCONN;
+    return socket(family, type_of(e) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
+
+/* Datagrams come in as soon as it is bound. */
+static int
+start_listening(int fd, const struct vetch__endpoint *e)
+{
+    if (type_of(e) == SOCK_DGRAM)
+        return 0;
+    return listen(fd, e->backlog > 0 ? (int)e->backlog : SOMAXCONN);
+}
+
+/* ---- TCP and UDP ---- */
 
 static int
 open_address(const union vetch__address *address, socklen_t len,
              const struct vetch__endpoint *e)
 {
     int family = address->any.sa_family, zero = 0;
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = open_bound(family, e);
 
     if (fd < 0)
         return -1;
-    /* [::] takes both families, whatever the system's default is. */
-    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
-        vetch__socket_set_options(fd, &e->socket) < 0 ||
+    /* With datagrams SO_REUSEADDR would let anybody share the address.
+     * [::] takes both families, whatever the system's default is. */
+    if ((type_of(e) == SOCK_STREAM &&
+         (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
+          vetch__socket_set_options(fd, &e->socket) < 0)) ||
         (e->reuseport && set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0) ||
         (family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) < 0) ||
-        bind(fd, &address->any, len) < 0 || listen(fd, backlog_of(e)) < 0) {
+        bind(fd, &address->any, len) < 0 || start_listening(fd, e) < 0) {
         close_quietly(fd);
         return -1;
     }
@@ -80,7 +100,7 @@ open_host(const char *host, const struct vetch__endpoint *e)
 }
 
 static int
-open_tcp(const struct vetch__endpoint *e)
+open_inet(const struct vetch__endpoint *e)
 {
     int fd;
 
@@ -97,17 +117,18 @@ open_tcp(const struct vetch__endpoint *e)
 /* ---- Unix ---- */
 
 /* Whether there is a socket file at which nobody listens. Someone whose queue
- * is full (EAGAIN) is somebody. */
+ * is full (EAGAIN), or who is of another type (EPROTOTYPE), is somebody. */
 static bool
-is_stale(const union vetch__address *address, socklen_t len, const char *path)
+is_stale(const union vetch__address *address, socklen_t len,
+         const struct vetch__endpoint *e)
 {
     struct stat st;
     bool stale;
     int fd;
 
-    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+    if (lstat(e->path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = open_bound(AF_UNIX, e);
     if (fd < 0)
         return false;
     stale = connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED;
@@ -116,16 +137,16 @@ is_stale(const union vetch__address *address, socklen_t len, const char *path)
 }
 
 static int
-bind_unix(int fd, const char *path)
+bind_unix(int fd, const struct vetch__endpoint *e)
 {
     union vetch__address address;
-    socklen_t len = vetch__address_unix(&address, path);
+    socklen_t len = vetch__address_unix(&address, e->path);
 
     if (bind(fd, &address.any, len) == 0)
         return 0;
     if (errno != EADDRINUSE)
         return -1;
-    if (is_stale(&address, len, path) && unlink(path) == 0)
+    if (is_stale(&address, len, e) && unlink(e->path) == 0)
         return bind(fd, &address.any, len);
     errno = EADDRINUSE;
     return -1;
@@ -150,13 +171,14 @@ absolute_path(const char *path)
     return text;
 }
 
-/* Nobody can connect before it listens, so nobody sees other permissions. */
+/* Nobody can connect before it listens, so nobody sees other permissions. (A
+ * datagram socket has the umask's for a moment.) */
 static int
 listen_unix(int fd, const struct vetch__endpoint *e)
 {
     if (e->mode != 0 && chmod(e->path, (mode_t)e->mode) < 0)
         return -1;
-    return listen(fd, backlog_of(e));
+    return start_listening(fd, e);
 }
 
 /* It has no file, and ends with its socket. */
@@ -165,11 +187,11 @@ open_abstract(const struct vetch__endpoint *e)
 {
     union vetch__address address;
     socklen_t len = vetch__address_unix(&address, e->path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = open_bound(AF_UNIX, e);
 
     if (fd < 0)
         return -1;
-    if (bind(fd, &address.any, len) == 0 && listen(fd, backlog_of(e)) == 0)
+    if (bind(fd, &address.any, len) == 0 && start_listening(fd, e) == 0)
         return fd;
     close_quietly(fd);
     return -1;
@@ -179,13 +201,13 @@ static int
 open_path(struct vetch__listen_socket *s, const struct vetch__endpoint *e)
 {
     const char *path = e->path;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = open_bound(AF_UNIX, e);
     struct stat st;
 
     if (fd < 0)
         return -1;
     s->path = absolute_path(path);
-    if (s->path == NULL || bind_unix(fd, path) < 0) {
+    if (s->path == NULL || bind_unix(fd, e) < 0) {
         close_quietly(fd);
         goto fail;
     }
@@ -206,7 +228,7 @@ fail:
 /* ---- a descriptor that somebody else opened ---- */
 
 static int
-take_fd(int fd, const struct vetch__endpoint *e)
+take_fd(int fd, const struct vetch__endpoint *e, int type_wanted)
 {
     int listening = 0, type = 0, flags;
     socklen_t len = sizeof(int);
@@ -214,7 +236,7 @@ take_fd(int fd, const struct vetch__endpoint *e)
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
         return -1;
-    if (!listening || type != SOCK_STREAM) {
+    if (type != type_wanted || (type == SOCK_STREAM && !listening)) {
         errno = EINVAL;
         return -1;
     }
@@ -228,11 +250,11 @@ take_fd(int fd, const struct vetch__endpoint *e)
 
 /* Its file, if it has one, belongs to systemd. */
 static int
-take_systemd(const struct vetch__endpoint *e)
+take_systemd(const struct vetch__endpoint *e, int type)
 {
     int fd = vetch__activation_take(e->name), saved;
 
-    if (fd < 0 || take_fd(fd, e) >= 0)
+    if (fd < 0 || take_fd(fd, e, type) >= 0)
         return fd;
     saved = errno;
     vetch__activation_give_back(fd);
@@ -243,13 +265,13 @@ take_systemd(const struct vetch__endpoint *e)
 /* ---- all of them ---- */
 
 static char *
-unix_name(const char *path)
+unix_name(const char *kind, const char *path)
 {
-    char *text = vetch__malloc(sizeof("unix:") + 2 * strlen(path)), *to;
+    char *text = vetch__malloc(strlen(kind) + 2 * strlen(path) + 1), *to;
 
     if (text == NULL)
         return NULL;
-    to = stpcpy(text, "unix:");
+    to = stpcpy(text, kind);
     for (; *path != '\0'; path++) {
         if (*path == ',') /* it would begin an option */
             *to++ = ',';
@@ -260,22 +282,24 @@ unix_name(const char *path)
 }
 
 static int
-name_it(struct vetch__listen_socket *s)
+name_it(struct vetch__listen_socket *s, int type)
 {
+    const char *unix_kind = type == SOCK_DGRAM ? "unixgram:" : "unix:";
+    const char *inet_kind = type == SOCK_DGRAM ? "udp:" : "tcp:";
     union vetch__address address = { .any = { 0 } };
     socklen_t len = sizeof(address);
     char text[VETCH__ENDPOINT_NAME];
 
     if (s->path != NULL) {
-        s->endpoint = unix_name(s->path);
+        s->endpoint = unix_name(unix_kind, s->path);
         return s->endpoint != NULL ? 0 : -1;
     }
 
     if (getsockname(s->fd, &address.any, &len) < 0)
         return -1;
     vetch__address_endpoint(
-        text, address.any.sa_family == AF_UNIX ? "unix:" : "tcp:", &address.any,
-        len);
+        text, address.any.sa_family == AF_UNIX ? unix_kind : inet_kind,
+        &address.any, len);
     s->port = vetch__address_port(&address.any);
     s->endpoint = vetch__strdup(text);
     return s->endpoint != NULL ? 0 : -1;
@@ -283,22 +307,29 @@ name_it(struct vetch__listen_socket *s)
 
 int
 vetch__listen_open(struct vetch__listen_socket *s,
-                   const struct vetch__endpoint *e)
+                   const struct vetch__endpoint *e, int type)
 {
     s->fd = -1;
+    if (e->kind != VETCH__ENDPOINT_FD && e->kind != VETCH__ENDPOINT_SYSTEMD &&
+        type_of(e) != type) {
+        errno = EPROTONOSUPPORT;
+        return -1;
+    }
     switch (e->kind) {
     case VETCH__ENDPOINT_TCP:
-        s->fd = open_tcp(e);
+    case VETCH__ENDPOINT_UDP:
+        s->fd = open_inet(e);
         break;
     case VETCH__ENDPOINT_UNIX:
+    case VETCH__ENDPOINT_UNIXGRAM:
         s->fd = e->path[0] == '@' ? open_abstract(e) : open_path(s, e);
         break;
     case VETCH__ENDPOINT_FD:
-        s->fd = take_fd(e->fd, e);
+        s->fd = take_fd(e->fd, e, type);
         s->lent = true;
         break;
     case VETCH__ENDPOINT_SYSTEMD:
-        s->fd = take_systemd(e);
+        s->fd = take_systemd(e, type);
         s->lent = s->activated = true;
         break;
     default:
@@ -306,7 +337,7 @@ vetch__listen_open(struct vetch__listen_socket *s,
     }
     if (s->fd < 0)
         return -1;
-    if (name_it(s) == 0)
+    if (name_it(s, type) == 0)
         return 0;
     vetch__listen_done(s);
     return -1;

@@ -333,7 +333,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
         return NULL;
     if (count_addresses(l, per_address) < 0 ||
         vetch__greeter_new(&l->greeter, &e) < 0 ||
-        vetch__listen_open(&l->socket, &e) < 0 ||
+        vetch__listen_open(&l->socket, &e, SOCK_STREAM) < 0 ||
         vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0 ||
         vetch__accept_start(l) < 0) {
         free_listener(l);
