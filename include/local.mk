@@ -36,5 +36,6 @@ vetchinclude_HEADERS = \
 	include/vetch/tls.h \
 	include/vetch/transport.h \
 	include/vetch/types.h \
+	include/vetch/udp.h \
 	include/vetch/url.h \
 	include/vetch/version.h

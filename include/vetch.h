@@ -33,6 +33,7 @@
 #include <vetch/tls.h>
 #include <vetch/transport.h>
 #include <vetch/types.h>
+#include <vetch/udp.h>
 #include <vetch/url.h>
 #include <vetch/version.h>
 

@@ -23,6 +23,7 @@
 #include <vetch/timer.h>
 #include <vetch/tls.h>
 #include <vetch/transport.h>
+#include <vetch/udp.h>
 #include <vetch/url.h>
 
 #include "base/check-private.h"
@@ -80,6 +81,15 @@ vetch_unref(void *object)
         return;
     case VETCH__TLS:
         vetch_tls_unref(object);
+        return;
+    case VETCH__UDP:
+        vetch_udp_unref(object);
+        return;
+    case VETCH__DATAGRAM:
+        vetch_datagram_unref(object);
+        return;
+    case VETCH__DATAGRAMS:
+        vetch_datagrams_unref(object);
         return;
     case VETCH__STREAM:
         vetch_stream_unref(object);

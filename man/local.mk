@@ -4,6 +4,7 @@ manual_pages = \
 	man/vetch_buffer.3 \
 	man/vetch_combinators.3 \
 	man/vetch_connect.3 \
+	man/vetch_datagram.3 \
 	man/vetch_debug.3 \
 	man/vetch_deferred.3 \
 	man/vetch_descriptor.3 \
@@ -44,6 +45,7 @@ manual_pages = \
 	man/vetch_timer.3 \
 	man/vetch_tls.3 \
 	man/vetch_transport.3 \
+	man/vetch_udp.3 \
 	man/vetch_unref.3 \
 	man/vetch_url.3 \
 	man/vetch_version.3 \

@@ -29,6 +29,9 @@ enum vetch__type {
     VETCH__CHUNK, /* a piece of a transport's output */
     VETCH__LISTENER,
     VETCH__STOP_REPORT,
+    VETCH__UDP,
+    VETCH__DATAGRAM,
+    VETCH__DATAGRAMS,
     VETCH__URL,
     VETCH__TLS,
     VETCH__STREAM,

@@ -6,6 +6,7 @@ libvetch_private_la_SOURCES += \
 	lib/net/address_counts.c \
 	lib/net/addresses.c \
 	lib/net/connect.c \
+	lib/net/datagram.c \
 	lib/net/endpoint-private.h \
 	lib/net/endpoint.c \
 	lib/net/greeting-private.h \
@@ -42,4 +43,10 @@ libvetch_private_la_SOURCES += \
 	lib/net/transport.c \
 	lib/net/transport_close.c \
 	lib/net/transport_settings.c \
-	lib/net/transport_write.c
+	lib/net/transport_write.c \
+	lib/net/udp-private.h \
+	lib/net/udp.c \
+	lib/net/udp_errors.c \
+	lib/net/udp_options.c \
+	lib/net/udp_receive.c \
+	lib/net/udp_send.c

@@ -8,6 +8,7 @@
 #include "reactor/reactor-private.h"
 
 struct vetch__chunk;
+struct vetch__udp_area; /* see udp-private.h */
 
 /* How much one read takes at most. */
 #define VETCH__INPUT_SIZE ((size_t)65536)
@@ -30,6 +31,8 @@ struct vetch__net {
     int reserve_fd; /* given up for a moment to refuse connections; or -1 */
     struct vetch__list starved; /* listeners that wait for a descriptor */
     void (*wake_starved)(struct vetch__net *net);
+
+    struct vetch__udp_area *udp_area; /* made by the first datagram socket */
 
     vetch_executor *resolver; /* threads of its own, made on first use */
     vetch_executor *files;    /* the same, of the stream layer */

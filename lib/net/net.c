@@ -27,6 +27,7 @@ free_net(struct vetch__net *net)
     vetch__buffer_done(&net->input);
     vetch__buffer_done(&net->spare_input);
     vetch__free(net->record);
+    vetch__free(net->udp_area);
     if (net->reserve_fd >= 0)
         close(net->reserve_fd);
     vetch__free(net);

@@ -19,7 +19,10 @@ unit_tests += \
 	t/net/test_transport_lifetime \
 	t/net/test_transport_marks \
 	t/net/test_transport_scope \
-	t/net/test_transport_tcp
+	t/net/test_transport_tcp \
+	t/net/test_udp \
+	t/net/test_udp_end \
+	t/net/test_udp_unix
 
 # What test_activation executes.
 if HAVE_CHECK

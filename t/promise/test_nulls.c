@@ -609,6 +609,42 @@ REFUSES(vetch_tls_set_ticket_keys,
 REFUSES(vetch_tls_start, MISUSE(vetch_tls_start(NULL, NULL, NULL)))
 REFUSES(vetch_transport_tls, IS_NULL(vetch_transport_tls(NULL)))
 
+VT_CASE("datagrams", vt_reactor_tcase);
+
+ACCEPTS(vetch_udp_ref, IS_NULL(vetch_udp_ref(NULL)))
+ACCEPTS(vetch_udp_unref, IS_NULL(vetch_udp_unref(NULL)))
+REFUSES(vetch_udp_new, IS_NULL(vetch_udp_new(NULL, NULL)))
+REFUSES(vetch_udp_connect, MISUSE(vetch_udp_connect(NULL, NULL)))
+REFUSES(vetch_udp_endpoint, IS_EMPTY(vetch_udp_endpoint(NULL)))
+REFUSES(vetch_udp_port, IS_ZERO(vetch_udp_port(NULL)))
+REFUSES(vetch_udp_receive, MISUSE(vetch_udp_receive(NULL)))
+REFUSES(vetch_udp_receive_many, MISUSE(vetch_udp_receive_many(NULL, 1)))
+REFUSES(vetch_udp_dropped, IS_ZERO(vetch_udp_dropped(NULL)))
+REFUSES(vetch_udp_set_error_fn, FAILS(vetch_udp_set_error_fn(NULL, NULL, NULL)))
+REFUSES(vetch_udp_send, IS_ZERO(vetch_udp_send(NULL, NULL, 0)))
+REFUSES(vetch_udp_drain, MISUSE(vetch_udp_drain(NULL)))
+REFUSES(vetch_udp_join, FAILS(vetch_udp_join(NULL, "239.1.2.3", NULL)))
+REFUSES(vetch_udp_leave, FAILS(vetch_udp_leave(NULL, "239.1.2.3", NULL)))
+REFUSES(vetch_udp_close, vetch_udp_close(NULL))
+ACCEPTS(vetch_datagram_ref, IS_NULL(vetch_datagram_ref(NULL)))
+ACCEPTS(vetch_datagram_unref, IS_NULL(vetch_datagram_unref(NULL)))
+REFUSES(vetch_datagram_data, IS_EMPTY(vetch_datagram_data(NULL, &length)))
+REFUSES(vetch_datagram_peer,
+        IS_NULL(vetch_datagram_peer(NULL, &address_length)))
+REFUSES(vetch_datagram_is_truncated,
+        IS_FALSE(vetch_datagram_is_truncated(NULL)))
+REFUSES(vetch_datagram_credentials,
+        IS_FALSE(vetch_datagram_credentials(NULL, NULL, NULL, NULL)))
+REFUSES(vetch_datagram_descriptors, IS_ZERO(vetch_datagram_descriptors(NULL)))
+REFUSES(vetch_datagram_take_descriptor,
+        FAILS(vetch_datagram_take_descriptor(NULL)))
+REFUSES(vetch_datagram_has_lost_descriptors,
+        IS_FALSE(vetch_datagram_has_lost_descriptors(NULL)))
+ACCEPTS(vetch_datagrams_ref, IS_NULL(vetch_datagrams_ref(NULL)))
+ACCEPTS(vetch_datagrams_unref, IS_NULL(vetch_datagrams_unref(NULL)))
+REFUSES(vetch_datagrams_count, IS_ZERO(vetch_datagrams_count(NULL)))
+REFUSES(vetch_datagrams_get, IS_NULL(vetch_datagrams_get(NULL, 0)))
+
 VT_CASE("streams", vt_reactor_tcase);
 
 ACCEPTS(vetch_stream_ref, IS_NULL(vetch_stream_ref(NULL)))

@@ -29,7 +29,9 @@ t_support_libharness_la_SOURCES = \
 	t/support/stream_kit.c \
 	t/support/stream_kit.h \
 	t/support/transport_kit.c \
-	t/support/transport_kit.h
+	t/support/transport_kit.h \
+	t/support/udp_kit.c \
+	t/support/udp_kit.h
 if OPENSSL
 t_support_libharness_la_SOURCES += \
 	t/support/tls_kit.c \
