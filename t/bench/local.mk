@@ -19,6 +19,9 @@ t_bench_flags_LDADD = $(bench_libs)
 noinst_PROGRAMS += t/bench/pool
 t_bench_pool_LDADD = $(bench_libs)
 
+noinst_PROGRAMS += t/bench/datagrams
+t_bench_datagrams_LDADD = $(bench_libs)
+
 noinst_PROGRAMS += t/bench/spawn
 t_bench_spawn_LDADD = $(bench_libs)
 
