@@ -20,9 +20,10 @@ VETCH_EXPORT vetch_promise *vetch_promise_name(vetch_promise *p,
                                                const char *fmt, ...)
     VETCH_PRINTF(2, 3);
 
-/* Write a tree of all pending promises to the descriptor `fd`: each operation
- * with its name, and below it what waits for it. Sites and names are there for
- * promises made while debugging was on.
+/* Write what lives on a reactor to the descriptor `fd`: a tree of all pending
+ * promises, each operation with its name, and below it what waits for it; then
+ * connections, listeners and the like; timers; jobs. Sites and names are there
+ * for promises made while debugging was on.
  * Errors: -1 and errno: ENOMEM; that of write(2). */
 VETCH_EXPORT int vetch_reactor_dump(vetch_reactor *r, int fd);
 

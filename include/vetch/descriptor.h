@@ -39,6 +39,9 @@ VETCH_EXPORT int vetch_descriptor_set_events(vetch_descriptor *d,
 /* Stop watching for good. Idempotent; allowed in `fn`. */
 VETCH_EXPORT void vetch_descriptor_cancel(vetch_descriptor *d);
 
+/* Whether it does not keep vetch_reactor_run_until_idle() going. */
+VETCH_EXPORT void vetch_descriptor_set_background(vetch_descriptor *d, bool on);
+
 VETCH_EXPORT vetch_descriptor *vetch_descriptor_ref(vetch_descriptor *d);
 VETCH_EXPORT vetch_descriptor *vetch_descriptor_unref(vetch_descriptor *d);
 

@@ -71,6 +71,10 @@ VETCH_EXPORT size_t vetch_listener_connections(const vetch_listener *l);
 VETCH_EXPORT void vetch_listener_each(vetch_listener *l, vetch_connection_fn fn,
                                       void *ctx);
 
+/* Whether it does not keep vetch_reactor_run_until_idle() going; its
+ * connections do, all the same. */
+VETCH_EXPORT void vetch_listener_set_background(vetch_listener *l, bool on);
+
 /* The function that hears of errors while accepting (default: one log line at
  * most each second). Accepting resumes by itself. Borrows `ctx`. */
 VETCH_EXPORT void vetch_listener_set_error_fn(vetch_listener *l,

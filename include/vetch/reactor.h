@@ -47,8 +47,22 @@ VETCH_EXPORT struct event_base *vetch_reactor_event_base(vetch_reactor *r);
  *         or the loop's. Thread: reactor. */
 VETCH_EXPORT int vetch_reactor_run(vetch_reactor *r);
 
-/* Make the current (or else the next) vetch_reactor_run() return; vetch_run()
- * is not concerned. Thread: any, while the reactor lives. */
+/* The same, but it also returns when nothing is left that keeps it going: no
+ * operation is pending (the wait for a signal does not count), no timer runs,
+ * no descriptor is watched, there is no connection, no listener and no child
+ * process, but for those that were set to be background. */
+VETCH_EXPORT int vetch_reactor_run_until_idle(vetch_reactor *r);
+
+/* Run one turn: wait until there is something to do, for at most `seconds` (0:
+ * do not wait; INFINITY: as long as it takes), and do what there is to do. For
+ * programs that have a loop of their own. A stop makes it return, too.
+ * Returns 1, something was done; 0, there was nothing to do; -1 and errno, as
+ * vetch_reactor_run(); EINVAL, negative or NaN. */
+VETCH_EXPORT int vetch_reactor_run_once(vetch_reactor *r, double seconds);
+
+/* Make the current (or else the next) vetch_reactor_run() return, and its
+ * relatives above; vetch_run() is not concerned. Thread: any, while the reactor
+ * lives. */
 VETCH_EXPORT void vetch_reactor_stop(vetch_reactor *r);
 
 /* Run `fn` on the reactor's thread, in the order posted.

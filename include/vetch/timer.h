@@ -48,6 +48,9 @@ VETCH_EXPORT void vetch_timer_cancel(vetch_timer *t);
 /* Whether it will still fire. */
 VETCH_EXPORT bool vetch_timer_is_active(const vetch_timer *t);
 
+/* Whether it does not keep vetch_reactor_run_until_idle() going. */
+VETCH_EXPORT void vetch_timer_set_background(vetch_timer *t, bool on);
+
 VETCH_EXPORT vetch_timer *vetch_timer_ref(vetch_timer *t);
 VETCH_EXPORT vetch_timer *vetch_timer_unref(vetch_timer *t);
 

@@ -185,6 +185,9 @@ VETCH_EXPORT vetch_scope *vetch_transport_scope(vetch_transport *t);
 VETCH_EXPORT const char *vetch_transport_peer(vetch_transport *t);
 VETCH_EXPORT const char *vetch_transport_local(vetch_transport *t);
 
+/* Whether it does not keep vetch_reactor_run_until_idle() going. */
+VETCH_EXPORT void vetch_transport_set_background(vetch_transport *t, bool on);
+
 VETCH_EXPORT vetch_transport *vetch_transport_ref(vetch_transport *t);
 VETCH_EXPORT vetch_transport *vetch_transport_unref(vetch_transport *t);
 

@@ -125,5 +125,7 @@ void vetch__pool_free_reserved(void *node);
  * it may or may not be shown. */
 void vetch__pool_walk(struct vetch__pool *pool,
                       void (*fn)(void *node, void *ctx), void *ctx);
+/* Whether fn is true of one of them. */
+bool vetch__pool_any(struct vetch__pool *pool, bool (*fn)(void *node));
 
 #endif

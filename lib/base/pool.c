@@ -118,6 +118,20 @@ vetch__pool_free_reserved(void *node)
         vetch__pool_destroy(pool);
 }
 
+bool
+vetch__pool_any(struct vetch__pool *pool, bool (*fn)(void *node))
+{
+    for (struct vetch__slab *s = pool->slabs; s != NULL; s = s->next) {
+        for (size_t i = 1; i < NODES_PER_SLAB; i++) {
+            struct vetch__object *object = slab_node(s, i);
+
+            if (object->type != VETCH__FREED && fn(object))
+                return true;
+        }
+    }
+    return false;
+}
+
 void
 vetch__pool_walk(struct vetch__pool *pool, void (*fn)(void *node, void *ctx),
                  void *ctx)

@@ -14,6 +14,7 @@
 #include "base/error-private.h"
 #include "base/options-private.h"
 #include "promise/watch-private.h"
+#include "reactor/dump-private.h"
 
 /* ---- the end ---- */
 
@@ -85,7 +86,7 @@ vetch_listener_scope(vetch_listener *l)
 /* ---- its connections ---- */
 
 /* The connection behind `place`, which is moved behind it; NULL: that was the
- * last. `place` is a member of the list without a function, so that whatever
+ * last. `place` is a member of the list without a class, so that whatever
  * happens to connections meanwhile, the walk does not lose its way. */
 static vetch_transport *
 next_connection(vetch_listener *l, struct vetch__member *place)
@@ -98,7 +99,7 @@ next_connection(vetch_listener *l, struct vetch__member *place)
 
         vetch__list_remove(&place->link);
         vetch__list_append(at->next, &place->link);
-        if (m->end != NULL)
+        if (m->class != NULL)
             return vetch__container(m, vetch_transport, member);
     }
     vetch__list_remove(&place->link);
@@ -108,7 +109,7 @@ next_connection(vetch_listener *l, struct vetch__member *place)
 static void
 first_place(vetch_listener *l, struct vetch__member *place)
 {
-    *place = (struct vetch__member){ .name = "place" };
+    *place = (struct vetch__member){ .class = NULL };
     vetch__list_append(l->connections.next, &place->link);
 }
 
@@ -180,10 +181,54 @@ listener_end_with_reactor(struct vetch__member *self)
     vetch__stop_settle(&l->stop, &vetch__error_closed);
     first_place(l, &place);
     while ((t = next_connection(l, &place)) != NULL)
-        t->member.end(&t->member);
+        t->member.class->end(&t->member);
     vetch__greetings_drop(l);
     end_if_idle(l);
     vetch_listener_unref(l);
+}
+
+/* Whether it accepts, or one of its connections keeps a run going. */
+static bool
+listener_is_alive(const struct vetch__member *self)
+{
+    const vetch_listener *l =
+        vetch__container(self, const vetch_listener, member);
+    const struct vetch__list *at = l->connections.next;
+
+    if (!self->background && !l->stopping)
+        return true;
+    while (at != &l->connections &&
+           vetch__container(at, const struct vetch__member, link)->background)
+        at = at->next;
+    return at != &l->connections;
+}
+
+static void
+listener_dump(const struct vetch__member *self, struct vetch__dump *d)
+{
+    const vetch_listener *l =
+        vetch__container(self, const vetch_listener, member);
+
+    vetch__dump_line(d, 0, "listener %s%s, %zu connections", l->socket.endpoint,
+                     l->stopping ? ", stopping" : "", l->n_connections);
+    for (const struct vetch__list *at = l->connections.next;
+         at != &l->connections; at = at->next)
+        vetch__transport_dump(
+            vetch__container(at, const struct vetch__member, link), d, 1);
+}
+
+static const struct vetch__member_class listener_members = {
+    .name = "listener",
+    .end = listener_end_with_reactor,
+    .is_alive = listener_is_alive,
+    .dump = listener_dump,
+};
+
+void
+vetch_listener_set_background(vetch_listener *l, bool on)
+{
+    VETCH_CHECK(l != NULL, EINVAL, );
+    l->member.background = on;
 }
 
 static void
@@ -348,7 +393,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     l->budget = o.accept_budget;
     if (l->limit == 0)
         vetch__accept_unwatch(l);
-    vetch__member_add(r, &l->member, "listener", listener_end_with_reactor);
+    vetch__member_add(r, &l->member, &listener_members);
     return l;
 }
 

@@ -42,6 +42,7 @@ libvetch_private_la_SOURCES += \
 	lib/net/transport-private.h \
 	lib/net/transport.c \
 	lib/net/transport_close.c \
+	lib/net/transport_member.c \
 	lib/net/transport_settings.c \
 	lib/net/transport_write.c \
 	lib/net/udp-private.h \

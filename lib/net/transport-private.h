@@ -260,6 +260,11 @@ void vetch__transport_drop_input(vetch_transport *t, vetch_buffer *shared);
 /* The time that a stop gives its connections is over. */
 void vetch__transport_cut(vetch_transport *t);
 
+/* ---- transport_member.c ---- */
+extern const struct vetch__member_class vetch__connection_members;
+void vetch__transport_dump(const struct vetch__member *self,
+                           struct vetch__dump *d, size_t depth);
+
 /* ---- listener.c ---- */
 /* Whether it counts how its connections end. */
 bool vetch__listener_is_stopping(const vetch_listener *l);

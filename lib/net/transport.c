@@ -17,15 +17,6 @@
 
 static void transport_turn(struct vetch__flush *f);
 
-static void
-transport_end_with_reactor(struct vetch__member *self)
-{
-    vetch_transport *t = vetch__container(self, vetch_transport, member);
-
-    vetch__transport_over(
-        t, vetch_error_new(VETCH_ECLOSED, "the reactor has ended"), true);
-}
-
 void
 vetch__transport_init(vetch_transport *t, vetch_reactor *r,
                       const struct vetch__transport_kind *kind)
@@ -37,7 +28,7 @@ vetch__transport_init(vetch_transport *t, vetch_reactor *r,
     t->reactor = r;
     t->kind = kind;
     t->limits = &vetch__default_limits;
-    vetch__member_add(r, &t->member, "connection", transport_end_with_reactor);
+    vetch__member_add(r, &t->member, &vetch__connection_members);
 }
 
 /* ---- input ---- */
@@ -508,8 +499,7 @@ take_over_listener(vetch_transport *over, vetch_transport *t)
     vetch__list_remove(&over->member.link);
     vetch__list_append(&t->member.link, &over->member.link);
     vetch__member_remove(t->reactor, &t->member);
-    vetch__member_add(t->reactor, &t->member, "connection",
-                      transport_end_with_reactor);
+    vetch__member_add(t->reactor, &t->member, &vetch__connection_members);
 }
 
 void

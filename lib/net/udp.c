@@ -16,6 +16,7 @@
 #include "net/endpoint-private.h"
 #include "net/resolver-private.h"
 #include "promise/watch-private.h"
+#include "reactor/dump-private.h"
 
 /* ---- what all of a reactor share ---- */
 
@@ -107,6 +108,22 @@ udp_end_with_reactor(struct vetch__member *member)
     close_udp(vetch__container(member, vetch_udp, member));
 }
 
+/* What it waits for, it waits for by promises. */
+static void
+udp_dump(const struct vetch__member *member, struct vetch__dump *d)
+{
+    const vetch_udp *u = vetch__container(member, const vetch_udp, member);
+
+    vetch__dump_line(d, 0, "datagram socket %s, %zu read ahead",
+                     u->socket.endpoint, u->n_queued);
+}
+
+static const struct vetch__member_class udp_members = {
+    .name = "datagram socket",
+    .end = udp_end_with_reactor,
+    .dump = udp_dump,
+};
+
 void
 vetch_udp_close(vetch_udp *u)
 {
@@ -179,7 +196,7 @@ udp_set_up(vetch_udp *u, vetch_reactor *r, const vetch_udp_options *o)
     u->reactor = r;
     vetch__udp_receive_init(u);
     vetch__udp_send_init(u);
-    vetch__member_add(r, &u->member, "datagram socket", udp_end_with_reactor);
+    vetch__member_add(r, &u->member, &udp_members);
     return 0;
 }
 

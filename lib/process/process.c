@@ -36,6 +36,7 @@
 #include "net/pipe-private.h"
 #include "process/spawn-private.h"
 #include "promise/watch-private.h"
+#include "reactor/dump-private.h"
 #include "stream/transport-private.h"
 
 /* How often is looked whether anybody of a group is left, so that SIGKILL never
@@ -303,6 +304,34 @@ end_process_for_good(struct vetch__member *self)
     process_was_reaped(p);
 }
 
+static bool
+process_is_alive(const struct vetch__member *self)
+{
+    return vetch__container(self, const vetch_process, member)->object.state !=
+           REAPED;
+}
+
+static void
+process_dump(const struct vetch__member *self, struct vetch__dump *d)
+{
+    const vetch_process *p =
+        vetch__container(self, const vetch_process, member);
+    bool runs = p->object.state == RUNNING;
+
+    vetch__dump_line(d, 0, "process %d, %s%s", (int)p->child.pid, p->name,
+                     !runs         ? ", ended"
+                     : p->stopping ? ", asked to end"
+                                   : "");
+}
+
+/* At its second turn. */
+static const struct vetch__member_class ending_process_members = {
+    .name = "process",
+    .end = end_process_for_good,
+    .is_alive = process_is_alive,
+    .dump = process_dump,
+};
+
 static void
 end_process_with_reactor(struct vetch__member *self)
 {
@@ -319,8 +348,15 @@ end_process_with_reactor(struct vetch__member *self)
     p->ends_by = real_now() + grace;
     /* Behind all others, so that none waits before each was told. */
     vetch__member_remove(p->reactor, &p->member);
-    vetch__member_add(p->reactor, &p->member, "process", end_process_for_good);
+    vetch__member_add(p->reactor, &p->member, &ending_process_members);
 }
+
+static const struct vetch__member_class process_members = {
+    .name = "process",
+    .end = end_process_with_reactor,
+    .is_alive = process_is_alive,
+    .dump = process_dump,
+};
 
 /* ---- starting ---- */
 
@@ -392,8 +428,7 @@ watch_process(vetch_process *p)
         return -1;
     }
     p->live = true;
-    vetch__member_add(p->reactor, &p->member, "process",
-                      end_process_with_reactor);
+    vetch__member_add(p->reactor, &p->member, &process_members);
     return 0;
 }
 

@@ -20,11 +20,11 @@
 #include <vetch/signal.h>
 
 #include "base/check-private.h"
+#include "promise/executor-private.h"
 #include "promise/promise-private.h"
+#include "reactor/dump-private.h"
 
 #define MIN_BUCKETS ((size_t)4096)
-#define MAX_LINES   10000
-#define MAX_INDENT  40
 #define LINE_SIZE   512
 
 struct site {
@@ -320,48 +320,32 @@ vetch__promise_origin(vetch_promise *p)
 
 /* ---- the dump ---- */
 
-struct dump {
-    vetch_buffer *out;
-    size_t n_lines;
-    bool failed;
-};
-
 static void
-dump_line(struct dump *d, size_t depth, vetch_promise *p)
+dump_promise(struct vetch__dump *d, size_t depth, vetch_promise *p)
 {
-    size_t indent = 2 * (depth + 1);
-    vetch_deferred *owner = NULL;
-    int result;
+    vetch_deferred *owner =
+        p->second.state == VETCH__K_INPUT ? vetch__input_owner(p) : NULL;
 
-    if (d->n_lines++ >= MAX_LINES)
-        return;
-    if (indent > MAX_INDENT)
-        indent = MAX_INDENT;
-    if (p->second.state == VETCH__K_INPUT)
-        owner = vetch__input_owner(p);
     if (owner != NULL)
-        result = vetch_buffer_printf(
-            d->out, "%*sfor %s\n", (int)indent, "",
-            vetch__promise_describe(vetch__deferred_node(owner)));
+        vetch__dump_line(d, depth, "for %s",
+                         vetch__promise_describe(vetch__deferred_node(owner)));
     else
-        result = vetch_buffer_printf(
-            d->out, "%*s%s%s\n", (int)indent, "", vetch__promise_describe(p),
-            p->object.flags & VETCH__CANCELING ? " (asked to stop)" : "");
-    if (result < 0)
-        d->failed = true;
+        vetch__dump_line(d, depth, "%s%s", vetch__promise_describe(p),
+                         p->object.flags & VETCH__CANCELING ? " (asked to stop)"
+                                                            : "");
 }
 
 /* One operation and all that waits for it: down to the first waiter, over to
  * the next, up again. A chain may be as long as memory allows, so this walks
  * and does not recurse. */
 static void
-dump_tree(struct dump *d, vetch_promise *root)
+dump_tree(struct vetch__dump *d, vetch_promise *root)
 {
     vetch_promise *at = root;
     size_t depth = 0;
 
     for (;;) {
-        dump_line(d, depth, at);
+        dump_promise(d, depth, at);
         if (vetch__first_waiter(at) != NULL) {
             at = vetch__first_waiter(at);
             depth++;
@@ -413,24 +397,31 @@ write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
+static void
+dump_promises(vetch_reactor *r, struct vetch__dump *d)
+{
+    size_t n = 0;
+
+    vetch__pool_walk(r->pool, count_pending, &n);
+    vetch__dump_section(d, "%zu promises are pending", n);
+    vetch__pool_walk(r->pool, dump_root, d);
+}
+
 int
 vetch_reactor_dump(vetch_reactor *r, int fd)
 {
-    struct dump d = { .out = NULL };
-    size_t n = 0;
+    struct vetch__dump d = { .out = NULL };
     int result = -1;
 
     VETCH_CHECK(r != NULL, EINVAL, -1);
     d.out = vetch_buffer_new();
     if (d.out == NULL)
         return -1;
-    vetch__pool_walk(r->pool, count_pending, &n);
-    if (vetch_buffer_printf(d.out, "%zu promises are pending\n", n) < 0)
-        d.failed = true;
-    vetch__pool_walk(r->pool, dump_root, &d);
-    if (d.n_lines > MAX_LINES && vetch_buffer_printf(d.out, "  and %zu more\n",
-                                                     d.n_lines - MAX_LINES) < 0)
-        d.failed = true;
+    dump_promises(r, &d);
+    vetch__dump_members(r, &d);
+    vetch__dump_timers(r, &d);
+    vetch__executors_dump(r, &d);
+    vetch__dump_end(&d);
     if (d.failed)
         errno = ENOMEM;
     else

@@ -12,6 +12,10 @@ vetch__executor_new_inner(const vetch_executor_options *options);
 vetch_executor *
 vetch__executor_new_expendable(const vetch_executor_options *options);
 
+/* The section of the dump. */
+struct vetch__dump;
+void vetch__executors_dump(vetch_reactor *r, struct vetch__dump *d);
+
 /* How long the end of a reactor waits for running jobs. */
 extern unsigned vetch__jobs_patience_ms;
 

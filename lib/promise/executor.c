@@ -30,6 +30,7 @@
 #include "promise/crew-private.h"
 #include "promise/executor-private.h"
 #include "promise/promise-private.h"
+#include "reactor/dump-private.h"
 
 #define THREADS_MAX 1024
 #define NAMES_SIZE  512
@@ -344,6 +345,20 @@ end_with_reactor(struct vetch__member *member)
     (void)member; /* running jobs are waited for by await_jobs() */
 }
 
+/* vetch__executors_dump() does, with those that are not the user's. */
+static void
+dump_with_the_jobs(const struct vetch__member *member, struct vetch__dump *d)
+{
+    (void)member;
+    (void)d;
+}
+
+static const struct vetch__member_class executor_members = {
+    .name = "executor",
+    .end = end_with_reactor,
+    .dump = dump_with_the_jobs,
+};
+
 static int
 watch(vetch_executor *e, vetch_reactor *r)
 {
@@ -391,7 +406,7 @@ vetch_executor_new(const vetch_executor_options *options)
         r->jobs_await = await_jobs;
     }
     vetch__list_append(&r->executors, &e->link);
-    vetch__member_add(r, &e->member, "executor", end_with_reactor);
+    vetch__member_add(r, &e->member, &executor_members);
     return e;
 fail:
     saved = errno;
@@ -469,6 +484,37 @@ name_running(vetch_executor *e, struct names *names)
     names->text[0] = '\0';
     names->len = 0;
     return vetch__crew_busy(e->crew, add_name, names);
+}
+
+/* What runs is named; how many wait is known. */
+static void
+executor_dump(vetch_executor *e, struct vetch__dump *d)
+{
+    struct names names;
+    size_t n = name_running(e, &names);
+
+    vetch__dump_line(d, 0, "%zu, of which %zu run%s%s", e->n_jobs, n,
+                     n > 0 ? ": " : "", names.text);
+}
+
+void
+vetch__executors_dump(vetch_reactor *r, struct vetch__dump *d)
+{
+    bool begun = false;
+
+    if (r->jobs_await == NULL) /* there was never an executor */
+        return;
+    for (struct vetch__list *at = r->executors.next; at != &r->executors;
+         at = at->next) {
+        vetch_executor *e = vetch__container(at, vetch_executor, link);
+
+        if (e->n_jobs == 0)
+            continue;
+        if (!begun)
+            vetch__dump_section(d, "jobs on threads");
+        begun = true;
+        executor_dump(e, d);
+    }
 }
 
 static void

@@ -1,4 +1,5 @@
 libvetch_private_la_SOURCES += \
+	lib/promise/alive.c \
 	lib/promise/cancel.c \
 	lib/promise/chain.c \
 	lib/promise/combinators.c \

@@ -500,6 +500,10 @@ const char *vetch__promise_describe(vetch_promise *p);
 const char *vetch__promise_origin(vetch_promise *p);
 void vetch__sites_done(vetch_reactor *r);
 
+/* ---- signal.c ---- */
+/* The canceller of who waits for a signal. */
+void vetch__signal_cancel(vetch_deferred *d, void *ctx);
+
 /* ---- task.c ---- */
 /* Name the tasks that did not end, run what they deferred, and settle them. */
 void vetch__tasks_abandon(vetch_reactor *r);

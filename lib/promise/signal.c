@@ -68,8 +68,8 @@ signal_waiter_leave(struct waiter *w)
     return d;
 }
 
-static void
-signal_waiter_cancel(vetch_deferred *d, void *ctx)
+void
+vetch__signal_cancel(vetch_deferred *d, void *ctx)
 {
     signal_waiter_leave(ctx);
     vetch_deferred_cancel(d);
@@ -283,7 +283,7 @@ signal_wait_for(struct source *s)
 
     if (w == NULL)
         return vetch__failed(errno, "signal");
-    w->deferred = vetch_deferred_new(signal_waiter_cancel, w);
+    w->deferred = vetch_deferred_new(vetch__signal_cancel, w);
     if (w->deferred == NULL) {
         vetch__free(w);
         return vetch__failed(errno, "signal");

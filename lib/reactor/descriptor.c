@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/check-private.h"
-#include "reactor/reactor-private.h"
+#include "reactor/dump-private.h"
 
 #define EVENTS_KNOWN ((unsigned)(VETCH_READABLE | VETCH_WRITABLE))
 
@@ -99,6 +99,35 @@ descriptor_end(struct vetch__member *member)
     vetch_descriptor_cancel(vetch__container(member, vetch_descriptor, member));
 }
 
+static bool
+descriptor_is_alive(const struct vetch__member *member)
+{
+    return !member->background &&
+           vetch__container(member, const vetch_descriptor, member)->events !=
+               0;
+}
+
+static void
+descriptor_dump(const struct vetch__member *member, struct vetch__dump *dump)
+{
+    const vetch_descriptor *d =
+        vetch__container(member, const vetch_descriptor, member);
+    char name[VETCH__FUNCTION_NAME];
+
+    vetch__dump_line(
+        dump, 0, "descriptor %d%s%s, for %s", event_get_fd(&d->readable),
+        d->events & VETCH_READABLE ? ", readable" : "",
+        d->events & VETCH_WRITABLE ? ", writable" : "",
+        vetch__function_name((const void *)(uintptr_t)d->fn, name));
+}
+
+static const struct vetch__member_class descriptor_members = {
+    .name = "descriptor",
+    .end = descriptor_end,
+    .is_alive = descriptor_is_alive,
+    .dump = descriptor_dump,
+};
+
 /* epoll refuses plain files, but libevent prints a warning first. */
 static int
 descriptor_check_fd(int fd)
@@ -156,7 +185,7 @@ vetch_descriptor_new_owned(int fd, unsigned events, vetch_descriptor_fn fn,
         return NULL;
     }
     d->free_ctx = free_ctx;
-    vetch__member_add(r, &d->member, "descriptor", descriptor_end);
+    vetch__member_add(r, &d->member, &descriptor_members);
     return d;
 }
 
@@ -201,6 +230,13 @@ vetch_descriptor_cancel(vetch_descriptor *d)
     d->events = 0;
     if (before != 0)
         vetch_descriptor_unref(d);
+}
+
+void
+vetch_descriptor_set_background(vetch_descriptor *d, bool on)
+{
+    VETCH_CHECK(d != NULL, EINVAL, );
+    d->member.background = on;
 }
 
 vetch_descriptor *

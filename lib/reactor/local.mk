@@ -1,10 +1,13 @@
 libvetch_private_la_SOURCES += \
 	lib/reactor/clock.c \
 	lib/reactor/descriptor.c \
+	lib/reactor/dump-private.h \
+	lib/reactor/dump.c \
 	lib/reactor/owner.c \
 	lib/reactor/post.c \
 	lib/reactor/reactor.c \
 	lib/reactor/ready.c \
+	lib/reactor/run.c \
 	lib/reactor/testing.c \
 	lib/reactor/timer.c \
 	lib/reactor/timer_heap.c \

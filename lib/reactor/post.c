@@ -181,6 +181,17 @@ vetch__mailbox_wake(vetch_reactor *r)
     mailbox_ring(r->mailbox);
 }
 
+bool
+vetch__mailbox_is_empty(vetch_reactor *r)
+{
+    bool empty;
+
+    pthread_mutex_lock(&r->mailbox->lock);
+    empty = r->mailbox->first == NULL;
+    pthread_mutex_unlock(&r->mailbox->lock);
+    return empty;
+}
+
 /* 0, or what is wrong. */
 static int
 mailbox_enqueue(struct vetch__mailbox *box, struct letter *letter)

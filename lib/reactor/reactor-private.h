@@ -37,12 +37,26 @@ struct vetch__flush {
     void (*fn)(struct vetch__flush *self);
 };
 
+struct vetch__member;
+struct vetch__dump; /* see dump-private.h */
+
+/* What all objects of a kind have in common. */
+struct vetch__member_class {
+    const char *name; /* for reports: "listener" */
+    /* Stop it at once; it may remove the member. */
+    void (*end)(struct vetch__member *self);
+    /* Whether something may happen by it; NULL: not by itself. */
+    bool (*is_alive)(const struct vetch__member *self);
+    /* Its lines of the dump; NULL: its name. */
+    void (*dump)(const struct vetch__member *self, struct vetch__dump *d);
+};
+
 /* An object that has to be ended with its reactor: a transport, a listener, a
- * client… `end` stops it at once (it may remove the member). */
+ * client… */
 struct vetch__member {
     struct vetch__list link;
-    const char *name; /* for the report of what is left: "listener" */
-    void (*end)(struct vetch__member *self);
+    const struct vetch__member_class *class;
+    bool background; /* it does not keep a run going */
 };
 
 /* A timer inside another object. Equal delays cost O(1), others O(log n).
@@ -165,14 +179,18 @@ void vetch__promise_dispatch(vetch_reactor *r, struct vetch__ready *node);
 /* The parts of the end of a reactor that the promise layer does. */
 void vetch__promises_cancel_all(vetch_reactor *r);
 void vetch__promises_finish(vetch_reactor *r);
+/* Whether an operation is pending, other than the wait for a signal. */
+bool vetch__promises_alive(vetch_reactor *r);
 
-/* ---- reactor.c ---- */
+/* ---- run.c ---- */
 /* Run the loop until *flag is true; -1 and errno on failure. Nested: EDEADLK.
  */
 int vetch__reactor_run_until(vetch_reactor *r, const bool *flag);
+
+/* ---- reactor.c ---- */
+void vetch__reactor_end(vetch_reactor *r);
 void vetch__member_add(vetch_reactor *r, struct vetch__member *m,
-                       const char *name,
-                       void (*end)(struct vetch__member *self));
+                       const struct vetch__member_class *class);
 void vetch__member_remove(vetch_reactor *r, struct vetch__member *m);
 
 /* Whether an object of r, if it has one still, came into this process by a
@@ -189,6 +207,8 @@ int vetch__mailbox_init(vetch_reactor *r);
 void vetch__mailbox_close(vetch_reactor *r);
 void vetch__mailbox_done(vetch_reactor *r);
 void vetch__mailbox_wake(vetch_reactor *r); /* Thread: any */
+/* Whether nothing that was posted waits. */
+bool vetch__mailbox_is_empty(vetch_reactor *r);
 
 /* ---- clock.c ---- */
 uint64_t vetch__clock_fresh(vetch_reactor *r); /* ns, read now */
@@ -222,6 +242,8 @@ int vetch__timers_init(vetch_reactor *r);
 void vetch__timers_cancel_all(vetch_reactor *r);
 void vetch__timers_done(vetch_reactor *r);
 size_t vetch__timers_live(const vetch_reactor *r);
+/* Whether a user's timer runs that keeps a run going. */
+bool vetch__timers_alive(vetch_reactor *r);
 /* When the next one is due, in ns; UINT64_MAX if none is running. */
 uint64_t vetch__timers_next(vetch_reactor *r);
 /* The clock was moved or replaced. */

@@ -1,4 +1,4 @@
-/* The reactor: its making, its running and its end.
+/* The reactor: its making and its end.
  *
  * The loop belongs to us or to another part of the program. The last reference
  * may go inside a callback, where neither the loop nor the reactor can be taken
@@ -24,8 +24,6 @@
 #define SLOW_LIMIT_NS     UINT64_C(100000000)
 #define END_CALLBACKS     ((size_t)10000)
 #define END_CALLBACK_STEP ((size_t)100)
-
-static void reactor_end(vetch_reactor *r);
 
 /* ---- making one ---- */
 
@@ -65,7 +63,7 @@ reactor_on_end(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    reactor_end(arg);
+    vetch__reactor_end(arg);
 }
 
 static int
@@ -209,11 +207,10 @@ vetch_reactor_set_rejection_hook(vetch_reactor *r, vetch_rejection_fn fn,
 /* ---- its members ---- */
 
 void
-vetch__member_add(vetch_reactor *r, struct vetch__member *m, const char *name,
-                  void (*end_member)(struct vetch__member *self))
+vetch__member_add(vetch_reactor *r, struct vetch__member *m,
+                  const struct vetch__member_class *class)
 {
-    m->name = name;
-    m->end = end_member;
+    m->class = class;
     vetch__list_append(&r->members, &m->link);
     r->n_members++;
 }
@@ -233,108 +230,6 @@ vetch_reactor_live_objects(const vetch_reactor *r)
 {
     VETCH_CHECK(r != NULL, EINVAL, 0);
     return r->pool->live + r->n_members + vetch__timers_live(r);
-}
-
-/* ---- running ---- */
-
-static int
-reactor_check_runnable(const vetch_reactor *r)
-{
-    if (!vetch__check_thread(&r->owner, "a reactor"))
-        return EPERM;
-    if (r->running_loop || r->depth > 0)
-        return EDEADLK;
-    return 0;
-}
-
-static bool
-reactor_may_go_on(vetch_reactor *r, const bool *flag)
-{
-    if (r->end_wanted)
-        return false;
-    return flag != NULL ? !*flag : !atomic_load(&r->stop_requested);
-}
-
-/* By the owner of the libevent loop. */
-static bool
-was_broken(struct event_base *base)
-{
-    return event_base_got_break(base) || event_base_got_exit(base);
-}
-
-/* libevent gives no errno when its own loop runs already. */
-static int
-loop_failed(void)
-{
-    if (errno == 0)
-        errno = EDEADLK;
-    return -1;
-}
-
-static int
-reactor_loop(vetch_reactor *r, const bool *flag)
-{
-    int result = 0;
-
-    /* One turn at a time, because what sets a flag does not break the loop, and
-     * because each turn has a time of its own. */
-    while (result >= 0 && reactor_may_go_on(r, flag)) {
-        vetch__clock_turn(r);
-        errno = 0;
-        result = event_base_loop(r->base, EVLOOP_ONCE);
-        if (flag == NULL && was_broken(r->base))
-            break;
-    }
-    if (vetch__is_inherited(&r->owner)) { /* a callback has forked */
-        errno = EPERM;
-        return -1;
-    }
-    return result < 0 ? loop_failed() : 0;
-}
-
-int
-vetch__reactor_run_until(vetch_reactor *r, const bool *flag)
-{
-    int wrong = reactor_check_runnable(r);
-    int result, saved;
-
-    if (wrong != 0) {
-        errno = wrong;
-        return -1;
-    }
-    r->running_loop = true;
-    result = reactor_loop(r, flag);
-    r->running_loop = false;
-    vetch__clock_turn(r);
-    saved = errno;
-    if (flag == NULL)
-        atomic_store(&r->stop_requested, false);
-    if (r->end_wanted)
-        reactor_end(r);
-    errno = saved;
-    return result;
-}
-
-int
-vetch_reactor_run(vetch_reactor *r)
-{
-    VETCH_CHECK(r != NULL, EINVAL, -1);
-    return vetch__reactor_run_until(r, NULL);
-}
-
-void
-vetch_reactor_stop(vetch_reactor *r)
-{
-    VETCH_CHECK(r != NULL, EINVAL, );
-    if (vetch__is_inherited(&r->owner)) {
-        vetch__refuse_thread(&r->owner, "a reactor");
-        return;
-    }
-    atomic_store(&r->stop_requested, true);
-    if (vetch__reactor == r && r->running_loop)
-        event_base_loopbreak(r->base);
-    else
-        vetch__mailbox_wake(r);
 }
 
 /* ---- the end ---- */
@@ -380,7 +275,7 @@ end_members(vetch_reactor *r, struct vetch__list *ended)
         /* On another list, because it may or may not remove itself. */
         vetch__list_remove(&m->link);
         vetch__list_append(ended, &m->link);
-        m->end(m);
+        m->class->end(m);
     }
 }
 
@@ -392,7 +287,8 @@ name_what_is_left(vetch_reactor *r, struct vetch__list *ended)
         struct vetch__member *m =
             vetch__container(ended->next, struct vetch__member, link);
 
-        vetch_log(VETCH_LOG_DEBUG, "alive after its reactor: %s", m->name);
+        vetch_log(VETCH_LOG_DEBUG, "alive after its reactor: %s",
+                  m->class->name);
         vetch__member_remove(r, m);
     }
 }
@@ -411,8 +307,8 @@ reactor_let_go(vetch_reactor *r)
     vetch__reactor = NULL;
 }
 
-static void
-reactor_end(vetch_reactor *r)
+void
+vetch__reactor_end(vetch_reactor *r)
 {
     struct vetch__list ended;
     size_t budget = END_CALLBACKS;
@@ -471,6 +367,6 @@ vetch_reactor_unref(vetch_reactor *r)
     else if (r->running_loop || r->depth > 0)
         reactor_end_later(r);
     else
-        reactor_end(r);
+        vetch__reactor_end(r);
     return NULL;
 }

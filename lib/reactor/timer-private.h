@@ -171,6 +171,10 @@ vetch__lane_append(struct vetch__timers *ts, struct vetch__lane *lane,
 void vetch__timer_start_at(vetch_reactor *r, struct vetch__timer *t,
                            uint64_t deadline,
                            void (*fn)(struct vetch__timer *self));
+/* Call fn with each timer that runs. */
+void vetch__timers_each(vetch_reactor *r,
+                        void (*fn)(const struct vetch__timer *t, void *ctx),
+                        void *ctx);
 struct vetch__timers *vetch__timers_ref(vetch_reactor *r);
 void vetch__timers_unref(struct vetch__timers *ts);
 
@@ -178,5 +182,7 @@ void vetch__timers_unref(struct vetch__timers *ts);
 
 /* The end of the reactor stopped it. */
 void vetch__timer_canceled(struct vetch__timer *t);
+/* What it calls: of a user's timer the user's function. */
+const void *vetch__timer_function(const struct vetch__timer *t);
 
 #endif

@@ -10,6 +10,9 @@
 
 #include "base/check-private.h"
 
+/* In object.flags. */
+enum { BACKGROUND = 1 };
+
 struct vetch_timer {
     struct vetch__object object;
     struct vetch__timer timer;
@@ -73,6 +76,36 @@ vetch__timer_canceled(struct vetch__timer *timer)
 {
     if (timer->fn == timer_fire)
         vetch_timer_unref(timer_object(timer));
+}
+
+const void *
+vetch__timer_function(const struct vetch__timer *t)
+{
+    if (t->fn != timer_fire)
+        return (const void *)(uintptr_t)t->fn;
+    return (const void *)(uintptr_t)vetch__container(t, const vetch_timer,
+                                                     timer)
+        ->fn;
+}
+
+static void
+look_whether_alive(const struct vetch__timer *t, void *ctx)
+{
+    bool *alive = ctx;
+
+    if (t->fn == timer_fire &&
+        vetch__container(t, const vetch_timer, timer)->object.flags !=
+            BACKGROUND)
+        *alive = true;
+}
+
+bool
+vetch__timers_alive(vetch_reactor *r)
+{
+    bool alive = false;
+
+    vetch__timers_each(r, look_whether_alive, &alive);
+    return alive;
 }
 
 static inline int
@@ -184,6 +217,13 @@ vetch_timer_cancel(vetch_timer *t)
         return;
     vetch__timer_stop(r, &t->timer);
     vetch_timer_unref(t);
+}
+
+void
+vetch_timer_set_background(vetch_timer *t, bool on)
+{
+    VETCH_CHECK(t != NULL, EINVAL, );
+    t->object.flags = on ? BACKGROUND : 0;
 }
 
 bool

@@ -362,6 +362,33 @@ vetch__timers_live(const vetch_reactor *r)
     return r->timers->n_objects;
 }
 
+static void
+timers_each_of_list(const struct vetch__list *list,
+                    void (*fn)(const struct vetch__timer *t, void *ctx),
+                    void *ctx)
+{
+    for (const struct vetch__list *at = list->next; at != list; at = at->next)
+        fn(vetch__container(at, const struct vetch__timer, u.link), ctx);
+}
+
+void
+vetch__timers_each(vetch_reactor *r,
+                   void (*fn)(const struct vetch__timer *t, void *ctx),
+                   void *ctx)
+{
+    const struct vetch__timer_heap *h = &r->timers->heap;
+
+    timers_each_of_list(&r->timers->due, fn, ctx);
+    for (size_t i = 0; i < h->n; i++) {
+        const struct vetch__lane *lane = vetch__entry_lane(&h->entries[i]);
+
+        if (lane != NULL)
+            timers_each_of_list(&lane->timers, fn, ctx);
+        else
+            fn((const struct vetch__timer *)h->entries[i].who, ctx);
+    }
+}
+
 struct vetch__timers *
 vetch__timers_ref(vetch_reactor *r)
 {

@@ -665,6 +665,11 @@ end_filter_with_reactor(struct vetch__member *self)
         &f->s, vetch_error_new(VETCH_ECLOSED, "the reactor has ended"));
 }
 
+static const struct vetch__member_class filter_members = {
+    .name = "filter",
+    .end = end_filter_with_reactor,
+};
+
 /* 0, or the errno that says why `inner` gets no filter. */
 static int
 why_no_filter(const vetch_stream *inner, unsigned direction)
@@ -708,7 +713,7 @@ put_filter(vetch_stream *inner, unsigned direction, vetch_filter *filter)
     f->sink.broken = inner_is_broken;
     if (inner->out == VETCH__HALF_OPEN)
         inner->sink = &f->sink;
-    vetch__member_add(r, &f->member, "filter", end_filter_with_reactor);
+    vetch__member_add(r, &f->member, &filter_members);
     return &f->s;
 }
 

@@ -414,6 +414,11 @@ end_own_with_reactor(struct vetch__member *self)
     break_own(o, vetch_error_new(VETCH_ECLOSED, "the reactor has ended"));
 }
 
+static const struct vetch__member_class own_members = {
+    .name = "stream",
+    .end = end_own_with_reactor,
+};
+
 /* ---- making one ---- */
 
 vetch_stream *
@@ -451,7 +456,7 @@ vetch__own_stream_new(const vetch_stream_class *class, void *self,
     o->self = self;
     o->low_bytes = chosen.low_bytes;
     o->turn.fn = own_turn;
-    vetch__member_add(r, &o->member, "stream", end_own_with_reactor);
+    vetch__member_add(r, &o->member, &own_members);
     return &o->s;
 }
 

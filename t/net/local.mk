@@ -1,6 +1,7 @@
 unit_tests += \
 	t/net/test_activation \
 	t/net/test_address_counts \
+	t/net/test_background \
 	t/net/test_connect \
 	t/net/test_endpoint \
 	t/net/test_listener \

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -245,5 +246,39 @@ VT_TEST(a_child_that_does_not_read_breaks_its_input)
     pp_expect_output("done\n");
     vetch_stream_write(vetch_process_input(pp_child), much, sizeof(much));
     sk_expect_error(vetch_stream_end(vetch_process_input(pp_child)), EPIPE);
+    pp_expect_status(0);
+}
+
+/* ---- on the reactor ---- */
+
+VT_CASE("reactor", vt_real_reactor_tcase, .take_down = pp_done);
+
+VT_TEST(a_child_keeps_a_run_going_until_it_ends)
+{
+    static const char *const argv[] = { "true", NULL };
+    vetch_process_options o = pp_program(argv);
+
+    o.input = o.output = o.errors = VETCH_STDIO_NULL;
+    pp_start_with(&o);
+    ck_assert_int_eq(vetch_reactor_run_until_idle(vt_reactor), 0);
+    pp_expect_status(0);
+}
+
+VT_TEST(a_child_is_in_the_dump)
+{
+    static const char *const argv[] = { "cat", NULL };
+    vetch_process_options o = pp_program(argv);
+    char text[1024], line[64];
+    FILE *f = tmpfile();
+
+    pp_start_with(&o);
+    snprintf(line, sizeof(line), "  process %d, cat\n",
+             vetch_process_id(pp_child));
+    ck_assert_int_eq(vetch_reactor_dump(vt_reactor, fileno(f)), 0);
+    rewind(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    ck_assert_msg(strstr(text, line) != NULL, "no \"%s\" in:\n%s", line, text);
+    sk_end(vetch_process_input(pp_child));
     pp_expect_status(0);
 }

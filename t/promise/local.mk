@@ -7,6 +7,7 @@ unit_tests += \
 	t/promise/test_combinators \
 	t/promise/test_cycle \
 	t/promise/test_debug \
+	t/promise/test_dump \
 	t/promise/test_event \
 	t/promise/test_executor \
 	t/promise/test_executor_end \

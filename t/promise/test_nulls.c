@@ -167,6 +167,8 @@ REFUSES(vetch_reactor_adopt, IS_NULL(vetch_reactor_adopt(NULL)))
 ACCEPTS(vetch_reactor_ref, IS_NULL(vetch_reactor_ref(NULL)))
 ACCEPTS(vetch_reactor_unref, IS_NULL(vetch_reactor_unref(NULL)))
 REFUSES(vetch_reactor_event_base, IS_NULL(vetch_reactor_event_base(NULL)))
+REFUSES(vetch_reactor_run_until_idle, FAILS(vetch_reactor_run_until_idle(NULL)))
+REFUSES(vetch_reactor_run_once, FAILS(vetch_reactor_run_once(NULL, 0)))
 REFUSES(vetch_reactor_run, FAILS(vetch_reactor_run(NULL)))
 REFUSES(vetch_reactor_stop, vetch_reactor_stop(NULL))
 REFUSES(vetch_reactor_post, FAILS(vetch_reactor_post(NULL, never_called, NULL)))
@@ -193,6 +195,7 @@ REFUSES(vetch_timer_new_periodic_owned,
         IS_NULL(vetch_timer_new_periodic_owned(1, NULL, NULL, never_called)))
 REFUSES(vetch_timer_restart, FAILS(vetch_timer_restart(NULL, 1)))
 REFUSES(vetch_timer_cancel, vetch_timer_cancel(NULL))
+REFUSES(vetch_timer_set_background, vetch_timer_set_background(NULL, true))
 REFUSES(vetch_timer_is_active, IS_FALSE(vetch_timer_is_active(NULL)))
 ACCEPTS(vetch_timer_ref, IS_NULL(vetch_timer_ref(NULL)))
 ACCEPTS(vetch_timer_unref, IS_NULL(vetch_timer_unref(NULL)))
@@ -204,6 +207,8 @@ REFUSES(vetch_descriptor_new_owned,
                                            never_called)))
 REFUSES(vetch_descriptor_set_events,
         FAILS(vetch_descriptor_set_events(NULL, VETCH_READABLE)))
+REFUSES(vetch_descriptor_set_background,
+        vetch_descriptor_set_background(NULL, true))
 REFUSES(vetch_descriptor_cancel, vetch_descriptor_cancel(NULL))
 ACCEPTS(vetch_descriptor_ref, IS_NULL(vetch_descriptor_ref(NULL)))
 ACCEPTS(vetch_descriptor_unref, IS_NULL(vetch_descriptor_unref(NULL)))
@@ -546,6 +551,8 @@ REFUSES(vetch_transport_sendfile,
         FAILS(vetch_transport_sendfile(NULL, STDIN_FILENO, 0, 1)))
 REFUSES(vetch_transport_printf, FAILS(vetch_transport_printf(NULL, "%d", 1)))
 REFUSES(vetch_transport_vprintf, FAILS(vprintf_to_null("%d", 1)))
+REFUSES(vetch_transport_set_background,
+        vetch_transport_set_background(NULL, true))
 REFUSES(vetch_transport_pause, vetch_transport_pause(NULL))
 REFUSES(vetch_transport_resume, vetch_transport_resume(NULL))
 REFUSES(vetch_transport_set_write_marks,
@@ -583,6 +590,8 @@ REFUSES(vetch_listener_port, IS_ZERO(vetch_listener_port(NULL)))
 REFUSES(vetch_listener_set_limit, vetch_listener_set_limit(NULL, 1))
 REFUSES(vetch_listener_pause, vetch_listener_pause(NULL))
 REFUSES(vetch_listener_resume, vetch_listener_resume(NULL))
+REFUSES(vetch_listener_set_background,
+        vetch_listener_set_background(NULL, true))
 REFUSES(vetch_listener_connections, IS_ZERO(vetch_listener_connections(NULL)))
 REFUSES(vetch_listener_each, vetch_listener_each(NULL, NULL, NULL))
 REFUSES(vetch_listener_set_error_fn,

@@ -7,6 +7,7 @@ unit_tests += \
 	t/reactor/test_reactor \
 	t/reactor/test_reactor_end \
 	t/reactor/test_ready \
+	t/reactor/test_run \
 	t/reactor/test_testing \
 	t/reactor/test_timer \
 	t/reactor/test_timer_crowd

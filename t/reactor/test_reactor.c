@@ -388,6 +388,11 @@ end_member(struct vetch__member *self)
         vetch__member_remove(vetch__reactor, self);
 }
 
+static const struct vetch__member_class member_class = {
+    .name = "member",
+    .end = end_member,
+};
+
 /* Threads libuv #2544, #3266: what survives its loop is named. (LESSONS 1) */
 VT_TEST(end_ends_members_and_names_those_that_stay)
 {
@@ -395,9 +400,9 @@ VT_TEST(end_ends_members_and_names_those_that_stay)
     struct member gone = { .stays = false };
     vetch_reactor *r = vt_reactor;
 
-    vetch__member_add(r, &one.member, "listener", end_member);
-    vetch__member_add(r, &two.member, "client", end_member);
-    vetch__member_add(r, &gone.member, "server", end_member);
+    vetch__member_add(r, &one.member, &member_class);
+    vetch__member_add(r, &two.member, &member_class);
+    vetch__member_add(r, &gone.member, &member_class);
     ck_assert_uint_eq(vt_live_objects(), 3);
     vetch__member_remove(r, &gone.member);
     ck_assert_uint_eq(vt_live_objects(), 2);
@@ -406,7 +411,7 @@ VT_TEST(end_ends_members_and_names_those_that_stay)
     ck_assert_int_eq(one.ended, 1);
     ck_assert_int_eq(two.ended, 1);
     ck_assert_int_eq(gone.ended, 0);
-    ck_assert_str_eq(vt_log_take(), "alive after its reactor: client\n");
+    ck_assert_str_eq(vt_log_take(), "alive after its reactor: member\n");
     vetch__member_remove(r, &two.member); /* harmless now */
 }
 

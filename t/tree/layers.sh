@@ -7,7 +7,7 @@
 
 # Seams: what a lower layer declares for an upper one to fill in.
 seams='vetch__promise_dispatch vetch__promises_cancel_all
-vetch__promises_finish vetch__tls_hooks'
+vetch__promises_finish vetch__promises_alive vetch__tls_hooks'
 
 layers='base reactor promise net tls stream process http/message http/client
 http/server websocket daemon'

@@ -11,6 +11,7 @@
 
 #include "base/check-private.h"
 #include "base/options-private.h"
+#include "reactor/dump-private.h"
 
 enum {
     STATUS_LINE_BYTES = 8192,
@@ -71,6 +72,24 @@ client_end_with_reactor(struct vetch__member *m)
     vetch_http_client_unref(c);
 }
 
+static void
+client_dump(const struct vetch__member *m, struct vetch__dump *d)
+{
+    const vetch_http_client *c =
+        vetch__container(m, const vetch_http_client, member);
+
+    vetch__dump_line(d, 0,
+                     "HTTP client, %zu connections, %zu of them idle, %zu "
+                     "calls wait for one",
+                     c->pool.n_slots, c->pool.n_idle, c->pool.n_waiters);
+}
+
+static const struct vetch__member_class client_members = {
+    .name = "HTTP client",
+    .end = client_end_with_reactor,
+    .dump = client_dump,
+};
+
 vetch_http_client *
 vetch_http_client_new(const vetch_http_client_options *options)
 {
@@ -94,8 +113,7 @@ vetch_http_client_new(const vetch_http_client_options *options)
     set_limits(c);
     vetch__http_pool_init(&c->pool, &vetch__http_pool_class,
                           c->options.max_connections, c->options.max_per_host);
-    vetch__member_add(reactor, &c->member, "HTTP client",
-                      client_end_with_reactor);
+    vetch__member_add(reactor, &c->member, &client_members);
     return c;
 }
 

@@ -397,6 +397,7 @@ conn_serve(struct vetch__http_slot *slot, struct vetch__http_waiter *w)
 
     c->call = vetch__http_call_of(w);
     c->call->conn = c;
+    vetch_transport_set_background(c->transport, false);
     send_request(c);
 }
 
@@ -406,6 +407,7 @@ conn_idle(struct vetch__http_slot *slot)
     struct vetch__client_conn *c = conn_of_slot(slot);
 
     c->state = VETCH__CLIENT_IDLE;
+    vetch_transport_set_background(c->transport, true);
     vetch__client_conn_timer_start(c, c->idle_ns);
 }
 

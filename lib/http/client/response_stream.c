@@ -361,6 +361,11 @@ end_response_with_reactor(struct vetch__member *self)
     vetch__stream_over(&rs->s, &vetch__error_closed);
 }
 
+static const struct vetch__member_class response_members = {
+    .name = "body of a response",
+    .end = end_response_with_reactor,
+};
+
 void
 vetch__response_stream_leave(vetch_http_response *r)
 {
@@ -419,8 +424,7 @@ vetch_http_response_stream(vetch_http_response *r)
     rs->response = r;
     rs->reactor = vetch__reactor;
     rs->turn.fn = response_turn;
-    vetch__member_add(rs->reactor, &rs->member, "body of a response",
-                      end_response_with_reactor);
+    vetch__member_add(rs->reactor, &rs->member, &response_members);
     r->stream = rs;
     if (!r->streamed)
         give_whole(r, &rs->s);

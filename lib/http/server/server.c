@@ -114,6 +114,11 @@ end_server_with_reactor(struct vetch__member *self)
     vetch_http_server_unref(s);
 }
 
+static const struct vetch__member_class server_members = {
+    .name = "HTTP server",
+    .end = end_server_with_reactor,
+};
+
 static vetch_http_server *
 server_new(const vetch_http_server_options *options)
 {
@@ -164,8 +169,7 @@ vetch_http_server_new(const char *endpoint,
         return NULL;
     }
     s->stop.where = vetch_listener_endpoint(s->listener);
-    vetch__member_add(s->reactor, &s->member, "HTTP server",
-                      end_server_with_reactor);
+    vetch__member_add(s->reactor, &s->member, &server_members);
     return vetch_http_server_ref(s); /* the other reference is the reactor's */
 }
 
