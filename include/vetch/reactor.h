@@ -110,6 +110,27 @@ VETCH_EXPORT void vetch_reactor_set_debug(vetch_reactor *r, bool on);
 VETCH_EXPORT void vetch_reactor_set_slow_limit(vetch_reactor *r,
                                                double seconds);
 
+/* How long turns of the loop took, from the first callback to the last: so much
+ * later than it came what came meanwhile was dealt with. */
+typedef struct vetch_reactor_lag {
+    size_t size; /* set by VETCH_REACTOR_LAG_INIT */
+    uint64_t n_turns;
+    double p50_seconds; /* half of the turns took no longer */
+    double p99_seconds;
+    double max_seconds;
+} vetch_reactor_lag;
+#define VETCH_REACTOR_LAG_INIT                                                 \
+    {                                                                          \
+        .size = sizeof(vetch_reactor_lag), .n_turns = 0, .p50_seconds = 0,     \
+        .p99_seconds = 0, .max_seconds = 0,                                    \
+    }
+
+/* Tell of the turns since the last call. The first call begins to measure, and
+ * tells nothing. Errors: -1 and errno: ENOMEM; EPERM, a wrong thread. Thread:
+ * reactor. */
+VETCH_EXPORT int vetch_reactor_get_lag(vetch_reactor *r,
+                                       vetch_reactor_lag *ret);
+
 /* How many objects of the library (promises, timers, connections, …) live on
  * the reactor: for tests and for finding leaks. */
 VETCH_EXPORT size_t vetch_reactor_live_objects(const vetch_reactor *r);

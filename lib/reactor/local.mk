@@ -3,6 +3,8 @@ libvetch_private_la_SOURCES += \
 	lib/reactor/descriptor.c \
 	lib/reactor/dump-private.h \
 	lib/reactor/dump.c \
+	lib/reactor/lag-private.h \
+	lib/reactor/lag.c \
 	lib/reactor/owner.c \
 	lib/reactor/post.c \
 	lib/reactor/reactor.c \

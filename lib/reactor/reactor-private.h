@@ -73,6 +73,7 @@ struct vetch__timer {
 
 struct vetch__timers;  /* see timer-private.h */
 struct vetch__mailbox; /* private to post.c */
+struct vetch__lag;     /* see lag-private.h */
 struct vetch__tasks;   /* private to task.c */
 struct task;           /* the same */
 struct vetch__sites;   /* private to debug.c */
@@ -107,6 +108,7 @@ struct vetch_reactor {
     bool virtual_clock;  /* now is moved by tests alone */
     uint64_t slow_limit; /* ns */
     struct vetch__timers *timers;
+    struct vetch__lag *lag; /* while somebody wants to know */
 
     struct vetch__mailbox *mailbox;
     struct vetch__signals *signals;

@@ -20,6 +20,7 @@
 #include <vetch/log.h>
 
 #include "base/check-private.h"
+#include "reactor/lag-private.h"
 
 #define SLOW_LIMIT_NS     UINT64_C(100000000)
 #define END_CALLBACKS     ((size_t)10000)
@@ -87,6 +88,7 @@ reactor_take_down(vetch_reactor *r)
     if (r->signals_done != NULL)
         r->signals_done(r);
     vetch__mailbox_done(r);
+    vetch__lag_done(r);
     if (r->net_done != NULL)
         r->net_done(r);
     if (r->timers != NULL)

@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "base/check-private.h"
+#include "reactor/lag-private.h"
 
 #define DRAIN_BOUND    ((size_t)4096)
 #define SHUFFLE_WINDOW 16
@@ -190,6 +191,8 @@ vetch__reactor_enter(vetch_reactor *r)
 {
     if (r->depth++ == 0 && !r->running_loop)
         vetch__clock_turn(r);
+    if (vetch__unlikely(r->lag != NULL))
+        vetch__lag_work_begins(r);
     r->n_entries++;
 }
 
@@ -202,8 +205,11 @@ vetch__reactor_leave(vetch_reactor *r)
         else if (!ready_is_idle(r))
             ready_drain_turn(r);
     }
-    if (--r->depth == 0 && !r->running_loop)
+    if (--r->depth == 0 && !r->running_loop) {
         vetch__clock_turn(r);
+        if (vetch__unlikely(r->lag != NULL))
+            vetch__lag_turn_over(r);
+    }
 }
 
 static void

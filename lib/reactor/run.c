@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/check-private.h"
+#include "reactor/lag-private.h"
 
 struct run {
     const bool *flag; /* until this is true; NULL: until a stop */
@@ -81,9 +82,14 @@ loop_failed(void)
 static int
 reactor_turn(vetch_reactor *r, int flags)
 {
+    int result;
+
     vetch__clock_turn(r);
     errno = 0;
-    return event_base_loop(r->base, flags);
+    result = event_base_loop(r->base, flags);
+    if (vetch__unlikely(r->lag != NULL))
+        vetch__lag_turn_over(r);
+    return result;
 }
 
 static int

@@ -169,6 +169,8 @@ ACCEPTS(vetch_reactor_unref, IS_NULL(vetch_reactor_unref(NULL)))
 REFUSES(vetch_reactor_event_base, IS_NULL(vetch_reactor_event_base(NULL)))
 REFUSES(vetch_reactor_run_until_idle, FAILS(vetch_reactor_run_until_idle(NULL)))
 REFUSES(vetch_reactor_run_once, FAILS(vetch_reactor_run_once(NULL, 0)))
+REFUSES(vetch_reactor_get_lag, vetch_reactor_lag lag = VETCH_REACTOR_LAG_INIT;
+        FAILS(vetch_reactor_get_lag(NULL, &lag)))
 REFUSES(vetch_reactor_run, FAILS(vetch_reactor_run(NULL)))
 REFUSES(vetch_reactor_stop, vetch_reactor_stop(NULL))
 REFUSES(vetch_reactor_post, FAILS(vetch_reactor_post(NULL, never_called, NULL)))

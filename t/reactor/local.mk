@@ -2,6 +2,7 @@ unit_tests += \
 	t/reactor/test_adopted_loop \
 	t/reactor/test_clock \
 	t/reactor/test_descriptor \
+	t/reactor/test_lag \
 	t/reactor/test_post \
 	t/reactor/test_precision \
 	t/reactor/test_reactor \
