@@ -22,6 +22,7 @@ static struct {
     vetch_semaphore *semaphore;
     vetch_promise *sleep;
     vetch_listener *listener;
+    vetch_udp *udp;
     vetch_http_server *server;
     vetch_http_client *client;
     vetch_http_response *stream;
@@ -123,6 +124,7 @@ begin(void)
     all.listener =
         vetch_listener_new("unix:test_fork.socket", make_nothing, NULL, NULL);
     ck_assert_ptr_nonnull(all.listener);
+    all.udp = vetch_udp_new("udp:127.0.0.1:0", NULL);
     begin_http();
 }
 
@@ -136,6 +138,7 @@ let_go_of_all(void)
     vetch_semaphore_unref(all.semaphore);
     vetch_promise_unref(all.sleep);
     vetch_listener_unref(all.listener);
+    vetch_udp_unref(all.udp);
     vetch_http_response_unref(all.stream);
     vetch_http_client_unref(all.client);
     vetch_http_server_unref(all.server);
@@ -158,8 +161,23 @@ read_stream(void)
 }
 
 static void
+assert_datagrams_go_on(void)
+{
+    vetch_udp *u =
+        vetch_run(vetch_udp_connect(vetch_udp_endpoint(all.udp), NULL), NULL);
+    vetch_udp_message message = { .size = sizeof(message),
+                                  .data = "x",
+                                  .len = 1 };
+
+    ck_assert_uint_eq(vetch_udp_send(u, &message, 1), 1);
+    vetch_unref(vetch_run(vetch_udp_receive(all.udp), NULL));
+    vetch_udp_unref(u);
+}
+
+static void
 assert_all_goes_on(void)
 {
+    assert_datagrams_go_on();
     ck_assert_int_eq((int)write(all.pipe[1], "x", 1), 1);
     vetch_run(vetch_sleep(0.001), NULL);
     ck_assert_int_eq(all.n_readable, 1);
@@ -244,6 +262,42 @@ VT_TEST(a_child_lets_go_of_everything_and_the_parent_goes_on)
     finish();
 }
 
+/* How many sockets and so on a program has that a child executes. */
+static int
+count_inherited(void)
+{
+    int fds[2];
+    char count[16] = "";
+    ssize_t n;
+    pid_t pid;
+
+    if (pipe(fds) < 0)
+        return -1;
+    pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], 1);
+        execl("/bin/sh", "sh", "-c",
+              "ls -l /proc/$$/fd | grep -c -e anon_inode: -e socket:", NULL);
+        _exit(127);
+    }
+    close(fds[1]);
+    n = read(fds[0], count, sizeof(count) - 1);
+    close(fds[0]);
+    waitpid(pid, NULL, 0);
+    return n > 0 ? atoi(count) : -1;
+}
+
+VT_TEST(what_a_child_executes_inherits_nothing_of_it)
+{
+    int before = count_inherited();
+
+    ck_assert_int_ge(before, 0);
+    begin();
+    ck_assert_int_eq(count_inherited(), before);
+    assert_all_goes_on();
+    finish();
+}
+
 static int
 is_refused(const char *what)
 {
@@ -280,6 +334,12 @@ use_all(void)
     if (vetch_reactor_post(vt_reactor, vt_count, &all.n_readable) == 0 ||
         !is_refused("a reactor"))
         return 7;
+    vetch_udp_close(all.udp);
+    if (!is_refused("a datagram socket"))
+        return 8;
+    if (vetch_reactor_run_once(vt_reactor, 0) != -1 || errno != EPERM ||
+        !is_refused("a reactor"))
+        return 9;
     return 0;
 }
 
