@@ -184,6 +184,13 @@ VETCH_EXPORT vetch_scope *vetch_transport_scope(vetch_transport *t);
  * transport; never NULL. */
 VETCH_EXPORT const char *vetch_transport_peer(vetch_transport *t);
 VETCH_EXPORT const char *vetch_transport_local(vetch_transport *t);
+/* The process at the other end of a Unix socket, as it was when it connected or
+ * began to listen; each may be NULL. Errors: -1 and errno: EOPNOTSUPP, another
+ * kind of connection; ENOTCONN. */
+VETCH_EXPORT int vetch_transport_peer_credentials(vetch_transport *t,
+                                                  int *ret_pid,
+                                                  unsigned *ret_uid,
+                                                  unsigned *ret_gid);
 
 /* Whether it does not keep vetch_reactor_run_until_idle() going. */
 VETCH_EXPORT void vetch_transport_set_background(vetch_transport *t, bool on);

@@ -17,6 +17,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "base/check-private.h"
 #include "net/proxy_header-private.h"
 
 enum { MAX_PIECES = 64 };
@@ -523,15 +524,43 @@ vetch__transport_client(vetch_transport *t)
     return t->kind == &tcp_kind ? &socket_of(t)->peer.any : &none;
 }
 
-int
-vetch__transport_tcp_socket(vetch_transport *t)
+/* The socket that it comes down to, of this kind; -1 and errno. */
+static int
+lowest_socket(vetch_transport *t, const struct vetch__transport_kind *kind)
 {
     t = vetch__transport_lowest(t);
-    if (t->kind != &tcp_kind) {
+    if (t->kind != kind) {
         errno = EOPNOTSUPP;
         return -1;
     }
     if (socket_of(t)->fd < 0)
         errno = ENOTCONN;
     return socket_of(t)->fd;
+}
+
+int
+vetch__transport_tcp_socket(vetch_transport *t)
+{
+    return lowest_socket(t, &tcp_kind);
+}
+
+int
+vetch_transport_peer_credentials(vetch_transport *t, int *ret_pid,
+                                 unsigned *ret_uid, unsigned *ret_gid)
+{
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+    int fd;
+
+    VETCH_CHECK(t != NULL, EINVAL, -1);
+    fd = vetch__transport_check_thread(t) ? lowest_socket(t, &unix_kind) : -1;
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+        return -1;
+    if (ret_pid != NULL)
+        *ret_pid = cred.pid;
+    if (ret_uid != NULL)
+        *ret_uid = cred.uid;
+    if (ret_gid != NULL)
+        *ret_gid = cred.gid;
+    return 0;
 }

@@ -2,6 +2,7 @@
  * and over the pair in memory (the loop variable of a test is the kind). */
 #include "support/transport_kit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,34 @@ VT_TEST(pieces_of_all_kinds_keep_their_order)
     ck_assert_int_eq(freed, 1);
     fclose(f);
     tk_finish(ends);
+}
+
+VT_TEST(a_unix_socket_tells_who_is_at_the_other_end)
+{
+    vetch_transport *ends[2];
+    unsigned uid, gid;
+    int pid;
+
+    tk_pair(TK_UNIX, ends);
+    ck_assert_int_eq(
+        vetch_transport_peer_credentials(ends[0], &pid, &uid, &gid), 0);
+    ck_assert_int_eq(pid, getpid());
+    ck_assert_uint_eq(uid, getuid());
+    ck_assert_uint_eq(gid, getgid());
+    ck_assert_int_eq(
+        vetch_transport_peer_credentials(ends[0], NULL, NULL, NULL), 0);
+    vetch_transport_abort(ends[0]);
+    ck_assert_int_eq(
+        vetch_transport_peer_credentials(ends[0], NULL, NULL, NULL), -1);
+    ck_assert_int_eq(errno, ENOTCONN);
+    vetch_transport_unref(ends[0]);
+    vetch_transport_unref(ends[1]);
+    tk_pair(TK_TCP, ends);
+    ck_assert_int_eq(
+        vetch_transport_peer_credentials(ends[0], NULL, NULL, NULL), -1);
+    ck_assert_int_eq(errno, EOPNOTSUPP);
+    vetch_transport_unref(ends[0]);
+    vetch_transport_unref(ends[1]);
 }
 
 VT_TEST(a_file_shorter_than_promised_ends_the_connection)

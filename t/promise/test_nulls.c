@@ -568,6 +568,8 @@ REFUSES(vetch_transport_close, vetch_transport_close(NULL))
 REFUSES(vetch_transport_abort, vetch_transport_abort(NULL))
 REFUSES(vetch_transport_end, FAILS(vetch_transport_end(NULL)))
 REFUSES(vetch_transport_scope, IS_NULL(vetch_transport_scope(NULL)))
+REFUSES(vetch_transport_peer_credentials,
+        FAILS(vetch_transport_peer_credentials(NULL, NULL, NULL, NULL)))
 REFUSES(vetch_transport_peer, IS_EMPTY(vetch_transport_peer(NULL)))
 REFUSES(vetch_transport_local, IS_EMPTY(vetch_transport_local(NULL)))
 REFUSES(vetch_transport_set_keepalive,
