@@ -158,6 +158,19 @@ step_down(struct walk *w)
     return GO_ON;
 }
 
+/* Most are a chain of a few links on one operation, or on what has settled: a
+ * look without marks tells that such a one does not wait for p. */
+static bool
+is_short_chain(const vetch_promise *q, const vetch_promise *p)
+{
+    for (int i = 0; i < 8 && q != p; i++) {
+        if ((q->object.flags & VETCH__WAITING) == 0)
+            return joint_of(q) == NULL;
+        q = towards_source(q);
+    }
+    return false;
+}
+
 bool
 vetch__waits_by_detour(vetch_promise *q, vetch_promise *p)
 {
@@ -166,6 +179,8 @@ vetch__waits_by_detour(vetch_promise *q, vetch_promise *p)
     enum step step;
     size_t n_up = 0;
 
+    if (is_short_chain(q, p))
+        return false;
     do {
         step = step_up(&up);
         n_up++;
