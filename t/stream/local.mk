@@ -3,6 +3,7 @@ unit_tests += \
 	t/stream/test_file \
 	t/stream/test_filter \
 	t/stream/test_gzip \
+	t/stream/test_life \
 	t/stream/test_own \
 	t/stream/test_pipe \
 	t/stream/test_read \
