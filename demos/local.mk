@@ -16,6 +16,7 @@ include demos/hell/local.mk
 include demos/flags/local.mk
 include demos/echo/local.mk
 include demos/chat/local.mk
+include demos/nc/local.mk
 include demos/http/local.mk
 include demos/embed/local.mk
 

@@ -13,6 +13,7 @@ demo_tests = \
 	t/demos/flags_trouble.sh \
 	t/demos/hell.sh \
 	t/demos/http.sh \
+	t/demos/nc.sh \
 	t/demos/spinner.sh
 
 if DEMOS
