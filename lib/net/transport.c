@@ -138,12 +138,14 @@ vetch__transport_received(vetch_transport *t)
 
 /* ---- a peer that nobody reads from ---- */
 
+/* Two ends in good order look like a hang-up. If nobody heeds the peer any more
+ * and input is left, reading it tells what comes after it. */
 void
 vetch__transport_hung_up(vetch_transport *t)
 {
     if ((t->flags & VETCH__T_HEEDED) != 0)
         vetch__transport_write_failed(t, EPIPE);
-    else
+    else if (t->in == VETCH__IN_ENDED)
         vetch__transport_over(t,
                               vetch_error_from_errno(ECONNRESET, "read from %s",
                                                      vetch_transport_peer(t)),

@@ -264,6 +264,41 @@ VT_TEST(s1_answer_leaves_after_the_end_of_the_question)
     sk_expect_text(vetch_stream_read_all(sk_a, 100), "answer");
 }
 
+/* What is under way comes to where it can. */
+static void
+go_around(void)
+{
+    for (int i = 0; i < 20; i++)
+        vt_turn(4096);
+}
+
+/* libuv #3449: what had come before was lost. Both directions have ended while
+ * bytes wait to be read, which to poll(2) looks like a hang-up. */
+VT_TEST(s3_end_of_both_directions_leaves_what_was_not_read)
+{
+    vetch_stream *source[2];
+    vetch_promise *copy;
+    vetch_bytes *bytes;
+    size_t len = 150000; /* the kernel takes what is not read ahead */
+
+    ck_assert_int_eq(vetch_stream_pair(source), 0);
+    sk_open(_i);
+    copy = vetch_stream_copy(source[1], sk_a, NULL);
+    vetch_stream_write(sk_b, much, len);
+    go_around();
+    sk_end(source[0]);
+    sk_expect_end(vetch_stream_read(sk_b, 1));
+    forget(vetch_stream_end(sk_b));
+    go_around();
+    bytes = sk_value(vetch_stream_read_exactly(sk_a, len));
+    ck_assert_uint_eq(vetch_bytes_len(bytes), len);
+    vetch_bytes_unref(bytes);
+    sk_expect_end(vetch_stream_read(sk_a, 1));
+    sk_expect_end(copy);
+    vetch_stream_unref(source[0]);
+    vetch_stream_unref(source[1]);
+}
+
 /* ---- costs ---- */
 
 static long
