@@ -1,6 +1,6 @@
 /* Reading from streams of every kind: rules S1 to S4, S9 and S10. What is about
- * bytes that were received ahead leaves out the kind that never does (the
- * last). */
+ * bytes that were received ahead is for the kinds that do so, the first three.
+ */
 #include "support/stream_kit.h"
 
 #include <string.h>
@@ -61,7 +61,7 @@ VT_TEST(s3_reset_is_an_error)
         return;
     vetch_stream_abort(sk_a);
     sk_expect_error(vetch_stream_read(sk_b, 100), ECONNRESET);
-    ck_assert_int_eq(vetch_error_code(vetch_stream_error(sk_b)), ECONNRESET);
+    ck_assert(vetch_error_is(vetch_stream_error(sk_b), ECONNRESET));
 }
 
 VT_TEST(s3_read_exactly_waits_for_all)
@@ -207,6 +207,8 @@ VT_TEST(s1_reading_and_writing_do_not_touch)
 {
     vetch_promise *p;
 
+    if (sk_is_one_way(_i))
+        return;
     sk_open(_i);
     p = vetch_stream_read(sk_a, 100);
     sk_expect_end(vetch_stream_send(sk_a, "to", 2));

@@ -66,6 +66,8 @@ VT_TEST(s4_one_piece_may_be_larger_than_the_cap)
     o.low_bytes = 1000;
     o.high_bytes = 2000;
     o.cap_bytes = 3000;
+    if (sk_is_borrowed(_i))
+        return;
     sk_open_with(_i, &o);
     ck_assert_int_eq(vetch_stream_write(sk_a, much, sizeof(much)), 0);
     ck_assert_int_eq(vetch_stream_write(sk_a, "x", 1), -1);
@@ -105,6 +107,8 @@ VT_TEST(s6_cancelled_drain_stops_waiting_only)
 
 VT_TEST(s6_end_leaves_the_other_direction_open)
 {
+    if (sk_is_one_way(_i))
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, "q", 1);
     sk_end(sk_a);
@@ -127,6 +131,8 @@ VT_TEST(s6_end_waits_until_all_has_gone_out)
 {
     vetch_promise *p;
 
+    if (_i == SK_DOWNLOAD) /* what is left to send is the server's work (H4) */
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, much, sizeof(much));
     p = vetch_stream_end(sk_a);
@@ -141,6 +147,8 @@ VT_TEST(s6_close_flushes_first)
 {
     vetch_promise *p;
 
+    if (_i == SK_UPLOAD) /* its far side belongs to a call */
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, "last words", 10);
     p = vetch_stream_close(sk_a);
@@ -154,6 +162,8 @@ VT_TEST(s6_close_ends_a_pending_read)
 {
     vetch_promise *read, *close;
 
+    if (sk_is_one_way(_i))
+        return;
     sk_open(_i);
     read = vetch_stream_read(sk_a, 10);
     close = vetch_stream_close(sk_a);
@@ -167,6 +177,8 @@ VT_TEST(s6_cancelled_close_aborts)
 {
     vetch_promise *p;
 
+    if (sk_is_one_way(_i)) /* H4; and a request goes with its handler */
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, much, sizeof(much));
     p = vetch_stream_close(sk_a);
@@ -182,6 +194,8 @@ VT_TEST(s6_abort_rejects_all_that_is_pending)
 {
     vetch_promise *read, *drain, *end;
 
+    if (sk_is_one_way(_i))
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, much, sizeof(much));
     read = vetch_stream_read(sk_a, 10);
@@ -198,6 +212,8 @@ VT_TEST(s6_abort_rejects_all_that_is_pending)
 
 VT_TEST(s7_released_stream_without_queue_ends)
 {
+    if (sk_is_borrowed(_i))
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, "x", 1);
     vt_run_ready();
@@ -211,6 +227,8 @@ VT_TEST(s7_released_stream_without_queue_ends)
 
 VT_TEST(s7_released_stream_with_a_queue_aborts)
 {
+    if (sk_is_borrowed(_i))
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, much, sizeof(much));
     vt_run_ready();
@@ -225,6 +243,8 @@ VT_TEST(s7_release_rejects_a_pending_read)
 {
     vetch_promise *p;
 
+    if (sk_is_borrowed(_i))
+        return;
     sk_open(_i);
     p = vetch_stream_read(sk_a, 10);
     sk_a = vetch_stream_unref(sk_a);
@@ -235,6 +255,8 @@ VT_TEST(s7_closing_needs_no_reference)
 {
     vetch_promise *p;
 
+    if (sk_is_borrowed(_i))
+        return;
     sk_open(_i);
     vetch_stream_write(sk_a, "x", 1);
     p = vetch_stream_close(sk_a);
@@ -261,6 +283,8 @@ VT_TEST(idle_stream_breaks_while_somebody_waits)
 {
     vetch_promise *p;
 
+    if (sk_is_one_way(_i))
+        return;
     sk_open(_i);
     ck_assert_int_eq(vetch_stream_set_idle(sk_a, 2), 0);
     vt_advance(5); /* nobody waits */
@@ -275,6 +299,8 @@ VT_TEST(idle_counts_from_what_moved_last)
 {
     vetch_promise *p;
 
+    if (sk_is_one_way(_i))
+        return;
     sk_open(_i);
     ck_assert_int_eq(vetch_stream_set_idle(sk_a, 2), 0);
     p = vetch_stream_read_exactly(sk_a, 4);

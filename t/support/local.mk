@@ -20,6 +20,8 @@ t_support_libharness_la_SOURCES = \
 	t/support/http_remote_kit.h \
 	t/support/http_server_kit.c \
 	t/support/http_server_kit.h \
+	t/support/http_stream_kit.c \
+	t/support/http_stream_kit.h \
 	t/support/listener_kit.c \
 	t/support/listener_kit.h \
 	t/support/process_kit.c \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/pipe-private.h"
+#include "support/http_stream_kit.h"
 
 vetch_stream *sk_a, *sk_b;
 
@@ -325,15 +326,39 @@ open_stdio(const vetch_stream_options *options)
     sk_b = vetch_stream_from_fds(b[0], b[1], options);
 }
 
+/* ---- of HTTP ---- */
+
+static void
+open_tunnel(const vetch_stream_options *options)
+{
+    (void)options;
+    hstk_open_tunnel(&sk_a, &sk_b);
+}
+
+static void
+open_download(const vetch_stream_options *options)
+{
+    (void)options;
+    hstk_open_download(&sk_a, &sk_b);
+}
+
+static void
+open_upload(const vetch_stream_options *options)
+{
+    (void)options;
+    hstk_open_upload(&sk_a, &sk_b);
+}
+
 /* ---- the kinds ---- */
 
 static const struct {
     void (*open)(const vetch_stream_options *options);
     bool has_resets;
 } kinds[SK_KINDS] = {
-    { open_memory, true }, { open_tcp, true },  { open_unix, false },
-    { open_own, true },    { open_gzip, true }, { open_pipe, false },
-    { open_stdio, false },
+    { open_memory, true }, { open_tcp, true },    { open_unix, false },
+    { open_own, true },    { open_gzip, true },   { open_pipe, false },
+    { open_stdio, false }, { open_tunnel, true }, { open_download, true },
+    { open_upload, true },
 };
 
 void
@@ -348,6 +373,18 @@ void
 sk_open(int kind)
 {
     sk_open_with(kind, NULL);
+}
+
+bool
+sk_is_one_way(int kind)
+{
+    return kind == SK_DOWNLOAD || kind == SK_UPLOAD;
+}
+
+bool
+sk_is_borrowed(int kind)
+{
+    return kind >= SK_TUNNEL;
 }
 
 bool
@@ -367,6 +404,7 @@ sk_close(void)
 {
     sk_a = vetch_stream_unref(sk_a);
     sk_b = vetch_stream_unref(sk_b);
+    hstk_close();
     if (vt_reactor != NULL)
         vt_run_ready();
     close_stdio();
