@@ -23,8 +23,10 @@ struct vetch__pipe_end {
 struct vetch__pipe {
     vetch_transport t; /* first */
     struct vetch__pipe_end in, out;
-    bool is_same;             /* both directions are one descriptor */
+    struct event hangup;      /* of what is written to */
     bool is_socket;           /* what is written to is */
+    bool is_pipe;             /* it is, and only written to */
+    bool watches_hangup;      /* `hangup` is on */
     struct vetch__flush pull; /* by thread: deliver what was read */
     size_t under_way;         /* by thread: bytes that are being written */
 };

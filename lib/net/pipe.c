@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_VECTORS = 64, FILE_PIECE = 16384 };
@@ -208,21 +210,78 @@ pipe_send(vetch_transport *t)
     }
 }
 
+/* ---- a reader that goes ---- */
+
+static bool
+reader_has_gone(const struct vetch__pipe *p)
+{
+    struct pollfd fd = { .fd = p->out.fd };
+
+    return poll(&fd, 1, 0) > 0 && (fd.revents & POLLERR) != 0;
+}
+
+static void
+unwatch_reader(struct vetch__pipe *p)
+{
+    if (p->watches_hangup)
+        event_del(&p->hangup);
+    p->watches_hangup = false;
+}
+
+static void
+pipe_hung_up(evutil_socket_t fd, short what, void *arg)
+{
+    struct vetch__pipe *p = arg;
+    vetch_reactor *r = p->t.reactor;
+
+    (void)fd;
+    (void)what;
+    vetch__reactor_enter(r);
+    unwatch_reader(p);
+    vetch__transport_hung_up(&p->t);
+    vetch__reactor_leave(r);
+}
+
+/* What a pipe is written to by is readable only once nobody reads it. */
+static bool
+pipe_listens(vetch_transport *t)
+{
+    struct vetch__pipe *p = vetch__pipe_of(t);
+
+    if (!p->is_pipe || p->out.fd < 0)
+        return true;
+    if (reader_has_gone(p))
+        return false;
+    if (!p->watches_hangup) {
+        event_assign(&p->hangup, t->reactor->base, p->out.fd,
+                     EV_READ | EV_PERSIST, pipe_hung_up, p);
+        p->watches_hangup = event_add(&p->hangup, NULL) == 0;
+    }
+    return true;
+}
+
+/* ---- the rest ---- */
+
+static void
+unwatch_output(struct vetch__pipe *p)
+{
+    if (p->out.watched)
+        event_del(&p->out.event);
+    p->out.watched = false;
+    unwatch_reader(p);
+}
+
 static bool
 pipe_shut(vetch_transport *t)
 {
     struct vetch__pipe *p = vetch__pipe_of(t);
 
-    if (p->out.watched)
-        event_del(&p->out.event);
-    p->out.watched = false;
+    unwatch_output(p);
     if (p->is_socket)
         shutdown(p->out.fd, SHUT_WR);
     vetch__pipe_give_back(&p->out);
     return true;
 }
-
-/* ---- the rest ---- */
 
 static void
 pipe_stop(vetch_transport *t, bool reset)
@@ -235,9 +294,7 @@ pipe_stop(vetch_transport *t, bool reset)
         p->in.flags = p->out.flags = -1; /* the descriptions are the parent's */
     } else {
         pipe_read_off(t);
-        if (p->out.watched)
-            event_del(&p->out.event);
-        p->out.watched = false;
+        unwatch_output(p);
         vetch__pipe_thread_stop(p);
     }
     vetch__pipe_give_back(&p->out); /* first: both may be one description */
@@ -277,9 +334,9 @@ pipe_free(vetch_transport *t)
     {                                                                          \
         .name = name_, .parts = true, .read_on = pipe_read_on,                 \
         .read_off = pipe_read_off, .send = pipe_send, .shut = pipe_shut,       \
-        .stop = pipe_stop, .unsent = pipe_unsent, .quiet = pipe_quiet,         \
-        .name_of = pipe_name_of, .disown = vetch__pipe_disown,                 \
-        .free = pipe_free                                                      \
+        .stop = pipe_stop, .listens = pipe_listens, .unsent = pipe_unsent,     \
+        .quiet = pipe_quiet, .name_of = pipe_name_of,                          \
+        .disown = vetch__pipe_disown, .free = pipe_free                        \
     }
 
 static const struct vetch__transport_kind pipe_kind = PIPE_KIND("pipe:");
@@ -291,6 +348,18 @@ vetch__pipe_disown(vetch_transport *t)
     struct vetch__pipe *p = vetch__pipe_of(t);
 
     p->in.owned = p->out.owned = false;
+}
+
+static void
+look_at_output(struct vetch__pipe *p)
+{
+    struct stat st;
+
+    if (p->out.fd < 0 || fstat(p->out.fd, &st) < 0)
+        return;
+    p->is_socket = S_ISSOCK(st.st_mode);
+    p->is_pipe = S_ISFIFO(st.st_mode) &&
+                 (fcntl(p->out.fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
 }
 
 static void
@@ -324,6 +393,7 @@ vetch__pipe_make(vetch_reactor *r, const struct vetch__pipe_end *in,
         p->t.in = VETCH__IN_ENDED;
     if (out->fd < 0)
         p->t.out = VETCH__OUT_ENDED;
+    look_at_output(p);
     assign_pipe_events(p);
     vetch__pipe_thread_init(p);
     return &p->t;

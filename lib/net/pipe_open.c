@@ -198,10 +198,8 @@ transport_of_ends(vetch_reactor *r, int in, int out)
     if (in == out)
         ends[1].owned = false;
     t = vetch__pipe_make(r, &ends[0], &ends[1], false);
-    if (t == NULL)
-        goto fail;
-    vetch__pipe_of(t)->is_socket = is_socket(out);
-    return t;
+    if (t != NULL)
+        return t;
 fail:
     close_ends(&ends[0], &ends[1], errno);
     return NULL;
@@ -290,9 +288,7 @@ vetch__stdio_transport_new(vetch_reactor *r, int in, int out)
         vetch__pipe_give_back(&ends[1]);
         vetch__pipe_give_back(&ends[0]);
         errno = saved;
-        return NULL;
     }
-    vetch__pipe_of(t)->is_socket = is_socket(out);
     return t;
 }
 

@@ -152,13 +152,15 @@ vetch__transport_hung_up(vetch_transport *t)
                               false);
 }
 
-/* While input is watched for, that tells. */
+/* While input is watched for, that tells; unless what is written goes another
+ * way. */
 static void
 heed_peer(vetch_transport *t)
 {
     if ((t->flags & VETCH__T_HEEDED) != 0 && vetch__transport_is_open(t) &&
         t->out != VETCH__OUT_BROKEN &&
-        (t->in == VETCH__IN_ENDED || (t->flags & VETCH__T_READING) == 0) &&
+        (t->in == VETCH__IN_ENDED || (t->flags & VETCH__T_READING) == 0 ||
+         t->kind->parts) &&
         !vetch__transport_peer_listens(t))
         vetch__transport_hung_up(t);
 }

@@ -156,6 +156,28 @@ VT_TEST(closing_what_is_read_ends_the_writer)
     sk_expect_error(vetch_stream_end(sk_b), EPIPE);
 }
 
+/* Its input is a pipe of its own, and tells nothing of that. */
+VT_TEST(s8_copy_notices_that_nobody_reads)
+{
+    vetch_stream *silent[2];
+    vetch_promise *p;
+    int other[2];
+
+    open_pipe();
+    ck_assert_int_eq(pipe2(other, O_CLOEXEC), 0);
+    sk_a = vetch_stream_from_fds(other[0], fds[1], NULL);
+    ck_assert_int_eq(vetch_stream_pair(silent), 0);
+    p = vetch_stream_copy(silent[0], sk_a, NULL);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
+    close(fds[0]);
+    sk_expect_error(p, EPIPE);
+    sk_expect_error(vetch_stream_copy(silent[0], sk_a, NULL), EPIPE);
+    vetch_stream_unref(silent[0]);
+    vetch_stream_unref(silent[1]);
+    close(other[1]);
+}
+
 VT_TEST(one_socket_given_twice_is_a_connection)
 {
     int pair[2];
@@ -361,7 +383,18 @@ VT_TEST(a_killed_program_leaves_a_blocking_terminal, .unless = cannot_fork)
 
 /* ---- files in place of pipes ---- */
 
-VT_CASE("redirected", vt_reactor_tcase, .take_down = sk_close);
+/* What a thread has begun ends by itself. */
+static void
+close_redirected(void)
+{
+    sk_close();
+    while (vt_reactor != NULL && vt_live_objects() > 0) {
+        vt_run_ready();
+        usleep(100);
+    }
+}
+
+VT_CASE("redirected", vt_reactor_tcase, .take_down = close_redirected);
 
 VT_TEST(stdio_can_be_files)
 {
