@@ -9,7 +9,8 @@
 
 #define STUBBORN "trap '' TERM; echo ready; while :; do sleep 0.01; done"
 
-VT_CASE("stopping", vt_reactor_tcase, .take_down = pp_done);
+VT_CASE("stopping", vt_reactor_tcase, .take_down = pp_done,
+        .unless = vt_on_valgrind);
 
 static void
 until_it_says(const char *line)
@@ -210,7 +211,8 @@ VT_TEST(p3_time_limit_stops_it)
 
 /* ---- the end of the reactor ---- */
 
-VT_CASE("the end of the reactor", vt_reactor_tcase, .take_down = pp_done);
+VT_CASE("the end of the reactor", vt_reactor_tcase, .take_down = pp_done,
+        .unless = vt_on_valgrind);
 
 VT_TEST(p3_end_of_the_reactor_reaps, .loops = 2)
 {
@@ -295,13 +297,7 @@ VT_TEST(p3_end_of_the_reactor_kills_who_is_left, .loops = 2)
     close(fds[0]);
 }
 
-static bool
-on_valgrind(void)
-{
-    return vt_on_valgrind();
-}
-
-VT_TEST(p3_a_forked_child_stops_nothing, .unless = on_valgrind)
+VT_TEST(p3_a_forked_child_stops_nothing)
 {
     pid_t fork_pid;
     int status;

@@ -9,7 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-VT_CASE("run", vt_reactor_tcase, .take_down = pp_done);
+VT_CASE("run", vt_reactor_tcase, .take_down = pp_done,
+        .unless = vt_on_valgrind);
 
 static vetch_process_options
 script(const char *text)
@@ -72,7 +73,7 @@ VT_TEST(p4_no_input_is_an_empty_one, .loops = 3)
 VT_TEST(p4_much_goes_through_both_ways)
 {
     vetch_process_options o = script("cat; cat /dev/null");
-    size_t len = vt_on_valgrind() ? 200000 : 5000000;
+    size_t len = 5000000;
     char *data = malloc(len);
     vetch_process_result *r;
 

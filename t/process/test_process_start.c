@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-VT_CASE("start", vt_reactor_tcase, .take_down = pp_done);
+VT_CASE("start", vt_reactor_tcase, .take_down = pp_done,
+        .unless = vt_on_valgrind);
 
 static void
 expect_start_error(const vetch_process_options *o, int errnum)

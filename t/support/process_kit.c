@@ -93,6 +93,6 @@ pp_done(void)
     }
     pp_child = vetch_process_unref(pp_child);
     if (vt_reactor != NULL)
-        vt_run_ready();
+        vt_advance(6); /* others of its group may have needed a moment */
     pp_expect_no_child();
 }
