@@ -15,7 +15,7 @@
 enum {
     VETCH_STDIO_DEFAULT = -2, /* see each of them */
     VETCH_STDIO_NULL = -3,    /* /dev/null */
-    VETCH_STDIO_INHERIT = -4, /* ours; if it is closed, /dev/null */
+    VETCH_STDIO_INHERIT = -4, /* ours; /dev/null if it closes on exec */
     VETCH_STDIO_STREAM = -5   /* a pipe, of which we have the other side */
 };
 

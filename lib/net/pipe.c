@@ -339,8 +339,8 @@ pipe_free(vetch_transport *t)
         .disown = vetch__pipe_disown, .free = pipe_free                        \
     }
 
-static const struct vetch__transport_kind pipe_kind = PIPE_KIND("pipe:");
-static const struct vetch__transport_kind stdio_kind = PIPE_KIND("stdio:");
+static const struct vetch__transport_kind pipe_kind = PIPE_KIND("pipe");
+static const struct vetch__transport_kind stdio_kind = PIPE_KIND("stdio");
 
 void
 vetch__pipe_disown(vetch_transport *t)

@@ -242,6 +242,17 @@ reopen(int fd, bool to_write)
                           O_CLOEXEC);
 }
 
+/* What this program was executed with, and not what has got the number of a
+ * closed one since: that closes on exec, as all does that we open. */
+static bool
+is_inherited(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+/* A direction that there is not is none. */
 static int
 open_stdio_end(struct vetch__pipe_end *e, int fd, bool to_write)
 {
@@ -249,8 +260,8 @@ open_stdio_end(struct vetch__pipe_end *e, int fd, bool to_write)
     int pollable;
 
     *e = no_end;
-    if (check_access(fd, to_write) < 0)
-        return errno == EBADF ? 0 : -1; /* there is no such direction */
+    if (!is_inherited(fd) || check_access(fd, to_write) < 0)
+        return 0;
     if (fstat(fd, &st) < 0)
         return -1;
     pollable = can_be_polled(fd, &st);

@@ -63,7 +63,7 @@ read_by_thread(void *arg, vetch_error **ret_error)
         n = read(fd, vetch__bytes_room(bytes), VETCH__INPUT_SIZE);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        *ret_error = vetch_error_from_errno(errno, "read from stdio:");
+        *ret_error = vetch_error_from_errno(errno, "read from stdio");
     if (n <= 0)
         return vetch_bytes_unref(bytes);
     fitting = vetch__bytes_resize(bytes, (size_t)n);
@@ -161,7 +161,7 @@ write_by_thread(void *arg, vetch_error **ret_error)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            *ret_error = vetch_error_from_errno(errno, "write to stdio:");
+            *ret_error = vetch_error_from_errno(errno, "write to stdio");
             break;
         }
         data += n;
@@ -208,7 +208,7 @@ vetch__pipe_thread_write(struct vetch__pipe *p)
 
         vetch_bytes_unref(bytes);
         vetch__transport_over(
-            &p->t, vetch_error_from_errno(saved, "write to stdio:"), false);
+            &p->t, vetch_error_from_errno(saved, "write to stdio"), false);
         return;
     }
     j->fd = p->out.fd;

@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a child is to find at 0, 1 and 2. */
+/* What a child is to find at 0, 1 and 2. Of ours it inherits only what does not
+ * close on exec: anything else has got the number of one that was closed, and
+ * may be the reactor's own. */
 struct sources {
     int fd[3];     /* -1: /dev/null */
     bool close[3]; /* ours, until it was started */
@@ -76,7 +78,7 @@ choose_source(struct sources *s, int i, int what, int *ret_ours)
     if (what == VETCH_STDIO_NULL)
         return 0;
     if (what == VETCH_STDIO_INHERIT) {
-        s->fd[i] = fcntl(i, F_GETFD) >= 0 ? i : -1;
+        s->fd[i] = fcntl(i, F_GETFD) == 0 ? i : -1;
         return 0;
     }
     if (what > STDERR_FILENO || what < 0) {

@@ -229,7 +229,7 @@ VT_TEST(empty_writes_are_fine)
 VT_TEST(names_are_endpoints)
 {
     static const char *const prefix[] = { "tcp:127.0.0.1:", "unix:", "memory:",
-                                          "pipe:" };
+                                          "pipe" };
     struct tk_probe ends[2];
 
     tk_connect(KIND, ends);

@@ -51,11 +51,19 @@ open_file(const char *content)
     return fd;
 }
 
-/* The stream over two descriptors as if they were numbers 0 and 1. */
+/* Two descriptors as if they were numbers 0 and 1. */
+static vetch_transport *
+stdio_transport(int in, int out)
+{
+    fcntl(in, F_SETFD, 0);
+    fcntl(out, F_SETFD, 0);
+    return vetch__stdio_transport_new(vt_reactor, in, out);
+}
+
 static vetch_stream *
 stdio_over(int in, int out)
 {
-    vetch_transport *t = vetch__stdio_transport_new(vt_reactor, in, out);
+    vetch_transport *t = stdio_transport(in, out);
     vetch_stream *s = vetch_stream_over(t, NULL);
 
     vetch_transport_unref(t);
@@ -135,7 +143,7 @@ VT_TEST(one_descriptor_is_one_direction)
     open_pipe();
     sk_a = vetch_stream_from_fds(fds[0], -1, NULL);
     sk_b = vetch_stream_from_fds(-1, fds[1], NULL);
-    ck_assert_str_eq(vetch_stream_peer(sk_a), "pipe:");
+    ck_assert_str_eq(vetch_stream_peer(sk_a), "pipe");
     ck_assert_int_eq(vetch_stream_write(sk_a, "x", 1), -1);
     ck_assert_int_eq(errno, EBADF);
     sk_expect_error(vetch_stream_read(sk_b, 1), EBADF);
@@ -287,7 +295,7 @@ VT_TEST(pipes_of_stdio_never_become_non_blocking)
     open_pipe();
     ck_assert_int_eq(pipe2(other, O_CLOEXEC), 0);
     sk_a = stdio_over(fds[0], other[1]);
-    ck_assert_str_eq(vetch_stream_peer(sk_a), "stdio:");
+    ck_assert_str_eq(vetch_stream_peer(sk_a), "stdio");
     ck_assert(is_blocking(fds[0]));
     ck_assert(is_blocking(other[1]));
     ck_assert_int_eq(write(fds[1], "x", 1), 1);
@@ -445,7 +453,7 @@ VT_TEST(a_part_of_a_file_is_sent_to_a_file_and_to_a_terminal, .loops = 2)
         out = open_file("");
     else
         ck_assert_int_eq(openpty(&master, &out, NULL, NULL, NULL), 0);
-    t = vetch__stdio_transport_new(vt_reactor, in, out);
+    t = stdio_transport(in, out);
     ck_assert_int_eq(vetch_transport_sendfile(t, file, 2, 5), 0);
     sk_a = vetch_stream_over(t, NULL);
     vetch_transport_unref(t);
@@ -500,7 +508,7 @@ VT_TEST(what_a_thread_read_waits_for_a_reader)
 {
     vetch_stream_options o = VETCH_STREAM_OPTIONS_INIT;
     int in = open_file("0123456789"), null = open("/dev/null", O_RDWR);
-    vetch_transport *t = vetch__stdio_transport_new(vt_reactor, in, null);
+    vetch_transport *t = stdio_transport(in, null);
 
     o.read_ahead_bytes = 1;
     sk_a = vetch_stream_over(t, &o);
@@ -538,7 +546,7 @@ static void
 try_files(bool unharmed)
 {
     int in = open_file("text"), out = open_file("");
-    vetch_transport *t = vetch__stdio_transport_new(vt_reactor, in, out);
+    vetch_transport *t = stdio_transport(in, out);
     vetch_stream *s = t != NULL ? vetch_stream_over(t, NULL) : NULL;
     vetch_error *error = NULL;
 
@@ -570,6 +578,21 @@ VT_TEST(what_is_closed_is_no_direction)
     open_pipe();
     sk_a = stdio_over(fds[0], 9999);
     sk_expect_end(vetch_stream_close(sk_a));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* It may be the reactor's own epoll. */
+VT_TEST(what_closes_on_exec_is_no_direction)
+{
+    vetch_transport *t;
+
+    open_pipe();
+    t = vetch__stdio_transport_new(vt_reactor, fds[0], fds[1]);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_int_eq(vetch_transport_write(t, "x", 1), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    vetch_transport_unref(t);
     close(fds[0]);
     close(fds[1]);
 }

@@ -320,6 +320,8 @@ open_stdio(const vetch_stream_options *options)
     ck_assert_uint_lt(n_stdio_fds, VT_COUNT_OF(stdio_fds));
     open_pipes(a, b);
     n_stdio_fds += 2;
+    for (int i = 0; i < 2; i++)
+        fcntl(a[i], F_SETFD, 0); /* as if we had been executed with them */
     t = vetch__stdio_transport_new(vetch_reactor_current(), a[0], a[1]);
     sk_a = vetch_stream_over(t, options);
     vetch_transport_unref(t);
