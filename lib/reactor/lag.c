@@ -24,7 +24,7 @@ struct vetch__lag {
 
 /* The bucket of a time, and where one ends. */
 static unsigned
-bucket_of(uint64_t ns)
+lag_bucket_of(uint64_t ns)
 {
     unsigned bits;
 
@@ -65,7 +65,7 @@ vetch__lag_turn_over(vetch_reactor *r)
     lag->working = false;
     took = vetch__clock_fresh(r) - lag->began;
     lag->n++;
-    lag->buckets[bucket_of(took)]++;
+    lag->buckets[lag_bucket_of(took)]++;
     if (took > lag->max)
         lag->max = took;
 }

@@ -264,7 +264,8 @@ VT_TEST(a_child_that_does_not_read_breaks_its_input)
 
 /* ---- on the reactor ---- */
 
-VT_CASE("reactor", vt_real_reactor_tcase, .take_down = pp_done);
+VT_CASE("reactor", vt_reactor_tcase, .take_down = pp_done,
+        .unless = vt_on_valgrind);
 
 VT_TEST(a_child_keeps_a_run_going_until_it_ends)
 {
