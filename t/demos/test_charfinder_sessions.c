@@ -210,3 +210,37 @@ VT_TEST(a_slow_client_gets_every_row)
     ck_assert_uint_eq(n_rows - 1, strtoul(row, NULL, 10));
     ck_assert_uint_gt(n_rows, vt_on_valgrind() ? 11000 : 75000);
 }
+
+/* ---- out of memory ---- */
+
+static void
+step_session(bool unharmed)
+{
+    vetch_stream *pair[2];
+    vetch_promise *p;
+
+    if (vetch_stream_pair(pair) < 0) {
+        ck_assert(!unharmed);
+        return;
+    }
+    p = start_session(pair[1]);
+    vetch_stream_printf(pair[0], "black chess\n\nregistered\n");
+    vetch_promise_unref(vetch_stream_end(pair[0]));
+    vt_run_ready();
+    if (unharmed)
+        ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    vetch_stream_abort(pair[0]); /* without memory nothing may have arrived */
+    vt_run_ready();
+    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
+    vetch_promise_unref(p);
+    vetch_stream_unref(pair[0]);
+    vetch_stream_unref(pair[1]);
+    vt_run_ready();
+    (void)vt_log_take();
+}
+
+VT_TEST(sessions_survive_a_lack_of_memory)
+{
+    open_session(_i);
+    vt_sweep_allocations(step_session);
+}
