@@ -10,6 +10,7 @@ libvetch_private_la_SOURCES += \
 	lib/base/buffer-private.h \
 	lib/base/check-private.h \
 	lib/base/error-private.h \
+	lib/base/hash-private.h \
 	lib/base/list-private.h \
 	lib/base/mem-private.h \
 	lib/base/object-private.h \

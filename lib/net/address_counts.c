@@ -6,8 +6,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "base/hash-private.h"
 #include "base/mem-private.h"
 
 enum { SMALLEST = 16 };
@@ -20,7 +20,7 @@ struct count {
 
 struct vetch__address_counts {
     size_t limit;
-    uint64_t seed[2];
+    uint64_t seed;
     size_t size; /* chains: a power of 2 */
     size_t used; /* addresses */
     struct count **chains;
@@ -40,8 +40,7 @@ vetch__address_counts_new(size_t limit)
         vetch__free(c);
         return NULL;
     }
-    /* Without entropy it is a table all the same. */
-    (void)!getrandom(c->seed, sizeof(c->seed), GRND_NONBLOCK);
+    c->seed = vetch__hash_seed();
     return c;
 }
 
@@ -78,21 +77,11 @@ key_of(uint64_t key[2], const struct sockaddr *address)
     return true;
 }
 
-/* Multiply and fold, twice. */
-static uint64_t
-mix(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static struct count **
 chain_of(const struct vetch__address_counts *c, const uint64_t key[2])
 {
-    uint64_t hash = mix(key[0] ^ c->seed[0], UINT64_C(0x9e3779b97f4a7c15));
+    uint64_t hash = vetch__hash_bytes(c->seed, key, 2 * sizeof(*key));
 
-    hash = mix(hash ^ key[1] ^ c->seed[1], UINT64_C(0xd6e8feb86659fd93));
     return &c->chains[hash & (c->size - 1)];
 }
 

@@ -75,15 +75,19 @@ find_family(const struct addrinfo *info, int family, bool same)
 }
 
 static void
+set_port(union vetch__inet_address *a, unsigned port)
+{
+    if (a->any.sa_family == AF_INET)
+        a->in.sin_port = htons((uint16_t)port);
+    else
+        a->in6.sin6_port = htons((uint16_t)port);
+}
+
+static void
 add_with_port(vetch_addresses *a, const struct addrinfo *info, unsigned port)
 {
-    union vetch__inet_address *to = &a->address[a->n];
-
     add_address(a, info->ai_addr, info->ai_addrlen);
-    if (to->any.sa_family == AF_INET)
-        to->in.sin_port = htons((uint16_t)port);
-    else
-        to->in6.sin6_port = htons((uint16_t)port);
+    set_port(&a->address[a->n - 1], port);
 }
 
 vetch_addresses *
@@ -112,6 +116,23 @@ vetch__addresses_found(const struct addrinfo *list, unsigned port)
         next[turn] = find_family(next[turn]->ai_next, family, turn == 0);
     }
     return a;
+}
+
+vetch_addresses *
+vetch__addresses_with_port(vetch_addresses *a, unsigned port)
+{
+    vetch_addresses *copy;
+
+    if (a->n == 0 || vetch__address_port(&a->address[0].any) == port)
+        return vetch_addresses_ref(a);
+    copy = new_addresses(a->n);
+    if (copy == NULL)
+        return NULL;
+    copy->n = a->n;
+    memcpy(copy->address, a->address, a->n * sizeof(a->address[0]));
+    for (size_t i = 0; i < copy->n; i++)
+        set_port(&copy->address[i], port);
+    return copy;
 }
 
 /* ---- looking at them ---- */

@@ -36,9 +36,12 @@ struct connecting {
     struct vetch__socket_options options;
     struct vetch_tls *tls; /* or NULL: none was asked for */
     size_t next;           /* the address to be tried next */
+    uint64_t refused; /* those that the program does not want: a bit for each */
+    bool filtering;   /* it is being asked */
     size_t n_failed;
     vetch_error *failures[VETCH__ADDRESSES_MAX];
     char target[VETCH__HOST_MAX + 16]; /* "localhost:80", "/run/x" */
+    char host[VETCH__HOST_MAX + 2];    /* of an IP endpoint */
     char name[VETCH__HOST_MAX + 2];    /* whom TLS shall meet there */
 };
 
@@ -108,6 +111,17 @@ note_failure(struct connecting *c, const union vetch__address *address,
 
     vetch__address_format(text, &address->any, len);
     c->failures[c->n_failed++] = vetch_error_from_errno(errnum, "%s", text);
+}
+
+static void
+note_refusal(struct connecting *c, const struct sockaddr *address,
+             socklen_t len)
+{
+    char text[VETCH__ADDRESS_TEXT];
+
+    vetch__address_format(text, address, len);
+    c->failures[c->n_failed++] =
+        vetch_error_new(EACCES, "%s: not allowed by the program", text);
 }
 
 /* That this machine lacks a way there says less than what a peer answered. */
@@ -380,6 +394,42 @@ start_attempt(struct connecting *c, const union vetch__address *address,
     return false;
 }
 
+_Static_assert(VETCH__ADDRESSES_MAX <= 64, "a bit for each address");
+
+static bool
+is_refused(const struct connecting *c, size_t i)
+{
+    return (c->refused >> i & 1) != 0;
+}
+
+/* Ask the program about each address. What it does meanwhile, such as
+ * cancelling this, waits until it is done. */
+static void
+filter_addresses(struct connecting *c)
+{
+    c->filtering = true;
+    for (size_t i = 0; i < c->addresses->n; i++) {
+        const union vetch__inet_address *a = &c->addresses->address[i];
+        socklen_t len = vetch__address_length(a);
+
+        if (vetch__connect_allows(c->reactor, c->host, &a->any, len))
+            continue;
+        c->refused |= UINT64_C(1) << i;
+        note_refusal(c, &a->any, len);
+    }
+    c->filtering = false;
+}
+
+static void
+try_addresses(struct connecting *c)
+{
+    filter_addresses(c);
+    if (vetch_deferred_is_canceled(c->deferred))
+        reject_connect(c, vetch_error_ref(&vetch__error_canceled));
+    else
+        try_next_address(c);
+}
+
 static void
 attempt_delay_is_over(struct vetch__timer *timer)
 {
@@ -398,6 +448,8 @@ try_next_address(struct connecting *c)
             &c->addresses->address[c->next++];
         union vetch__address address;
 
+        if (is_refused(c, c->next - 1))
+            continue;
         memcpy(&address, next, sizeof(*next));
         if (!start_attempt(c, &address, vetch__address_length(next)))
             continue;
@@ -420,7 +472,7 @@ connect_resolved(void *ctx, vetch_promise *p)
 
     if (goes_on(c, p)) {
         c->addresses = vetch_addresses_ref(vetch_promise_value(p));
-        try_next_address(c);
+        try_addresses(c);
     }
     vetch_promise_unref(p);
 }
@@ -433,7 +485,7 @@ cancel_connect(vetch_deferred *d, void *ctx)
     (void)d;
     if (c->waiting != NULL)
         vetch__promise_cancel_node(c->reactor, c->waiting);
-    else
+    else if (!c->filtering)
         reject_connect(c, vetch_error_ref(&vetch__error_canceled));
 }
 
@@ -442,7 +494,7 @@ start_tcp(struct connecting *c, const struct vetch__endpoint *e)
 {
     c->addresses = vetch__addresses_known(e->host, e->port);
     if (c->addresses != NULL)
-        try_next_address(c);
+        try_addresses(c);
     else
         wait_for(c, vetch_resolve(e->host, e->port), connect_resolved);
 }
@@ -492,6 +544,8 @@ new_connecting(vetch_reactor *r, const struct vetch__endpoint *e)
     if (c == NULL)
         return NULL;
     c->reactor = r;
+    if (e->host != NULL)
+        snprintf(c->host, sizeof(c->host), "%s", e->host);
     vetch__list_init(&c->attempts);
     c->options = e->socket;
     vetch__endpoint_target(e, c->target);

@@ -16,6 +16,8 @@ libvetch_private_la_SOURCES += \
 	lib/net/listener-private.h \
 	lib/net/listener.c \
 	lib/net/memory.c \
+	lib/net/name_cache-private.h \
+	lib/net/name_cache.c \
 	lib/net/net-private.h \
 	lib/net/net.c \
 	lib/net/no_tls.c \
@@ -29,6 +31,7 @@ libvetch_private_la_SOURCES += \
 	lib/net/pipe.c \
 	lib/net/pipe_open.c \
 	lib/net/pipe_thread.c \
+	lib/net/public.c \
 	lib/net/resolver-private.h \
 	lib/net/resolver.c \
 	lib/net/sockaddr-private.h \

@@ -4,6 +4,8 @@
 #ifndef VETCH_NET_PRIVATE_H
 #define VETCH_NET_PRIVATE_H
 
+#include <vetch/resolver.h>
+
 #include "base/buffer-private.h"
 #include "reactor/reactor-private.h"
 
@@ -22,6 +24,11 @@ struct vetch__net {
     /* Every read goes here first: what a protocol leaves is copied away, so
      * that an idle connection holds no buffer. */
     vetch_buffer input;
+
+    struct vetch__name_cache *names; /* made on first use */
+    struct vetch__list lookups;      /* that somebody waits for */
+    vetch_connect_filter_fn filter;  /* NULL: all addresses are welcome */
+    void *filter_ctx;
 
     struct vetch__chunk *spare_chunks;
     unsigned n_spare_chunks;

@@ -54,6 +54,7 @@ vetch__net_get(vetch_reactor *r)
         return NULL;
     net->reserve_fd = -1;
     vetch__list_init(&net->starved);
+    vetch__list_init(&net->lookups);
     if (vetch_buffer_reserve(&net->input, VETCH__INPUT_SIZE) == NULL) {
         free_net(net);
         return NULL;

@@ -4,6 +4,7 @@
 #define VETCH_RESOLVER_PRIVATE_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 
 #include <vetch/resolver.h>
 
@@ -34,6 +35,13 @@ vetch_addresses *vetch__addresses_known(const char *host, unsigned port);
  * turns. Any thread. NULL and ENOMEM. */
 vetch_addresses *vetch__addresses_found(const struct addrinfo *list,
                                         unsigned port);
+/* The same addresses with this port, perhaps the very same object: a reference.
+ * NULL and ENOMEM. */
+vetch_addresses *vetch__addresses_with_port(vetch_addresses *a, unsigned port);
+/* Whether the program lets this reactor connect to an address of a host. Calls
+ * its filter. */
+bool vetch__connect_allows(vetch_reactor *r, const char *host,
+                           const struct sockaddr *address, socklen_t len);
 socklen_t vetch__address_length(const union vetch__inet_address *a);
 
 /* ---- resolver.c ---- */

@@ -1,6 +1,10 @@
 /* Name resolution that never blocks the loop: getaddrinfo(3) on threads of its
  * own, so that a slow name server holds up neither the loop nor other jobs.
  *
+ * Who asks for a name that is being looked up joins that lookup, and what was
+ * found is kept for a while. getaddrinfo() does not tell for how long it is
+ * true, so the time is ours.
+ *
  * What cannot be interrupted is left behind: a lookup that is cancelled or late
  * settles at once, and its thread comes back when the system has given up. A
  * job owns all that it uses for that reason, and the end of the reactor does
@@ -9,6 +13,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,8 +22,9 @@
 
 #include "base/check-private.h"
 #include "base/error-private.h"
-#include "net/endpoint-private.h"
+#include "net/name_cache-private.h"
 #include "net/net-private.h"
+#include "net/sockaddr-private.h"
 #include "promise/executor-private.h"
 #include "promise/watch-private.h"
 
@@ -27,17 +33,31 @@
 
 enum { THREADS = 4, QUEUE = 256 };
 
+/* What is kept unless the program says otherwise. */
+#define CACHE_NAMES        ((size_t)256)
+#define CACHE_TTL          UINT64_C(30000000000)
+#define CACHE_NEGATIVE_TTL UINT64_C(5000000000)
+
 int (*vetch__getaddrinfo)(const char *, const char *, const struct addrinfo *,
                           struct addrinfo **) = getaddrinfo;
 
-/* Exists until its job has settled: then no thread uses it any more. */
+/* Of one name, for everybody who waits for it. Exists until its job has
+ * settled: then no thread uses it any more. */
 struct lookup {
-    vetch_deferred *deferred; /* NULL once it is settled */
-    vetch_promise *job;       /* the watch */
+    struct vetch__list link;    /* while somebody waits */
+    struct vetch__list waiters; /* none once it is given up */
+    vetch_promise *job;         /* the watch */
     vetch_reactor *reactor;
     struct vetch__timer deadline;
+    atomic_bool begun;              /* on a thread */
+    char host[VETCH__HOST_MAX + 2]; /* in lower case */
+};
+
+struct waiter {
+    struct vetch__list link;
+    struct lookup *lookup;
+    vetch_deferred *deferred;
     unsigned port;
-    char host[VETCH__HOST_MAX + 2];
 };
 
 static void
@@ -73,16 +93,19 @@ look_up(void *arg, vetch_error **ret_error)
 {
     static const struct addrinfo hints = { .ai_family = AF_UNSPEC,
                                            .ai_socktype = SOCK_STREAM };
-    const struct lookup *l = arg;
+    struct lookup *l = arg;
     struct addrinfo *list = NULL;
-    int result = vetch__getaddrinfo(l->host, NULL, &hints, &list);
     vetch_addresses *found;
+    int result;
+
+    atomic_store(&l->begun, true);
+    result = vetch__getaddrinfo(l->host, NULL, &hints, &list);
 
     if (result != 0) {
         *ret_error = lookup_error(l->host, result, errno);
         return NULL;
     }
-    found = vetch__addresses_found(list, l->port);
+    found = vetch__addresses_found(list, 0);
     freeaddrinfo(list);
     if (found == NULL) {
         *ret_error = lookup_error(l->host, EAI_MEMORY, 0);
@@ -95,57 +118,108 @@ look_up(void *arg, vetch_error **ret_error)
 
 /* ---- on the reactor's ---- */
 
-/* The promise settles now; the job may go on. */
+/* Borrows both. */
 static void
-settle_lookup(struct lookup *l, vetch_addresses *found, vetch_error *error)
+settle_waiter(struct waiter *w, vetch_addresses *found,
+              const vetch_error *error)
 {
-    vetch_deferred *d = l->deferred;
+    vetch_deferred *d = w->deferred;
+    unsigned port = w->port;
 
-    l->deferred = NULL;
-    vetch__timer_stop(l->reactor, &l->deadline);
+    vetch__list_remove(&w->link);
+    vetch__free(w);
+    if (found != NULL)
+        found = vetch__addresses_with_port(found, port);
+    else if (error == NULL)
+        error = &vetch__error_no_memory;
     if (found != NULL)
         vetch_deferred_resolve(d, found, release_addresses);
     else
-        vetch_deferred_reject(d, error);
+        vetch_deferred_reject(d, vetch_error_ref(error));
     vetch_deferred_unref(d);
 }
 
+/* Nobody waits any more, and nobody is to join. */
 static void
-give_up_lookup(struct lookup *l, vetch_error *error)
+leave_lookup(struct lookup *l)
 {
-    settle_lookup(l, NULL, error);
-    vetch__promise_cancel_node(l->reactor, l->job);
+    vetch__list_remove(&l->link);
+    vetch__timer_stop(l->reactor, &l->deadline);
+}
+
+/* All promises settle now; the job may go on. Borrows both. */
+static void
+settle_lookup(struct lookup *l, vetch_addresses *found,
+              const vetch_error *error)
+{
+    leave_lookup(l);
+    while (!vetch__list_empty(&l->waiters))
+        settle_waiter(vetch__container(l->waiters.next, struct waiter, link),
+                      found, error);
+}
+
+/* Nobody waits any more. What has begun may as well end: whoever asks next will
+ * find it in the cache. */
+static void
+give_up_lookup(struct lookup *l)
+{
+    if (!atomic_load(&l->begun))
+        vetch__promise_cancel_node(l->reactor, l->job);
 }
 
 static void
 lookup_is_late(struct vetch__timer *timer)
 {
     struct lookup *l = vetch__container(timer, struct lookup, deadline);
+    vetch_error *error = vetch_error_new(
+        VETCH_ETIMEDOUT, "resolve %s: no answer in time", l->host);
 
-    give_up_lookup(l,
-                   vetch_error_new(VETCH_ETIMEDOUT,
-                                   "resolve %s: no answer in time", l->host));
+    settle_lookup(l, NULL, error);
+    vetch_error_unref(error);
+    give_up_lookup(l);
 }
 
 static void
-cancel_lookup(vetch_deferred *d, void *ctx)
+cancel_waiter(vetch_deferred *d, void *ctx)
 {
+    struct waiter *w = ctx;
+    struct lookup *l = w->lookup;
+
     (void)d;
-    give_up_lookup(ctx, vetch_error_ref(&vetch__error_canceled));
+    settle_waiter(w, NULL, &vetch__error_canceled);
+    if (!vetch__list_empty(&l->waiters))
+        return;
+    leave_lookup(l);
+    give_up_lookup(l);
+}
+
+/* What is true for a while: addresses, and that there is no such name. */
+static void
+remember_lookup(const struct lookup *l, vetch_addresses *found,
+                vetch_error *error)
+{
+    struct vetch__net *net = l->reactor->net;
+
+    if (net != NULL && net->names != NULL &&
+        (found != NULL || vetch_error_code(error) == VETCH_ENOTFOUND))
+        vetch__name_cache_put(net->names, l->host, vetch__clock_now(l->reactor),
+                              found, error);
 }
 
 static void
 lookup_settled(void *ctx, vetch_promise *job)
 {
     struct lookup *l = ctx;
-    const vetch_error *error = NULL;
+    vetch_addresses *found = NULL;
+    vetch_error *error = NULL;
 
     if (vetch_promise_state(job) == VETCH_REJECTED)
-        error = vetch_promise_error(job);
-    if (l->deferred != NULL && error == NULL)
-        settle_lookup(l, vetch_addresses_ref(vetch_promise_value(job)), NULL);
-    else if (l->deferred != NULL)
-        settle_lookup(l, NULL, vetch_error_ref(error));
+        error = vetch_error_ref(vetch_promise_error(job));
+    else
+        found = vetch_promise_value(job);
+    remember_lookup(l, found, error);
+    settle_lookup(l, found, error);
+    vetch_error_unref(error);
     vetch_promise_unref(job);
     vetch__free(l);
 }
@@ -163,28 +237,52 @@ resolver_of(struct vetch__net *net)
     return net->resolver;
 }
 
+static struct vetch__name_cache *
+names_of(struct vetch__net *net)
+{
+    if (net->names == NULL)
+        net->names =
+            vetch__name_cache_new(CACHE_NAMES, CACHE_TTL, CACHE_NEGATIVE_TTL);
+    return net->names;
+}
+
 void
 vetch__resolver_done(struct vetch__net *net)
 {
+    while (!vetch__list_empty(&net->lookups))
+        vetch__list_remove(net->lookups.next);
     net->resolver = vetch_executor_unref(net->resolver);
+    net->names = vetch__name_cache_free(net->names);
 }
 
+/* ---- joining a lookup ---- */
+
 static struct lookup *
-new_lookup(vetch_reactor *r, const char *host, unsigned port)
+new_lookup(vetch_reactor *r, const char *host)
 {
     struct lookup *l = vetch__calloc(1, sizeof(*l));
 
     if (l == NULL)
         return NULL;
     l->reactor = r;
-    l->port = port;
+    vetch__list_init(&l->link);
+    vetch__list_init(&l->waiters);
     memcpy(l->host, host, strlen(host) + 1); /* its length was looked at */
-    l->deferred = vetch_deferred_new(cancel_lookup, l);
-    if (l->deferred == NULL) {
-        vetch__free(l);
-        return NULL;
-    }
     return l;
+}
+
+static struct lookup *
+find_lookup(struct vetch__net *net, const char *host)
+{
+    struct vetch__list *at;
+
+    for (at = net->lookups.next; at != &net->lookups; at = at->next) {
+        struct lookup *l = vetch__container(at, struct lookup, link);
+
+        if (strcmp(l->host, host) == 0)
+            return l;
+    }
+    return NULL;
 }
 
 /* Submit the job; -1 and errno, if it cannot be watched. */
@@ -202,31 +300,87 @@ submit_lookup(struct lookup *l, vetch_executor *executor)
     return -1;
 }
 
-static vetch_promise *
-start_lookup(vetch_reactor *r, const char *host, unsigned port)
+/* A lookup that runs, or waits for a thread. NULL and ENOMEM. */
+static struct lookup *
+start_lookup(vetch_reactor *r, struct vetch__net *net, const char *host)
 {
-    struct vetch__net *net = vetch__net_get(r);
-    vetch_executor *executor = net != NULL ? resolver_of(net) : NULL;
-    struct lookup *l;
+    vetch_executor *executor = resolver_of(net);
+    struct lookup *l = executor != NULL ? new_lookup(r, host) : NULL;
+
+    if (l == NULL)
+        return NULL;
+    if (submit_lookup(l, executor) < 0) {
+        vetch__free(l);
+        return NULL;
+    }
+    vetch__list_append(&net->lookups, &l->link);
+    if (vetch__timer_start(r, &l->deadline, DEADLINE, lookup_is_late) == 0)
+        return l;
+    leave_lookup(l); /* without a deadline it might take for ever */
+    vetch__promise_cancel_node(r, l->job);
+    return NULL;
+}
+
+static struct waiter *
+new_waiter(unsigned port)
+{
+    struct waiter *w = vetch__calloc(1, sizeof(*w));
+
+    if (w == NULL)
+        return NULL;
+    vetch__list_init(&w->link);
+    w->port = port;
+    w->deferred = vetch_deferred_new(cancel_waiter, w);
+    if (w->deferred == NULL) {
+        vetch__free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static vetch_promise *
+join_lookup(vetch_reactor *r, struct vetch__net *net, const char *host,
+            unsigned port)
+{
+    struct waiter *w = new_waiter(port);
     vetch_promise *p;
 
-    if (executor == NULL)
-        return vetch__failed(errno, "resolve");
-    l = new_lookup(r, host, port);
-    if (l == NULL)
+    if (w == NULL)
         return &vetch__no_memory;
-    p = vetch_deferred_promise(l->deferred);
-    if (submit_lookup(l, executor) < 0) {
-        settle_lookup(l, NULL, NULL);
-        vetch__free(l);
-        return p;
-    }
-    if (vetch__timer_start(r, &l->deadline, DEADLINE, lookup_is_late) < 0)
-        give_up_lookup(l, NULL); /* without a deadline it might take for ever */
+    p = vetch_deferred_promise(w->deferred);
+    w->lookup = find_lookup(net, host);
+    if (w->lookup == NULL)
+        w->lookup = start_lookup(r, net, host);
+    if (w->lookup == NULL)
+        settle_waiter(w, NULL, NULL);
+    else
+        vetch__list_append(&w->lookup->waiters, &w->link);
     return p;
 }
 
-/* Copy a host without its brackets; false if it cannot be one. */
+static vetch_promise *
+resolve_name(vetch_reactor *r, const char *host, unsigned port)
+{
+    struct vetch__net *net = vetch__net_get(r);
+    vetch_addresses *found = NULL;
+    vetch_error *error = NULL;
+
+    if (net == NULL || names_of(net) == NULL)
+        return &vetch__no_memory;
+    if (!vetch__name_cache_find(net->names, host, vetch__clock_now(r), &found,
+                                &error))
+        return join_lookup(r, net, host, port);
+    if (error != NULL)
+        return vetch_rejected(vetch_error_ref(error));
+    found = vetch__addresses_with_port(found, port);
+    return found != NULL ? vetch_resolved(found, release_addresses)
+                         : &vetch__no_memory;
+}
+
+/* ---- asking ---- */
+
+/* Copy a host in lower case, without its brackets; false if it cannot be one.
+ */
 static bool
 copy_host(char to[VETCH__HOST_MAX + 2], const char *host)
 {
@@ -239,7 +393,9 @@ copy_host(char to[VETCH__HOST_MAX + 2], const char *host)
     }
     if (len == 0 || len > VETCH__HOST_MAX + 1)
         return false;
-    memcpy(to, host, len);
+    for (size_t i = 0; i < len; i++)
+        to[i] =
+            (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] | 0x20 : host[i]);
     to[len] = '\0';
     return !bracketed || strchr(to, ':') != NULL;
 }
@@ -265,5 +421,81 @@ vetch_resolve(const char *host, unsigned port)
     if (!vetch__host_is_name(name))
         return vetch_rejected(
             vetch_error_new(EINVAL, "resolve %s: not a host name", name));
-    return start_lookup(r, name, port);
+    return resolve_name(r, name, port);
+}
+
+/* ---- what is known ---- */
+
+/* This thread's reactor, if it may change something; NULL and errno. */
+static struct vetch__net *
+net_of_thread(void)
+{
+    vetch_reactor *r = vetch__reactor;
+
+    if (r == NULL || r->ending) {
+        errno = r == NULL ? EPERM : ECANCELED;
+        return NULL;
+    }
+    return vetch__net_get(r);
+}
+
+static bool
+is_span(double seconds)
+{
+    return seconds >= 0; /* and not NaN */
+}
+
+int
+vetch_resolver_set_cache(size_t n_names, double seconds,
+                         double negative_seconds)
+{
+    struct vetch__net *net = net_of_thread();
+    struct vetch__name_cache *names;
+
+    if (net == NULL)
+        return -1;
+    if (!is_span(seconds) || !is_span(negative_seconds)) {
+        errno = EINVAL;
+        return -1;
+    }
+    names = vetch__name_cache_new(n_names, vetch__seconds(seconds),
+                                  vetch__seconds(negative_seconds));
+    if (names == NULL)
+        return -1;
+    vetch__name_cache_free(net->names);
+    net->names = names;
+    return 0;
+}
+
+void
+vetch_resolver_forget(void)
+{
+    vetch_reactor *r = vetch__reactor;
+
+    if (r != NULL && r->net != NULL && r->net->names != NULL)
+        vetch__name_cache_clear(r->net->names);
+}
+
+/* ---- what is allowed ---- */
+
+bool
+vetch__connect_allows(vetch_reactor *r, const char *host,
+                      const struct sockaddr *address, socklen_t len)
+{
+    struct vetch__net *net = r->net;
+
+    return net->filter == NULL ||
+           net->filter(host, address, len, net->filter_ctx);
+}
+
+int
+vetch_connect_set_filter(vetch_connect_filter_fn fn, void *ctx)
+{
+    struct vetch__net *net = net_of_thread();
+
+    if (net == NULL)
+        return -1;
+    net->filter = fn;
+    net->filter_ctx = ctx;
+    return 0;
 }

@@ -3,6 +3,7 @@ unit_tests += \
 	t/net/test_address_counts \
 	t/net/test_background \
 	t/net/test_connect \
+	t/net/test_connect_filter \
 	t/net/test_endpoint \
 	t/net/test_listener \
 	t/net/test_listener_limits \
@@ -10,6 +11,7 @@ unit_tests += \
 	t/net/test_listener_scope \
 	t/net/test_listener_shortage \
 	t/net/test_listener_stop \
+	t/net/test_name_cache \
 	t/net/test_proxy \
 	t/net/test_proxy_haproxy \
 	t/net/test_proxy_header \

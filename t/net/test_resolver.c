@@ -16,6 +16,7 @@
 #include <vetch/testing.h>
 
 #include "net/resolver-private.h"
+#include "net/sockaddr-private.h"
 
 /* ---- the resolver ---- */
 
@@ -145,6 +146,16 @@ start(struct outcome *o, const char *host)
     vetch_callback(vetch_resolve(host, 80), settled, o);
 }
 
+/* One of many, each of another name. */
+static void
+start_stuck(struct outcome *o, int i)
+{
+    char host[32];
+
+    snprintf(host, sizeof(host), "stuck%d.test", i);
+    start(o, host);
+}
+
 static void
 resolve(struct outcome *o, const char *host)
 {
@@ -170,6 +181,15 @@ assert_families(const struct outcome *o, const char *families)
         ck_assert_uint_eq(ntohs(in->sin_port), 80);
     }
     vetch_addresses_unref(a);
+}
+
+/* Of the first address. */
+static unsigned
+port_of(const vetch_addresses *a)
+{
+    socklen_t len;
+
+    return vetch__address_port(vetch_addresses_get(a, 0, &len));
 }
 
 /* ---- basics ---- */
@@ -288,7 +308,7 @@ VT_TEST(stuck_lookups_stop_neither_the_loop_nor_other_jobs)
     int ticks = 0;
 
     for (int i = 0; i < 4; i++)
-        start(&stuck[i], "stuck.test");
+        start_stuck(&stuck[i], i);
     vt_run_ready();
     await_stuck(4);
     ck_assert_int_eq(vetch_call_soon(vt_count, &ticks), 0);
@@ -338,7 +358,7 @@ VT_TEST(cancelled_before_it_began_it_never_begins)
     vetch_promise *p;
 
     for (int i = 0; i < 4; i++)
-        start(&stuck[i], "stuck.test");
+        start_stuck(&stuck[i], i);
     vt_run_ready();
     await_stuck(4);
     p = vetch_resolve("four.test", 80);
@@ -360,7 +380,7 @@ VT_TEST(the_queue_is_bounded)
     struct outcome *o = calloc(MANY, sizeof(*o));
 
     for (int i = 0; i < MANY; i++)
-        start(&o[i], "stuck.test");
+        start_stuck(&o[i], i);
     tk_until(o[MANY - 1].settled);
     ck_assert_int_eq(o[MANY - 1].code, EAGAIN);
     ck_assert(!o[MANY - 2].settled);
@@ -382,7 +402,7 @@ VT_TEST(the_end_of_the_reactor_does_not_wait_for_a_stuck_one)
     vt_run_ready();
     await_stuck(1);
     for (int i = 0; i < 4; i++)
-        start(&queued[i], "stuck.too.test");
+        start_stuck(&queued[i], i);
     vt_reactor = vetch_reactor_unref(vt_reactor);
     ck_assert(running.settled);
     ck_assert_int_eq(running.code, VETCH_ECANCELED);
@@ -404,6 +424,190 @@ VT_TEST(without_a_reactor_it_is_refused)
     ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
     ck_assert_ptr_nonnull(vetch_promise_error(p));
     vetch_promise_unref(p);
+}
+
+/* ---- joining and keeping ---- */
+
+VT_CASE("cache", vt_reactor_tcase, .set_up = set_up);
+
+VT_TEST(who_asks_for_the_same_name_joins_the_lookup)
+{
+    struct outcome o[3];
+
+    start(&o[0], "stuck.test");
+    vt_run_ready();
+    await_stuck(1);
+    start(&o[1], "STUCK.test");
+    vetch_callback(vetch_resolve("stuck.test", 443), settled,
+                   memset(&o[2], 0, sizeof(o[2])));
+    vt_run_ready();
+    open_gate();
+    for (int i = 0; i < 3; i++)
+        tk_until(o[i].settled);
+    ck_assert_int_eq(n_called, 1);
+    assert_families(&o[0], "4");
+    assert_families(&o[1], "4");
+    ck_assert_uint_eq(port_of(o[2].value), 443);
+    vetch_addresses_unref(o[2].value);
+}
+
+VT_TEST(one_that_is_cancelled_leaves_the_others_waiting)
+{
+    vetch_promise *p;
+    struct outcome o;
+
+    start(&o, "stuck.test");
+    p = vetch_resolve("stuck.test", 80);
+    vt_run_ready();
+    await_stuck(1);
+    vetch_promise_cancel(p);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_REJECTED);
+    vetch_promise_unref(p);
+    vt_run_ready();
+    ck_assert(!o.settled);
+    open_gate();
+    tk_until(o.settled);
+    assert_families(&o, "4");
+    ck_assert_int_eq(n_called, 1);
+}
+
+VT_TEST(nobody_joins_a_lookup_that_was_given_up)
+{
+    struct outcome late, next;
+
+    start(&late, "stuck.test");
+    vt_run_ready();
+    await_stuck(1);
+    vt_advance(10);
+    ck_assert_int_eq(late.code, VETCH_ETIMEDOUT);
+    start(&next, "stuck.test");
+    vt_run_ready();
+    await_stuck(2);
+    ck_assert(!next.settled);
+    open_gate();
+    tk_until(next.settled);
+    assert_families(&next, "4");
+    release_threads();
+}
+
+VT_TEST(what_was_found_is_kept_for_a_while)
+{
+    vetch_promise *p;
+    struct outcome o;
+
+    resolve(&o, "both.test");
+    assert_families(&o, "646");
+    vt_let_time_pass(29.9);
+    p = vetch_resolve("Both.Test", 443);
+    ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED); /* at once */
+    ck_assert_uint_eq(port_of(vetch_promise_value(p)), 443);
+    vetch_promise_unref(p);
+    ck_assert_int_eq(n_called, 1);
+    vt_let_time_pass(0.2);
+    resolve(&o, "both.test");
+    assert_families(&o, "646");
+    ck_assert_int_eq(n_called, 2);
+}
+
+VT_TEST(that_there_is_no_such_name_is_kept_for_less)
+{
+    struct outcome o;
+
+    resolve(&o, "no.test");
+    vt_let_time_pass(4.9);
+    resolve(&o, "no.test");
+    ck_assert_int_eq(o.code, VETCH_ENOTFOUND);
+    ck_assert_int_eq(n_called, 1);
+    vt_let_time_pass(0.2);
+    resolve(&o, "no.test");
+    ck_assert_int_eq(n_called, 2);
+}
+
+VT_TEST(trouble_is_not_kept)
+{
+    static const char *const hosts[] = { "later.test", "broken.test",
+                                         "poor.test" };
+    struct outcome o;
+
+    for (int i = 0; i < 3; i++) {
+        resolve(&o, hosts[i]);
+        resolve(&o, hosts[i]);
+        ck_assert_int_eq(n_called, 2 * (i + 1));
+    }
+}
+
+/* The answer of a name server that is slow is there for the next one. */
+VT_TEST(what_comes_too_late_is_kept)
+{
+    struct outcome o;
+
+    start(&o, "stuck.test");
+    vt_run_ready();
+    await_stuck(1);
+    vt_advance(10);
+    ck_assert_int_eq(o.code, VETCH_ETIMEDOUT);
+    release_threads();
+    resolve(&o, "stuck.test");
+    assert_families(&o, "4");
+    ck_assert_int_eq(n_called, 1);
+}
+
+VT_TEST(a_program_sets_what_is_kept)
+{
+    struct outcome o;
+
+    ck_assert_int_eq(vetch_resolver_set_cache(10, 100, 0), 0);
+    resolve(&o, "four.test");
+    assert_families(&o, "4");
+    resolve(&o, "no.test");
+    vt_let_time_pass(99);
+    resolve(&o, "four.test");
+    assert_families(&o, "4");
+    ck_assert_int_eq(n_called, 2);
+    resolve(&o, "no.test");
+    ck_assert_int_eq(n_called, 3);
+    ck_assert_int_eq(vetch_resolver_set_cache(0, 100, 100), 0);
+    for (int i = 0; i < 2; i++) {
+        resolve(&o, "four.test");
+        assert_families(&o, "4");
+    }
+    ck_assert_int_eq(n_called, 5);
+    ck_assert_int_eq(vetch_resolver_set_cache(1, INFINITY, 0), 0);
+    resolve(&o, "four.test");
+    assert_families(&o, "4");
+    vt_let_time_pass(1e9);
+    resolve(&o, "four.test");
+    assert_families(&o, "4");
+    ck_assert_int_eq(n_called, 6);
+}
+
+VT_TEST(a_program_can_forget_everything)
+{
+    struct outcome o;
+
+    vetch_resolver_forget(); /* nothing is kept yet */
+    resolve(&o, "four.test");
+    assert_families(&o, "4");
+    vetch_resolver_forget();
+    resolve(&o, "four.test");
+    assert_families(&o, "4");
+    ck_assert_int_eq(n_called, 2);
+}
+
+VT_TEST(senseless_times_are_refused)
+{
+    static const double bad[] = { -1, NAN, -INFINITY };
+
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(vetch_resolver_set_cache(1, bad[i], 1), -1);
+        ck_assert_int_eq(errno, EINVAL);
+        ck_assert_int_eq(vetch_resolver_set_cache(1, 1, bad[i]), -1);
+        ck_assert_int_eq(errno, EINVAL);
+    }
+    vt_reactor = vetch_reactor_unref(vt_reactor);
+    ck_assert_int_eq(vetch_resolver_set_cache(1, 1, 1), -1);
+    ck_assert_int_eq(errno, EPERM);
+    vetch_resolver_forget();
 }
 
 /* ---- connecting by name ---- */
@@ -478,6 +682,7 @@ resolve_once(bool unharmed)
 {
     struct outcome named, local;
 
+    vetch_resolver_forget();
     start(&named, "both.test");
     start(&local, "localhost");
     tk_until(named.settled && local.settled);

@@ -723,6 +723,8 @@ ACCEPTS(vetch_process_result_unref, IS_NULL(vetch_process_result_unref(NULL)))
 
 VT_CASE("endpoints", vt_reactor_tcase);
 
+REFUSES(vetch_address_is_public, IS_FALSE(vetch_address_is_public(NULL, 0)))
+
 REFUSES(vetch_endpoint_check,
         vetch_error_unref(vetch_endpoint_check(NULL, VETCH_ENDPOINT_CONNECT)))
 

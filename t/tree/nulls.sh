@@ -7,6 +7,7 @@
 # Nothing but numbers, strings, functions and contexts.
 takes_no_object='
 vetch_buffer_new
+vetch_connect_set_filter
 vetch_deferred_new
 vetch_error_from_errno
 vetch_error_name
@@ -23,6 +24,8 @@ vetch_now
 vetch_queue_new
 vetch_reactor_current
 vetch_reactor_new
+vetch_resolver_forget
+vetch_resolver_set_cache
 vetch_same
 vetch_scope_new
 vetch_semaphore_new
