@@ -3,6 +3,7 @@
  * too old is found out when it is asked for. */
 #include "net/name_cache-private.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/hash-private.h"
@@ -65,6 +66,7 @@ forget_known(struct vetch__name_cache *c, struct known **at)
 {
     struct known *k = *at;
 
+    assert(k != NULL);
     *at = k->next;
     vetch__list_remove(&k->used);
     c->n--;

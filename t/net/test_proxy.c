@@ -66,6 +66,7 @@ end_client(int fd)
 
 VT_CASE("headers", vt_reactor_tcase);
 
+/* aiohttp PR #1712, h2o PR #386, mongoose PR #2939. */
 VT_TEST(a_line_gives_a_connection_its_names)
 {
     int fd;
