@@ -115,8 +115,10 @@ static struct look
 look_for_delimiter(struct vetch__read *read, const char *data, size_t len)
 {
     size_t n = strlen(read->delimiter);
+    const char *from = data + read->scanned;
     const char *at =
-        memmem(data + read->scanned, len - read->scanned, read->delimiter, n);
+        n == 1 ? memchr(from, read->delimiter[0], len - read->scanned)
+               : memmem(from, len - read->scanned, read->delimiter, n);
     struct look l = { .verdict = WAIT };
 
     if (at != NULL) {
@@ -259,7 +261,7 @@ forget_read(vetch_stream *s)
 {
     vetch_deferred *d = s->read.deferred;
 
-    if (s->read.op == VETCH__READ_UNTIL)
+    if (s->read.delimiter != s->read.few)
         vetch__free((void *)(uintptr_t)s->read.delimiter);
     s->read = (struct vetch__read){ .op = VETCH__READ_NONE };
     return d;
@@ -431,6 +433,7 @@ vetch__stream_tap_more(vetch_stream *s)
 static vetch_promise *
 wait_for_input(vetch_stream *s, struct vetch__read *read)
 {
+    const char *delimiter;
     vetch_promise *p;
 
     if (s->in == VETCH__HALF_BROKEN)
@@ -438,8 +441,9 @@ wait_for_input(vetch_stream *s, struct vetch__read *read)
     read->deferred = vetch_deferred_new(stream_cancel_read, s);
     if (read->deferred == NULL)
         return vetch__failed(errno, "read");
-    if (read->op == VETCH__READ_UNTIL) {
-        read->delimiter = vetch__strdup(read->delimiter);
+    delimiter = read->delimiter;
+    if (delimiter != NULL && strlen(delimiter) >= sizeof(read->few)) {
+        read->delimiter = vetch__strdup(delimiter);
         if (read->delimiter == NULL) {
             vetch_deferred_unref(read->deferred);
             return &vetch__no_memory;
@@ -447,6 +451,8 @@ wait_for_input(vetch_stream *s, struct vetch__read *read)
     }
     vetch__stream_moved(s); /* the wait begins */
     s->read = *read;
+    if (delimiter != NULL && read->delimiter == delimiter)
+        s->read.delimiter = strcpy(s->read.few, delimiter);
     p = vetch_deferred_promise(read->deferred);
     VETCH__NAME(p, "read %s", vetch_stream_peer(s));
     vetch__stream_balance(s);

@@ -63,9 +63,10 @@ enum vetch__read_op {
 
 struct vetch__read {
     uint8_t op;
+    char few[7];              /* a delimiter, if it fits */
     vetch_deferred *deferred; /* NULL: none is pending */
     size_t limit;
-    const char *delimiter; /* ours; of UNTIL */
+    const char *delimiter; /* of UNTIL: `few`, or a copy */
     size_t scanned;        /* bytes known to hold no delimiter */
 };
 

@@ -121,11 +121,12 @@ expect(const struct model *m, const struct ask *a)
 static struct ask
 choose_ask(struct model *m)
 {
-    static const char *const delimiters[] = { "\n", "\r\n", "ab", "aab", ";" };
+    static const char *const delimiters[] = { "\n",  "\r\n", "ab",
+                                              "aab", ";",    "--end--" };
 
     return (struct ask){ .op = (enum op)choose(m, N_OPS),
                          .limit = 1 + choose(m, choose(m, 4) == 0 ? 2000 : 40),
-                         .delimiter = delimiters[choose(m, 5)] };
+                         .delimiter = delimiters[choose(m, 6)] };
 }
 
 static vetch_promise *

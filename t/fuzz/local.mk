@@ -109,6 +109,7 @@ EXTRA_DIST += \
 	t/fuzz/proxy/unspecified \
 	t/fuzz/proxy/values \
 	t/fuzz/stream/binary \
+	t/fuzz/stream/borders \
 	t/fuzz/stream/delimiters \
 	t/fuzz/stream/empty \
 	t/fuzz/stream/ends \

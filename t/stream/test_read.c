@@ -127,6 +127,24 @@ VT_TEST(s3_lines_are_found_however_they_are_split)
     }
 }
 
+VT_TEST(s3_delimiter_of_any_length_is_waited_for)
+{
+    static const char delimiter[] = "--a border of many bytes--";
+    char text[sizeof(delimiter)];
+
+    sk_open(_i);
+    for (size_t n = 1; n < sizeof(delimiter); n++) {
+        vetch_promise *p;
+
+        memcpy(text, delimiter, n);
+        text[n] = '\0';
+        p = vetch_stream_read_until(sk_b, text, 100);
+        memset(text, 'x', n); /* it is copied */
+        vetch_stream_write(sk_a, delimiter, n);
+        sk_expect_text(p, memcpy(text, delimiter, n));
+    }
+}
+
 VT_TEST(s3_delimiter_is_found_however_it_is_split)
 {
     static const char text[] = "x12-1234";
