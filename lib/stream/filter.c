@@ -304,6 +304,8 @@ filter_turn_to_read(struct filter_stream *f)
         return;
     if (f->inner->tap != &f->tap)
         vetch__stream_set_tap(f->inner, &f->tap);
+    if (!is_wanted(f)) /* it broke, or has given all that is wanted */
+        return;
     if (vetch__stream_available(f->inner) > 0 || f->full ||
         f->inner->in > VETCH__HALF_OPEN)
         vetch__stream_tap_more(f->inner);

@@ -557,3 +557,67 @@ VT_TEST(upgrade_that_is_declined_is_a_response)
     response = value_of(vetch_http_call_stream(c));
     ck_assert_uint_eq(vetch_http_response_status(response), 403);
 }
+
+/* ---- without memory ---- */
+
+VT_CASE("memory", vt_reactor_tcase, .seconds = 120);
+
+static int what;
+
+static vetch_promise *
+use_body(void *value, void *ctx)
+{
+    vetch_stream *s = vetch_http_response_stream(value);
+
+    (void)ctx;
+    if (what == 1 && vetch_stream_write(s, "x", 1) < 0)
+        return vetch_rejected(NULL); /* nobody will answer */
+    return vetch_stream_read_exactly(s, 7);
+}
+
+/* One exchange, whatever fails in it: what was begun ends. */
+static void
+exchange_without_memory(bool unharmed)
+{
+    vetch_stream *pair[2];
+    vetch_http_call *c;
+    vetch_promise *p;
+
+    if (vetch_stream_pair(pair) < 0)
+        return;
+    c = call(what == 0 ? "POST" : "GET", what == 0 ? "/echo" : "/upgrade");
+    if (c != NULL &&
+        ((what == 0 && vetch_http_call_set_body_stream(
+                           c, NULL, pair[1], VETCH_HTTP_LENGTH_UNKNOWN) < 0) ||
+         (what == 1 && vetch_http_call_set_header(c, "Upgrade", "echo") < 0))) {
+        vetch_http_call_free(c);
+        c = NULL;
+    }
+    vetch_stream_write(pair[0], "echo it", 7);
+    vetch_promise_unref(vetch_stream_end(pair[0]));
+    p = vetch_then(vetch_http_call_stream(c), use_body, NULL);
+    for (int i = 0; i < 200 && vetch_promise_state(p) == VETCH_PENDING; i++) {
+        vt_run_ready();
+        if (i > 100) /* a connection that could not be accepted, and such */
+            vt_advance(10);
+    }
+    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
+    if (unharmed)
+        ck_assert_int_eq(vetch_promise_state(p), VETCH_FULFILLED);
+    if (vetch_promise_state(p) == VETCH_REJECTED)
+        ck_assert_ptr_nonnull(vetch_promise_error(p));
+    vetch_promise_unref(p);
+    vetch_stream_unref(pair[0]);
+    vetch_stream_unref(pair[1]);
+    vt_run_ready();
+    (void)vt_log_take();
+}
+
+VT_TEST(exchanges_survive_each_failed_allocation, .loops = 2)
+{
+    what = _i;
+    start();
+    vt_sweep_allocations(exchange_without_memory);
+    stop();
+    (void)vt_log_take();
+}

@@ -298,6 +298,21 @@ VT_TEST(h4_a_filter_around_it_flushes_first)
     end_handler();
 }
 
+VT_TEST(h4_a_filter_around_it_hears_that_it_is_too_short)
+{
+    vetch_stream *zip;
+
+    hsk_get(&t, "/");
+    vetch_http_reply_set_length(request, 1000);
+    vetch_http_reply_begin(request, 200, NULL);
+    zip = vetch_stream_filter(stream, VETCH_WRITABLE, vetch_gzip_new(0));
+    vetch_stream_write(zip, "short", 5);
+    ck_assert_int_eq(code_of(vetch_stream_end(zip)), VETCH_ETRUNCATED);
+    vetch_stream_unref(zip);
+    end_handler();
+    ck_assert_uint_eq(hsk_hear(&t), 0);
+}
+
 VT_TEST(s6_close_ends_the_response)
 {
     hsk_say(&t, HEAD("POST /") "Content-Length: 9\r\n\r\none");

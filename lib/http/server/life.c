@@ -137,7 +137,8 @@ end_life(vetch_http_request *r)
     struct vetch__http_conn *c = r->conn;
     vetch_http_server *s = r->server;
 
-    vetch__request_stream_leave(r);
+    if (vetch__unlikely(r->stream != NULL))
+        vetch__request_stream_leave(r);
     r->life = VETCH__R_OVER;
     if (c != NULL && r->response != VETCH__RESPONSE_SENT)
         return; /* its response is held; it is retired when that was sent */

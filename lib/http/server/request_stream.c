@@ -25,7 +25,8 @@ enum {
 
 struct vetch__request_stream {
     vetch_stream s;              /* first */
-    vetch_http_request *request; /* valid until it is OVER */
+    vetch_http_request *request; /* NULL once the handler has ended */
+    struct vetch__flush turn;
 };
 
 static vetch_http_request *
@@ -45,9 +46,21 @@ is_next_to_send(const vetch_http_request *r)
 static void
 request_want(vetch_stream *s)
 {
-    vetch_http_request *r = request_of(s);
+    struct vetch__request_stream *rs =
+        (struct vetch__request_stream *)(uintptr_t)s;
 
-    if (r->conn != NULL && !r->continued && r->conn->left == 0)
+    vetch__flush_later(rs->request->server->reactor, &rs->turn);
+}
+
+/* At the end of the dispatch: bytes are to come. */
+static void
+request_turn(struct vetch__flush *self)
+{
+    vetch_http_request *r =
+        vetch__container(self, struct vetch__request_stream, turn)->request;
+
+    if (r->conn != NULL && !r->continued && r->conn->left == 0 &&
+        vetch__request_stream_wants(r))
         vetch__http_reply_continue(r);
     if (r->conn != NULL) /* else nobody was there to be told */
         vetch__http_conn_settle(r->conn);
@@ -60,19 +73,6 @@ request_enough(vetch_stream *s)
 }
 
 /* ---- writing ---- */
-
-/* A chunk that cannot be taken back has failed: the response ends here. */
-static int
-lose_response(vetch_http_request *r)
-{
-    int saved = errno;
-
-    vetch__stream_set_error(&r->stream->s,
-                            vetch_error_from_errno(saved, "write a response"));
-    vetch__http_conn_abort(r->conn);
-    errno = saved;
-    return -1;
-}
 
 static int
 put_chunk(vetch_http_request *r, const struct iovec *iov, size_t n,
@@ -111,7 +111,7 @@ request_write(vetch_stream *s, const struct iovec *iov, size_t n, size_t total)
         return -1;
     if ((r->chunked ? put_chunk(r, iov, n, total)
                     : vetch__reply_write(r, iov, n)) < 0)
-        return lose_response(r);
+        return -1; /* it cannot end any more: its handler's end cuts it off */
     r->body_left -= r->measured ? total : 0;
     return 0;
 }
@@ -140,22 +140,30 @@ request_tell_drained(vetch_stream *s)
 
 /* ---- ending ---- */
 
-/* The response is complete; -1: it is not, and was broken off. */
+/* What is missing shows when the handler ends: a response that was begun, and
+ * cannot end, is cut off. */
+static int
+lose_response(vetch_http_request *r, vetch_error *error)
+{
+    vetch__stream_set_error(&r->stream->s, error);
+    r->stream->s.flags |= VETCH__S_LOST_WRITE;
+    return -1;
+}
+
+/* The response is complete; -1: it cannot be. */
 static int
 complete_body(vetch_http_request *r)
 {
     struct iovec last = { (void *)(uintptr_t) "0\r\n\r\n", 5 };
 
-    if (r->measured && !r->bodiless && r->body_left > 0) {
-        vetch__stream_break(
-            &r->stream->s,
-            vetch_error_new(VETCH_ETRUNCATED,
-                            "the response is %llu bytes too short",
-                            (unsigned long long)r->body_left));
-        return -1;
-    }
+    if (r->measured && !r->bodiless && r->body_left > 0)
+        return lose_response(
+            r, vetch_error_new(VETCH_ETRUNCATED,
+                               "the response is %llu bytes too short",
+                               (unsigned long long)r->body_left));
     if (r->chunked && !r->bodiless && vetch__reply_write(r, &last, 1) < 0)
-        return lose_response(r);
+        return lose_response(
+            r, vetch_error_from_errno(errno, "the end of a response"));
     vetch__http_response_ended(r);
     return 0;
 }
@@ -184,6 +192,8 @@ request_close(vetch_stream *s)
     }
     if (r->response != VETCH__RESPONSE_BEGUN || complete_body(r) == 0)
         vetch__stream_over(s, NULL);
+    else
+        vetch__stream_over(s, s->error);
 }
 
 /* Reset the connection, as a crash would; a response that is complete needs
@@ -343,6 +353,7 @@ vetch__request_stream_leave(vetch_http_request *r)
     vetch__stream_over(&rs->s, &vetch__error_closed);
     rs->s.flags |= VETCH__S_CLOSED;
     vetch__stream_drop_input(&rs->s);
+    vetch__flush_cancel(&rs->turn);
     rs->request = NULL;
     r->stream = NULL;
     vetch__stream_let_go(&rs->s);
@@ -407,6 +418,7 @@ vetch_http_request_stream(vetch_http_request *r)
     vetch__stream_init(&rs->s, r->server->reactor, &request_kind, &limits);
     rs->s.flags |= VETCH__S_LAZY;
     rs->request = r;
+    rs->turn.fn = request_turn;
     r->stream = rs;
     begin_input(r, &rs->s);
     begin_output(r, &rs->s);
