@@ -35,9 +35,10 @@ typedef bool (*vetch_connect_filter_fn)(const char *host,
                                         socklen_t len, void *ctx);
 /* Ask `fn` about each IP address before the thread's reactor connects to it,
  * after the name was looked up, whoever connects: vetch_connect(), streams,
- * HTTP clients. Those that are refused are left out; if that is all of them,
- * the cause of the failure is EACCES. NULL: connect to all. Borrows `ctx`.
- * Errors: -1 and errno: EPERM, no reactor; ECANCELED, it is ending; ENOMEM. */
+ * HTTP clients, vetch_udp_connect(). Those that are refused are left out; if
+ * that is all of them, the cause of the failure is EACCES. NULL: connect to
+ * all. Borrows `ctx`. Errors: -1 and errno: EPERM, no reactor; ECANCELED, it is
+ * ending; ENOMEM. */
 VETCH_EXPORT int vetch_connect_set_filter(vetch_connect_filter_fn fn,
                                           void *ctx);
 /* Whether an address belongs to the public Internet: not to this machine, a

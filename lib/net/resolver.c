@@ -484,7 +484,7 @@ vetch__connect_allows(vetch_reactor *r, const char *host,
 {
     struct vetch__net *net = r->net;
 
-    return net->filter == NULL ||
+    return net == NULL || net->filter == NULL ||
            net->filter(host, address, len, net->filter_ctx);
 }
 

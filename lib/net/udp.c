@@ -240,6 +240,7 @@ vetch_udp_new(const char *endpoint, const vetch_udp_options *options)
 struct udp_connecting {
     vetch_udp_options options;
     char interface[IF_NAMESIZE];
+    char host[VETCH__HOST_MAX + 2];
     char target[VETCH__HOST_MAX + 16];
 };
 
@@ -273,14 +274,19 @@ name_connected(vetch_udp *u)
     return u->socket.endpoint != NULL ? 0 : -1;
 }
 
-/* NULL and errno. */
+/* `host` as the endpoint has it; NULL: a Unix socket. NULL and errno. */
 static vetch_udp *
-udp_connected_to(const struct sockaddr *to, socklen_t len,
+udp_connected_to(const char *host, const struct sockaddr *to, socklen_t len,
                  const vetch_udp_options *o)
 {
     vetch_reactor *r = vetch__reactor;
-    vetch_udp *u = udp_alloc(r);
+    vetch_udp *u;
 
+    if (host != NULL && !vetch__connect_allows(r, host, to, len)) {
+        errno = EACCES;
+        return NULL;
+    }
+    u = udp_alloc(r);
     if (u == NULL)
         return NULL;
     u->connected = true;
@@ -326,7 +332,7 @@ udp_host_found(void *addresses, void *ctx)
         socklen_t len;
         const struct sockaddr *to = vetch_addresses_get(addresses, i, &len);
 
-        u = udp_connected_to(to, len, &c->options);
+        u = udp_connected_to(c->host, to, len, &c->options);
     }
     return udp_connect_outcome(u, c->target);
 }
@@ -352,6 +358,7 @@ udp_look_up(const struct vetch__endpoint *e, const vetch_udp_options *o)
         strncpy(c->interface, o->multicast_interface, sizeof(c->interface) - 1);
         c->options.multicast_interface = c->interface;
     }
+    snprintf(c->host, sizeof(c->host), "%s", e->host);
     vetch__endpoint_target(e, c->target);
     p = vetch_resolve(e->host, e->port);
     p = vetch_catch(p, udp_host_not_found, c);
@@ -402,7 +409,8 @@ vetch_udp_connect(const char *endpoint, const vetch_udp_options *options)
     if (!udp_known_address(&e, &address, &len))
         return udp_look_up(&e, &o);
     vetch__endpoint_target(&e, target);
-    return udp_connect_outcome(udp_connected_to(&address.any, len, &o), target);
+    return udp_connect_outcome(udp_connected_to(e.host, &address.any, len, &o),
+                               target);
 }
 
 /* ---- looking at one ---- */

@@ -108,6 +108,25 @@ VT_TEST(what_is_not_wanted_is_left_out)
     lk_stop(&s);
 }
 
+VT_TEST(datagrams_are_asked_about)
+{
+    vetch_error *error = NULL;
+    void *u;
+
+    u = vetch_run(vetch_udp_connect("udp:127.0.0.1:9", NULL), &error);
+    ck_assert_ptr_nonnull(u);
+    vetch_unref(u);
+    ck_assert_int_eq(filter.n_asked, 1);
+    ck_assert_str_eq(filter.host, "127.0.0.1");
+    strcpy(filter.refused, "127.0.0.1");
+    u = vetch_run(vetch_udp_connect("udp:localhost:9", NULL), &error);
+    ck_assert_ptr_null(u);
+    ck_assert_str_eq(filter.host, "localhost");
+    ck_assert_int_eq(vetch_error_code(error), VETCH_ECONNECT);
+    ck_assert(vetch_error_is(error, EACCES));
+    vetch_error_unref(error);
+}
+
 VT_TEST(unix_sockets_are_not_asked_about)
 {
     struct lk_server s;
