@@ -1,6 +1,6 @@
 /* Child processes; see vetch_process(3) and vetch_process_run(3).
  *
- * A child runs in a session and a group of its own, with default signals, and
+ * A child runs in a process group of its own, with default signals, and
  * inherits no descriptor but the three that it is given. It is waited for by
  * its own descriptor: no SIGCHLD, nobody else's children.
  *
