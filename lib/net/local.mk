@@ -5,6 +5,7 @@ libvetch_private_la_SOURCES += \
 	lib/net/address_counts-private.h \
 	lib/net/address_counts.c \
 	lib/net/addresses.c \
+	lib/net/conduit.c \
 	lib/net/connect.c \
 	lib/net/datagram.c \
 	lib/net/endpoint-private.h \
@@ -39,6 +40,7 @@ libvetch_private_la_SOURCES += \
 	lib/net/socket.c \
 	lib/net/socket_options-private.h \
 	lib/net/socket_options.c \
+	lib/net/splice.c \
 	lib/net/stop-private.h \
 	lib/net/stop.c \
 	lib/net/tls_hooks-private.h \

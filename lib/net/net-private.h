@@ -11,6 +11,7 @@
 
 struct vetch__chunk;
 struct vetch__udp_area; /* see udp-private.h */
+struct vetch__conduit;
 
 /* How much one read takes at most. */
 #define VETCH__INPUT_SIZE ((size_t)65536)
@@ -35,6 +36,9 @@ struct vetch__net {
     vetch_buffer *spare_buffers[VETCH__SPARE_BUFFERS];
     unsigned n_spare_buffers;
 
+    struct vetch__conduit *spare_conduits;
+    unsigned n_conduits, n_spare_conduits; /* all; of them, those */
+
     int reserve_fd; /* given up for a moment to refuse connections; or -1 */
     struct vetch__list starved; /* listeners that wait for a descriptor */
     void (*wake_starved)(struct vetch__net *net);
@@ -58,6 +62,20 @@ vetch_executor *vetch__net_files(vetch_reactor *r);
 /* A buffer for input that a protocol left, and back. */
 vetch_buffer *vetch__net_take_buffer(struct vetch__net *net);
 void vetch__net_give_buffer(struct vetch__net *net, vetch_buffer *b);
+
+/* ---- conduit.c ---- */
+/* A pipe for bytes that go from one descriptor to another and need not be
+ * looked at. */
+struct vetch__conduit {
+    struct vetch__conduit *next;
+    int from, to;    /* the end to read, the end to write */
+    size_t capacity; /* bytes, at most */
+};
+/* An empty one. NULL: there are enough already, or there is none. */
+struct vetch__conduit *vetch__conduit_take(struct vetch__net *net);
+void vetch__conduit_give(struct vetch__net *net, struct vetch__conduit *pipe,
+                         bool empty);
+void vetch__conduits_done(struct vetch__net *net);
 
 /* A descriptor was closed: listeners that lack one may go on. */
 static inline void

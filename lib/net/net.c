@@ -24,6 +24,7 @@ free_net(struct vetch__net *net)
     }
     while (net->n_spare_buffers > 0)
         vetch_buffer_free(net->spare_buffers[--net->n_spare_buffers]);
+    vetch__conduits_done(net);
     vetch__buffer_done(&net->input);
     vetch__buffer_done(&net->spare_input);
     vetch__free(net->record);

@@ -1,5 +1,6 @@
 /* The queue of bytes that wait to be written: copied bytes in recycled chunks,
- * bytes that somebody else owns, and parts of files. No I/O. */
+ * bytes that somebody else owns, parts of files, and pipes with bytes that the
+ * kernel keeps. No I/O. */
 #ifndef VETCH_OUTPUT_PRIVATE_H
 #define VETCH_OUTPUT_PRIVATE_H
 
@@ -12,7 +13,8 @@
 enum vetch__chunk_kind {
     VETCH__CHUNK_COPY,  /* bytes follow the chunk */
     VETCH__CHUNK_OWNED, /* bytes are elsewhere */
-    VETCH__CHUNK_FILE
+    VETCH__CHUNK_FILE,  /* from here on, bytes are the kernel's */
+    VETCH__CHUNK_PIPE
 };
 
 struct vetch__chunk {
@@ -24,10 +26,11 @@ struct vetch__chunk {
     } at;
     uint64_t len;          /* bytes that wait */
     size_t room;           /* COPY: free bytes behind them */
-    vetch_free_fn free_fn; /* OWNED */
+    vetch_free_fn free_fn; /* OWNED, FILE; NULL in a FILE: `fd` is closed */
+    void *free_arg;
     union {
-        void *free_arg; /* OWNED */
-        int fd;         /* FILE */
+        int fd; /* FILE */
+        struct vetch__conduit *conduit;
     } of;
     char bytes[]; /* COPY */
 };
@@ -37,7 +40,7 @@ struct vetch__chunk {
 struct vetch__output {
     struct vetch__chunk *first, *last;
     size_t buffered; /* bytes that wait, those of files not counted */
-    uint64_t files;  /* those of files */
+    uint64_t files;  /* those of files and pipes */
 };
 
 /* Room for `len` bytes at the end, all in one piece (at most
@@ -68,7 +71,16 @@ int vetch__output_append_owned(vetch_reactor *r, struct vetch__output *q,
                                const void *data, size_t len,
                                vetch_free_fn free_fn, void *free_arg);
 int vetch__output_append_file(vetch_reactor *r, struct vetch__output *q, int fd,
-                              uint64_t offset, uint64_t len);
+                              uint64_t offset, uint64_t len,
+                              vetch_free_fn free_fn, void *free_arg);
+
+/* A piece made of a pipe, which it takes; NULL and ENOMEM, and the pipe is
+ * given back. Later it is queued with what is in the pipe, or freed. */
+struct vetch__chunk *vetch__output_pipe_new(vetch_reactor *r,
+                                            struct vetch__conduit *pipe);
+void vetch__output_pipe_append(struct vetch__output *q, struct vetch__chunk *c,
+                               uint64_t len);
+void vetch__output_pipe_free(vetch_reactor *r, struct vetch__chunk *c);
 
 /* Up to `max` pieces of memory from the front, none of a file; `*ret_total` is
  * what they hold, `*ret_more` says that something follows them. */

@@ -55,25 +55,24 @@ give_chunk(struct vetch__net *net, struct vetch__chunk *c)
 static void
 drop_chunk(vetch_reactor *r, struct vetch__chunk *c)
 {
-    vetch_free_fn free_fn;
-    void *free_arg;
+    vetch_free_fn free_fn = NULL;
+    void *free_arg = NULL;
 
-    switch (c->object.state) {
-    case VETCH__CHUNK_COPY:
+    if (c->object.state == VETCH__CHUNK_COPY) {
         give_chunk(r->net, c);
-        break;
-    case VETCH__CHUNK_OWNED:
-        free_fn = c->free_fn;
-        free_arg = c->of.free_arg;
-        vetch__pool_free(c);
-        if (free_fn != NULL)
-            free_fn(free_arg);
-        break;
-    default:
-        close(c->of.fd);
-        vetch__pool_free(c);
-        break;
+        return;
     }
+    if (c->object.state == VETCH__CHUNK_PIPE) {
+        vetch__conduit_give(r->net, c->of.conduit, c->len == 0);
+    } else {
+        free_fn = c->free_fn;
+        free_arg = c->free_arg;
+        if (c->object.state == VETCH__CHUNK_FILE && free_fn == NULL)
+            close(c->of.fd);
+    }
+    vetch__pool_free(c);
+    if (free_fn != NULL)
+        free_fn(free_arg);
 }
 
 static void
@@ -191,7 +190,7 @@ vetch__output_append_owned(vetch_reactor *r, struct vetch__output *q,
         return -1;
     c->at.data = (char *)(uintptr_t)data; /* only ever read */
     c->free_fn = free_fn;
-    c->of.free_arg = free_arg;
+    c->free_arg = free_arg;
     append_chunk(q, c);
     q->buffered += len;
     return 0;
@@ -199,7 +198,8 @@ vetch__output_append_owned(vetch_reactor *r, struct vetch__output *q,
 
 int
 vetch__output_append_file(vetch_reactor *r, struct vetch__output *q, int fd,
-                          uint64_t offset, uint64_t len)
+                          uint64_t offset, uint64_t len, vetch_free_fn free_fn,
+                          void *free_arg)
 {
     struct vetch__chunk *c = new_node(r, VETCH__CHUNK_FILE, len);
 
@@ -207,9 +207,38 @@ vetch__output_append_file(vetch_reactor *r, struct vetch__output *q, int fd,
         return -1;
     c->at.offset = offset;
     c->of.fd = fd;
+    c->free_fn = free_fn;
+    c->free_arg = free_arg;
     append_chunk(q, c);
     q->files += len;
     return 0;
+}
+
+struct vetch__chunk *
+vetch__output_pipe_new(vetch_reactor *r, struct vetch__conduit *pipe)
+{
+    struct vetch__chunk *c = new_node(r, VETCH__CHUNK_PIPE, 0);
+
+    if (c != NULL)
+        c->of.conduit = pipe;
+    else
+        vetch__conduit_give(r->net, pipe, true);
+    return c;
+}
+
+void
+vetch__output_pipe_append(struct vetch__output *q, struct vetch__chunk *c,
+                          uint64_t len)
+{
+    c->len = len;
+    append_chunk(q, c);
+    q->files += len;
+}
+
+void
+vetch__output_pipe_free(vetch_reactor *r, struct vetch__chunk *c)
+{
+    drop_chunk(r, c);
 }
 
 size_t
@@ -219,7 +248,7 @@ vetch__output_gather(const struct vetch__output *q, struct iovec *iov,
     const struct vetch__chunk *c = q->first;
     size_t n = 0, total = 0;
 
-    while (c != NULL && n < max && c->object.state != VETCH__CHUNK_FILE) {
+    while (c != NULL && n < max && c->object.state < VETCH__CHUNK_FILE) {
         iov[n].iov_base = c->at.data;
         iov[n].iov_len = c->len;
         total += c->len;
@@ -237,7 +266,7 @@ vetch__output_consume(vetch_reactor *r, struct vetch__output *q, uint64_t len)
     struct vetch__chunk *c;
 
     while ((c = q->first) != NULL) {
-        bool is_file = c->object.state == VETCH__CHUNK_FILE;
+        bool is_file = c->object.state >= VETCH__CHUNK_FILE;
         uint64_t n = len < c->len ? len : c->len;
 
         if (is_file)

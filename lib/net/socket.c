@@ -87,7 +87,11 @@ socket_readable(evutil_socket_t fd, short what, void *arg)
     vetch__reactor_enter(r);
     vetch_transport_ref(&s->t);
     if (vetch__likely(vetch__transport_wants_input(&s->t))) {
-        read_once(s);
+        if (vetch__unlikely(s->t.object.flags & VETCH__T_RAW) &&
+            vetch__transport_is_open(&s->t))
+            vetch__transport_input_waits(&s->t);
+        else
+            read_once(s);
     } else {
         socket_read_off(&s->t);
         vetch__transport_input_off(&s->t);
@@ -277,6 +281,26 @@ send_file(struct socket_transport *s, size_t *budget)
     return true;
 }
 
+static bool
+send_pipe(struct socket_transport *s, size_t *budget)
+{
+    struct vetch__chunk *c = s->t.output.first;
+    size_t want = (size_t)c->len, limit = s->t.reactor->faults.write_limit;
+    unsigned flags = SPLICE_F_NONBLOCK | SPLICE_F_MOVE;
+    ssize_t sent;
+
+    if (vetch__unlikely(limit > 0 && limit < want)) /* for a test */
+        want = limit;
+    if (c->next != NULL)
+        flags |= SPLICE_F_MORE;
+    sent = splice(c->of.conduit->from, NULL, s->fd, NULL, want, flags);
+    if (sent < 0)
+        return send_failed(s, errno);
+    vetch__output_consume(s->t.reactor, &s->t.output, (uint64_t)sent);
+    *budget -= (size_t)sent < *budget ? (size_t)sent : *budget;
+    return true;
+}
+
 static void
 socket_send(vetch_transport *t)
 {
@@ -285,10 +309,12 @@ socket_send(vetch_transport *t)
     bool go_on = true;
 
     while (go_on && t->output.first != NULL) {
-        if (t->output.first->object.state == VETCH__CHUNK_FILE)
+        if (vetch__likely(t->output.first->object.state < VETCH__CHUNK_FILE))
+            go_on = send_memory(s, &budget);
+        else if (t->output.first->object.state == VETCH__CHUNK_FILE)
             go_on = send_file(s, &budget);
         else
-            go_on = send_memory(s, &budget);
+            go_on = send_pipe(s, &budget);
         if (go_on && budget == 0 && t->output.first != NULL) {
             wait_until_writable(s);
             go_on = false;
@@ -368,6 +394,18 @@ socket_quiet(vetch_transport *t)
            errno == EAGAIN;
 }
 
+static ssize_t
+socket_splice(vetch_transport *t, int to, size_t max)
+{
+    ssize_t n;
+
+    do
+        n = splice(socket_of(t)->fd, NULL, to, NULL, max,
+                   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 static char *
 socket_name_of(vetch_transport *t, bool peer)
 {
@@ -416,7 +454,7 @@ socket_free(vetch_transport *t)
         .unsent = socket_unsent, .underway = socket_underway,                  \
         .quiet = socket_quiet, .listens = socket_listens,                      \
         .name_of = socket_name_of, .disown = socket_disown,                    \
-        .free = socket_free                                                    \
+        .splice = socket_splice, .free = socket_free                           \
     }
 
 static const struct vetch__transport_kind tcp_kind = SOCKET_KIND("tcp:");

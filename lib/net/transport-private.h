@@ -72,6 +72,9 @@ enum vetch__transport_flag {
     VETCH__T_LOST_OUTPUT = 32768  /* output was dropped */
 };
 
+/* In object.flags: input is only told of, not read. */
+enum { VETCH__T_RAW = 1 };
+
 /* Shared by all connections of a server; borrowed. */
 struct vetch__limits {
     size_t low_bytes, high_bytes, cap_bytes; /* of what waits to be written */
@@ -114,6 +117,10 @@ struct vetch__transport_kind {
     /* After the peer's end: false if it has hung up altogether; else watch for
      * that. NULL: it cannot be told. */
     bool (*listens)(vetch_transport *t);
+    /* Move at most `max` bytes of input to a pipe: so many; 0 at the end; -1
+     * and errno. One that can do this can write out of pipes, too. NULL: it
+     * can do neither. */
+    ssize_t (*splice)(vetch_transport *t, int to, size_t max);
     /* A name to be freed, or NULL; also called when OVER. */
     char *(*name_of)(vetch_transport *t, bool peer);
     /* Its descriptors stay open: they are the caller's again. In state NEW, of
@@ -265,6 +272,20 @@ extern const struct vetch__member_class vetch__connection_members;
 void vetch__transport_dump(const struct vetch__member *self,
                            struct vetch__dump *d, size_t depth);
 
+/* ---- splice.c ---- */
+/* From now on `received` is called with nothing when there is input, which
+ * waits where it is; or no longer. */
+void vetch__transport_set_raw(vetch_transport *t, bool on);
+/* There is input, and the transport is raw. As for _received(). */
+void vetch__transport_input_waits(vetch_transport *t);
+/* Whether bytes can go from one to the other through the kernel alone. */
+bool vetch__transport_can_splice(const vetch_transport *from,
+                                 const vetch_transport *to);
+/* Queue at most `max` bytes of input for output that way, and send what can be
+ * sent. How many; 0: none has come; -1: reading it would tell why not. */
+ssize_t vetch__transport_splice(vetch_transport *from, vetch_transport *to,
+                                size_t max);
+
 /* ---- listener.c ---- */
 /* Whether it counts how its connections end. */
 bool vetch__listener_is_stopping(const vetch_listener *l);
@@ -362,6 +383,14 @@ vetch__transport_tell_resumed(vetch_transport *t)
 /* Send now what can be sent. If more than the high mark stays behind, the
  * protocol will be told, and told again at the low mark. */
 void vetch__transport_sent_much(vetch_transport *t);
+/* As vetch_transport_sendfile(), but sent at once, and `fd` is not closed:
+ * free_fn(free_arg) is called when it is not needed any more. `len` is above 0.
+ */
+int vetch__transport_send_part(vetch_transport *t, int fd, uint64_t offset,
+                               uint64_t len, vetch_free_fn free_fn,
+                               void *free_arg);
+/* Something was queued that shall not wait for the end of the dispatch. */
+void vetch__transport_send_now(vetch_transport *t);
 static inline void
 vetch__transport_commit(vetch_transport *t, size_t len)
 {

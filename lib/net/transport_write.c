@@ -47,6 +47,13 @@ vetch__transport_sent_much(vetch_transport *t)
     vetch_transport_unref(t);
 }
 
+void
+vetch__transport_send_now(vetch_transport *t)
+{
+    vetch__flush_later(t->reactor, &t->turn);
+    vetch__transport_sent_much(t);
+}
+
 char *
 vetch__transport_reserve_slowly(vetch_transport *t, size_t len)
 {
@@ -174,9 +181,22 @@ vetch_transport_sendfile(vetch_transport *t, int fd, uint64_t offset,
         close(fd);
         return 0;
     }
-    if (vetch__output_append_file(t->reactor, &t->output, fd, offset, len) < 0)
+    if (vetch__output_append_file(t->reactor, &t->output, fd, offset, len, NULL,
+                                  NULL) < 0)
         return -1;
     queued(t);
+    return 0;
+}
+
+int
+vetch__transport_send_part(vetch_transport *t, int fd, uint64_t offset,
+                           uint64_t len, vetch_free_fn free_fn, void *free_arg)
+{
+    if (check_write(t, 0) < 0 ||
+        vetch__output_append_file(t->reactor, &t->output, fd, offset, len,
+                                  free_fn, free_arg) < 0)
+        return -1;
+    vetch__transport_send_now(t);
     return 0;
 }
 

@@ -3,7 +3,7 @@
  * A copy is a tap on `from` and the sink of `to`. It moves what is there as
  * long as `to` takes it, waits for `to` to drain, and leaves what it has not
  * moved where it was; so cancelling it, in whatever moment, loses nothing. */
-#include "stream/stream-private.h"
+#include "stream/copy-private.h"
 
 #include <errno.h>
 
@@ -12,19 +12,13 @@
 #include "base/options-private.h"
 #include "promise/watch-private.h"
 
-struct copy {
-    struct vetch__stream_tap tap;
-    struct vetch__stream_sink sink;
-    vetch_deferred *deferred; /* NULL once it is decided */
-    vetch_stream *from, *to;  /* references of ours, and holds */
-    uint64_t left;            /* of count_bytes */
-    uint64_t room;            /* of limit_bytes */
-    bool counts, keep_open;
-    vetch_promise *draining; /* a watch, or NULL */
-};
+/* In pieces of at least this size, this much of them in a row is bulk: to set
+ * up a way past our memory pays. */
+#define LARGE_PIECE ((size_t)16384)
+#define BULK        ((size_t)131072)
 
 static void
-heed_target(const struct copy *c, bool on)
+heed_target(const struct vetch__copy *c, bool on)
 {
     if (c->to->kind->heed != NULL && c->to->object.state != VETCH__S_OVER)
         c->to->kind->heed(c->to, on);
@@ -33,7 +27,7 @@ heed_target(const struct copy *c, bool on)
 /* ---- the end of a copy ---- */
 
 static void
-detach_copy(struct copy *c)
+detach_copy(struct vetch__copy *c)
 {
     if (c->draining != NULL) {
         vetch__watch_forget(c->draining);
@@ -43,12 +37,14 @@ detach_copy(struct copy *c)
         c->to->sink = NULL;
         heed_target(c, false);
     }
+    if (c->tap.direct)
+        vetch__copy_leave_direct(c);
     if (c->from->tap == &c->tap)
         vetch__stream_set_tap(c->from, NULL);
 }
 
 static void
-free_copy(struct copy *c)
+free_copy(struct vetch__copy *c)
 {
     vetch_deferred_unref(c->deferred);
     vetch__stream_let_go(c->from);
@@ -56,16 +52,16 @@ free_copy(struct copy *c)
     vetch__free(c);
 }
 
-static void
-fail_copy(struct copy *c, vetch_error *error)
+void
+vetch__copy_fail(struct vetch__copy *c, vetch_error *error)
 {
     detach_copy(c);
     vetch_deferred_reject(c->deferred, error);
     free_copy(c);
 }
 
-static void
-finish_copy(struct copy *c)
+void
+vetch__copy_finish(struct vetch__copy *c)
 {
     detach_copy(c);
     if (c->keep_open)
@@ -78,7 +74,7 @@ finish_copy(struct copy *c)
 static void
 cancel_copy(vetch_deferred *d, void *ctx)
 {
-    struct copy *c = ctx;
+    struct vetch__copy *c = ctx;
 
     detach_copy(c);
     vetch_deferred_cancel(d);
@@ -88,104 +84,126 @@ cancel_copy(vetch_deferred *d, void *ctx)
 static void
 sink_is_broken(struct vetch__stream_sink *self, vetch_error *error)
 {
-    fail_copy(vetch__container(self, struct copy, sink), error);
+    vetch__copy_fail(vetch__container(self, struct vetch__copy, sink), error);
 }
 
 static void
 tap_was_refused(struct vetch__stream_tap *self, vetch_error *error)
 {
-    fail_copy(vetch__container(self, struct copy, tap), error);
+    vetch__copy_fail(vetch__container(self, struct vetch__copy, tap), error);
 }
 
 /* ---- moving ---- */
 
 static void
-to_has_drained(void *ctx, vetch_promise *p)
+copy_may_go_on(void *ctx, vetch_promise *p)
 {
-    struct copy *c = ctx;
+    struct vetch__copy *c = ctx;
 
     vetch_promise_unref(p); /* a failure comes through the sink, too */
     if (c == NULL)
         return;
     c->draining = NULL;
+    c->tap.blocked = c->of_file;
     vetch__stream_tap_more(c->from);
 }
 
-/* Whether `to` takes more now; else the copy goes on when it does. */
-static bool
-to_takes_more(struct copy *c)
+void
+vetch__copy_wait(struct vetch__copy *c, vetch_promise *p)
 {
-    vetch_promise *p;
+    c->draining = vetch__watch(vetch__reactor, p, copy_may_go_on, c);
+    if (c->draining == NULL) {
+        vetch_promise_unref(p);
+        vetch__copy_fail(c, NULL);
+    } else if (c->tap.direct) {
+        c->tap.blocked = true;
+        vetch__stream_balance(c->from);
+    }
+}
 
+bool
+vetch__copy_may_go_on(struct vetch__copy *c)
+{
     if (c->draining != NULL)
         return false;
     if (c->to->kind->pending(c->to) <= c->to->limits.high)
         return true;
-    p = vetch_stream_drain(c->to);
-    c->draining = vetch__watch(vetch__reactor, p, to_has_drained, c);
-    if (c->draining == NULL) {
-        vetch_promise_unref(p);
-        fail_copy(c, NULL);
-    }
+    vetch__copy_wait(c, vetch_stream_drain(c->to));
     return false;
+}
+
+bool
+vetch__copy_is_allowed(struct vetch__copy *c, size_t n)
+{
+    if (n <= c->room)
+        return true;
+    vetch__copy_fail(c, vetch_error_new(VETCH_ETOOLARGE,
+                                        "copy from %s: more than allowed",
+                                        vetch_stream_peer(c->from)));
+    return false;
+}
+
+void
+vetch__copy_count(struct vetch__copy *c, size_t n)
+{
+    c->from->bytes_read += n;
+    c->left -= c->counts ? n : 0;
+    c->room -= n;
 }
 
 /* Move what may be moved at once; false if the copy has ended. */
 static bool
-move_bytes(struct copy *c, vetch_buffer *in)
+move_bytes(struct vetch__copy *c, vetch_buffer *in)
 {
     struct iovec iov = { .iov_base = (void *)(uintptr_t)vetch_buffer_data(in),
                          .iov_len = vetch_buffer_len(in) };
 
     if (c->counts && iov.iov_len > c->left)
         iov.iov_len = (size_t)c->left;
-    if (iov.iov_len > c->room) {
-        fail_copy(c, vetch_error_new(VETCH_ETOOLARGE,
-                                     "copy from %s: more than allowed",
-                                     vetch_stream_peer(c->from)));
+    if (!vetch__copy_is_allowed(c, iov.iov_len))
         return false;
-    }
     if (vetch__stream_queue(c->to, &iov, 1, iov.iov_len) < 0) {
-        fail_copy(c, vetch__stream_cause(c->to));
+        vetch__copy_fail(c, vetch__stream_cause(c->to));
         return false;
     }
     vetch_buffer_consume(in, iov.iov_len);
-    c->from->bytes_read += iov.iov_len;
-    c->left -= c->counts ? iov.iov_len : 0;
-    c->room -= iov.iov_len;
+    vetch__copy_count(c, iov.iov_len);
+    c->bulk = iov.iov_len >= LARGE_PIECE ? c->bulk + iov.iov_len : 0;
     return true;
 }
 
-static void
-from_has_no_more(struct copy *c)
+void
+vetch__copy_has_no_more(struct vetch__copy *c)
 {
     if (c->from->in == VETCH__HALF_BROKEN)
-        fail_copy(c, vetch__stream_cause(c->from));
+        vetch__copy_fail(c, vetch__stream_cause(c->from));
     else if (c->counts)
-        fail_copy(c,
-                  vetch_error_new(VETCH_EEOF, "copy from %s: %llu bytes less",
-                                  vetch_stream_peer(c->from),
-                                  (unsigned long long)c->left));
+        vetch__copy_fail(c, vetch_error_new(VETCH_EEOF,
+                                            "copy from %s: %llu bytes less",
+                                            vetch_stream_peer(c->from),
+                                            (unsigned long long)c->left));
     else
-        finish_copy(c);
+        vetch__copy_finish(c);
 }
 
 static void
 take_from(struct vetch__stream_tap *self, vetch_buffer *in)
 {
-    struct copy *c = vetch__container(self, struct copy, tap);
+    struct vetch__copy *c = vetch__container(self, struct vetch__copy, tap);
 
     while (!(c->counts && c->left == 0) &&
            (c->to->flags & VETCH__S_DISCARDS) == 0) {
         if (in == NULL || vetch_buffer_len(in) == 0) {
             if (c->from->in > VETCH__HALF_OPEN)
-                from_has_no_more(c);
+                vetch__copy_has_no_more(c);
+            else if (c->bulk >= BULK)
+                vetch__copy_look_for_splice(c);
             return;
         }
-        if (!to_takes_more(c) || !move_bytes(c, in))
+        if (!vetch__copy_may_go_on(c) || !move_bytes(c, in))
             return;
     }
-    finish_copy(c);
+    vetch__copy_finish(c);
 }
 
 /* ---- the calls ---- */
@@ -217,7 +235,7 @@ vetch_stream_copy(vetch_stream *from, vetch_stream *to,
                   const vetch_copy_options *options)
 {
     vetch_copy_options o = default_copy;
-    struct copy *c;
+    struct vetch__copy *c;
     vetch_promise *p;
 
     VETCH_CHECK(from != NULL && to != NULL, EINVAL, &vetch__misused);
@@ -250,6 +268,7 @@ vetch_stream_copy(vetch_stream *from, vetch_stream *to,
     c->tap.refused = tap_was_refused;
     c->sink.broken = sink_is_broken;
     to->sink = &c->sink;
+    vetch__copy_look_for_file(c);
     vetch__stream_set_tap(from, &c->tap);
     heed_target(c, true);
     vetch__stream_tap_more(from);

@@ -35,6 +35,11 @@ vetch_error *vetch__file_read_piece(struct vetch__file *f, uint64_t offset,
                                     size_t max, vetch_bytes **ret_bytes);
 vetch_error *vetch__file_read_whole(struct vetch__file *f, size_t limit,
                                     vetch_bytes **ret_bytes);
+/* Whether these bytes are in memory, as far as one can tell without waiting. */
+bool vetch__file_is_fetched(const struct vetch__file *f, uint64_t offset,
+                            size_t len);
+/* Let the disk bring them there; errors will show later. */
+void vetch__file_fetch_now(struct vetch__file *f, uint64_t offset, size_t len);
 vetch_error *vetch__file_write(struct vetch__file *f, const char *data,
                                size_t len);
 /* All is written: sync, name and close it, as the flags say. */
@@ -47,17 +52,26 @@ extern bool vetch__file_without_tmpfile;
 
 /* The threads for files; NULL and errno. */
 vetch_executor *vetch__file_executor(vetch_reactor *r);
-/* Drop one reference; the last one gives everything back. */
+/* Drop one reference; the last one gives everything back. The second is a
+ * vetch_free_fn. */
 void vetch__file_release(struct vetch__file *f);
+void vetch__file_release_shared(void *f);
 
 /* ---- file_stream.c ---- */
 
 /* The stream over an open file: its promise, with a reference of its own. */
 vetch_promise *vetch__file_stream(struct vetch__file *f,
                                   const vetch_file_options *options);
-/* The file that a stream reads and where that goes on; NULL: it is no such
- * stream. `*ret_end`: the end of the part that was asked for. */
-struct vetch__file *vetch__file_of(const vetch_stream *s, uint64_t *ret_offset,
-                                   uint64_t *ret_end);
+/* A copy takes bytes out of the file itself. Whether it can; what was read
+ * ahead is dropped then. */
+bool vetch__file_begin(vetch_stream *s);
+/* The descriptor, the place to go on, the end of the part that is wanted. */
+int vetch__file_position(const vetch_stream *s, uint64_t *ret_offset,
+                         uint64_t *ret_end);
+void vetch__file_moved(vetch_stream *s, size_t len);
+/* NULL: these bytes are in memory; else they are once this has settled. */
+vetch_promise *vetch__file_fetch(vetch_stream *s, uint64_t offset, size_t len);
+/* A reference to the file, for as long as its descriptor is needed. */
+struct vetch__file *vetch__file_share(vetch_stream *s);
 
 #endif

@@ -115,6 +115,12 @@ vetch__file_release(struct vetch__file *f)
     vetch_promise_unref(p);
 }
 
+void
+vetch__file_release_shared(void *f)
+{
+    vetch__file_release(f);
+}
+
 /* ---- opening ---- */
 
 /* One way to open it, and nothing that contradicts it. */

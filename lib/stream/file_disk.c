@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <vetch/error.h>
@@ -311,6 +312,37 @@ vetch__file_read_piece(struct vetch__file *f, uint64_t offset, size_t max,
         bytes = vetch_bytes_unref(bytes);
     *ret_bytes = bytes;
     return NULL;
+}
+
+/* A byte at each end stands for all between them. */
+bool
+vetch__file_is_fetched(const struct vetch__file *f, uint64_t offset, size_t len)
+{
+    const uint64_t ends[] = { offset + len - 1, offset };
+    char byte;
+    struct iovec iov = { &byte, 1 };
+
+    for (int i = 0; i < 2; i++)
+        if (preadv2(f->fd, &iov, 1, (off_t)ends[i], RWF_NOWAIT) < 0 &&
+            errno == EAGAIN)
+            return false;
+    return true;
+}
+
+void
+vetch__file_fetch_now(struct vetch__file *f, uint64_t offset, size_t len)
+{
+    char data[16384];
+
+    while (len > 0) {
+        size_t max = len < sizeof(data) ? len : sizeof(data);
+        ssize_t n = pread(f->fd, data, max, (off_t)offset);
+
+        if (n <= 0)
+            return;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
 }
 
 /* How much to ask for first: the length, where it is known, and a byte more, so

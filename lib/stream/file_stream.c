@@ -16,7 +16,11 @@
 struct file_stream {
     struct vetch__file *file;
     vetch_stream *stream;
-    uint64_t at, end; /* what comes next, and where that stops */
+    uint64_t at, end; /* what is read next, and where that stops */
+    /* Where reading began, and what the stream had handed out then: so one
+     * knows what the user gets next. */
+    uint64_t origin, handed_out;
+    uint64_t fetched; /* was in memory up to here, so probably is */
     /* The job that reads, or the last one that did. It was for nothing if the
      * user went somewhere else meanwhile. */
     uint64_t job_at;
@@ -164,7 +168,7 @@ vetch__file_stream(struct vetch__file *f, const vetch_file_options *options)
     if (fs == NULL)
         return &vetch__no_memory;
     fs->file = f;
-    fs->at = begin;
+    fs->at = fs->origin = begin;
     fs->end = length < UINT64_MAX - begin ? begin + length : UINT64_MAX;
     fs->stream = vetch__own_stream_new(class, fs, NULL, f->path);
     if (fs->stream == NULL) {
@@ -185,16 +189,98 @@ file_stream_of(const vetch_stream *s)
     return fs != NULL ? fs : vetch__own_stream_self(s, &write_class);
 }
 
-struct vetch__file *
-vetch__file_of(const vetch_stream *s, uint64_t *ret_offset, uint64_t *ret_end)
+/* What was read ahead, or is being read now, is for nothing. */
+static void
+go_to(struct file_stream *fs, uint64_t offset)
+{
+    vetch__own_stream_restart(fs->stream);
+    fs->at = fs->origin = offset;
+    fs->handed_out = vetch_stream_bytes_read(fs->stream);
+    fs->moved = true;
+}
+
+bool
+vetch__file_begin(vetch_stream *s)
+{
+    struct file_stream *fs = vetch__own_stream_self(s, &read_class);
+
+    if (fs == NULL || s->in != VETCH__HALF_OPEN)
+        return false;
+    go_to(fs, fs->origin + vetch_stream_bytes_read(s) - fs->handed_out);
+    return true;
+}
+
+int
+vetch__file_position(const vetch_stream *s, uint64_t *ret_offset,
+                     uint64_t *ret_end)
 {
     const struct file_stream *fs = vetch__own_stream_self(s, &read_class);
 
-    if (fs == NULL)
-        return NULL;
-    *ret_offset = fs->at - vetch__stream_available(s);
+    *ret_offset = fs->at;
     *ret_end = fs->end;
+    return fs->file->fd;
+}
+
+void
+vetch__file_moved(vetch_stream *s, size_t len)
+{
+    struct file_stream *fs = vetch__own_stream_self(s, &read_class);
+
+    fs->at += len;
+}
+
+struct vetch__file *
+vetch__file_share(vetch_stream *s)
+{
+    struct file_stream *fs = vetch__own_stream_self(s, &read_class);
+
+    fs->file->refs++;
     return fs->file;
+}
+
+struct fetch {
+    struct vetch__file *file;
+    uint64_t offset;
+    size_t len;
+};
+
+static void *
+fetch_job(void *arg, vetch_error **ret_error)
+{
+    const struct fetch *fetch = arg;
+
+    (void)ret_error;
+    vetch__file_fetch_now(fetch->file, fetch->offset, fetch->len);
+    return NULL;
+}
+
+static void
+free_fetch(void *arg)
+{
+    struct fetch *fetch = arg;
+
+    vetch__file_release(fetch->file);
+    vetch__free(fetch);
+}
+
+vetch_promise *
+vetch__file_fetch(vetch_stream *s, uint64_t offset, size_t len)
+{
+    struct file_stream *fs = vetch__own_stream_self(s, &read_class);
+    vetch_executor *e;
+    struct fetch *fetch;
+
+    if (offset + len <= fs->fetched)
+        return NULL;
+    fs->fetched = offset + len;
+    if (vetch__file_is_fetched(fs->file, offset, len))
+        return NULL;
+    e = vetch__file_executor(vetch__reactor);
+    fetch = e != NULL ? vetch__malloc(sizeof(*fetch)) : NULL;
+    if (fetch == NULL)
+        return vetch__failed(errno, "file");
+    *fetch = (struct fetch){ vetch__file_share(s), offset, len };
+    return vetch_executor_submit_owned(e, fetch_job, fetch, free_fetch, NULL);
 }
 
 int
@@ -239,8 +325,6 @@ vetch_file_seek(vetch_stream *file, uint64_t offset_bytes)
         errno = EBUSY;
         return -1;
     }
-    vetch__own_stream_restart(file);
-    fs->at = offset_bytes;
-    fs->moved = true;
+    go_to(fs, offset_bytes);
     return 0;
 }

@@ -1,6 +1,8 @@
 # One vocabulary for every flow of bytes.
 libvetch_private_la_SOURCES += \
+	lib/stream/copy-private.h \
 	lib/stream/copy.c \
+	lib/stream/copy_direct.c \
 	lib/stream/file-private.h \
 	lib/stream/file.c \
 	lib/stream/file_disk.c \

@@ -355,6 +355,8 @@ room_for_input(const vetch_stream *s)
 {
     size_t room = s->limits.read_ahead;
 
+    if (s->tap != NULL && s->tap->blocked)
+        return 0;
     if ((s->flags & VETCH__S_LAZY) != 0 && s->tap == NULL &&
         s->read.deferred == NULL)
         return 0;
@@ -397,6 +399,10 @@ void
 vetch__stream_received(vetch_stream *s, vetch_buffer *in)
 {
     vetch__stream_moved(s);
+    if (vetch__unlikely(s->tap != NULL && s->tap->direct)) {
+        s->tap->ready(s->tap);
+        return;
+    }
     if (s->input == NULL && s->returned == NULL) {
         vetch__stream_try_read(s, in);
         stream_keep_input(s, in);
@@ -420,7 +426,9 @@ void
 vetch__stream_tap_more(vetch_stream *s)
 {
     vetch__stream_hold(s);
-    if (s->tap != NULL && merge_returned(s) == 0)
+    if (s->tap != NULL && s->tap->direct)
+        s->tap->ready(s->tap);
+    else if (s->tap != NULL && merge_returned(s) == 0)
         s->tap->fn(s->tap, s->input);
     if (s->input != NULL && vetch_buffer_len(s->input) == 0)
         give_input_back(s);

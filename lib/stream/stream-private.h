@@ -76,6 +76,11 @@ struct vetch__read {
  * and s->in says why. */
 struct vetch__stream_tap {
     void (*fn)(struct vetch__stream_tap *self, vetch_buffer *in);
+    /* In place of that, while `direct`: there is input that was not read, and
+     * which the tap moves itself. */
+    void (*ready)(struct vetch__stream_tap *self);
+    bool direct;
+    bool blocked; /* nothing shall come */
     /* The stream was closed or released. Consumes `error`. */
     void (*refused)(struct vetch__stream_tap *self, vetch_error *error);
 };

@@ -13,6 +13,9 @@ struct transport_stream {
     void *server; /* who made it; or NULL */
 };
 
+/* The transport below, if the stream is over one and nothing else. */
+vetch_transport *vetch__stream_transport(const vetch_stream *s);
+
 void vetch__transport_stream_init(struct transport_stream *s, vetch_reactor *r,
                                   const struct vetch__stream_limits *limits);
 /* Takes `t`, which was made of descriptors; NULL is passed on. NULL and errno:

@@ -121,6 +121,12 @@ static const struct vetch__stream_kind transport_kind = {
     .free = transport_free,
 };
 
+vetch_transport *
+vetch__stream_transport(const vetch_stream *s)
+{
+    return s->kind == &transport_kind ? over_transport(s)->t : NULL;
+}
+
 /* ---- what the transport tells ---- */
 
 static struct transport_stream *

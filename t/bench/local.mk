@@ -22,6 +22,12 @@ t_bench_pool_LDADD = $(bench_libs)
 noinst_PROGRAMS += t/bench/datagrams
 t_bench_datagrams_LDADD = $(bench_libs)
 
+noinst_PROGRAMS += t/bench/proxy
+t_bench_proxy_LDADD = $(bench_libs)
+
+noinst_PROGRAMS += t/bench/static
+t_bench_static_LDADD = $(bench_libs)
+
 noinst_PROGRAMS += t/bench/spawn
 t_bench_spawn_LDADD = $(bench_libs)
 

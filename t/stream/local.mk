@@ -1,5 +1,6 @@
 unit_tests += \
 	t/stream/test_copy \
+	t/stream/test_copy_direct \
 	t/stream/test_file \
 	t/stream/test_filter \
 	t/stream/test_gzip \
