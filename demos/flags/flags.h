@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include <vetch.h>
 
@@ -47,7 +48,9 @@ struct run {
     bool first_series;
     bool verbose;
     int dest; /* the directory to save in */
+    const char *dest_path;
     double started;
+    time_t began; /* the same, of day */
 
     size_t ok, not_found, errors;
     bool bar;           /* a progress bar is wanted */
@@ -131,6 +134,8 @@ void open_loop(struct run *run);
 void begin_third_series(struct run *run, int argc, char **argv);
 /* Run until `downloads` has settled, or is cancelled by a signal. */
 void run_loop(struct run *run, vetch_promise *downloads);
+/* Save flag->bytes as flag->name, without holding up the loop. */
+vetch_promise *save_flag(struct flag *flag);
 /* Count what comes of a flag; the promise returned is always fulfilled. */
 vetch_promise *count_outcome(vetch_promise *p, struct flag *flag);
 /* End the loop (what is still in flight is cancelled first), then the run. */

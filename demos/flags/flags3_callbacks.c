@@ -60,8 +60,7 @@ got_metadata(const vetch_error *error, void *response, void *ctx)
         vetch_error_unref(failure);
         return;
     }
-    vetch_callback(vetch_executor_submit(NULL, save_image_job, d->flag, NULL),
-                   saved, d);
+    vetch_callback(save_flag(d->flag), saved, d);
 }
 
 /* The slot is held while the request is in flight, and no longer. */

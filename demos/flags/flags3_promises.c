@@ -62,7 +62,7 @@ save(void *metadata, void *ctx)
 
     if (error != NULL)
         return vetch_rejected(error);
-    return vetch_executor_submit(NULL, save_image_job, d->flag, NULL);
+    return save_flag(d->flag);
 }
 
 static void

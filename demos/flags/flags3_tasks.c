@@ -47,7 +47,7 @@ download_one(void *ctx)
 
     vetch_try(vetch_finish(name_by_country(flag, metadata)));
     flag->bytes = vetch_http_response_body(image, &flag->len);
-    return vetch_executor_submit(NULL, save_image_job, flag, NULL);
+    return save_flag(flag);
 }
 
 static vetch_promise *

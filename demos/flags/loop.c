@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TICK_SECONDS 0.2
 
@@ -96,6 +97,43 @@ vetch_promise *
 count_outcome(vetch_promise *p, struct flag *flag)
 {
     return vetch_handle(p, count_ok, count_failure, flag);
+}
+
+static vetch_promise *
+flag_is_saved(void *value, void *ctx)
+{
+    struct flag *flag = ctx;
+
+    (void)value;
+    flag->saved = true;
+    return NULL;
+}
+
+/* A file that was being written when the cancel came may be there. Another one
+ * of that name was not made since the run began. */
+static vetch_promise *
+flag_is_not_saved(const vetch_error *error, void *ctx)
+{
+    struct flag *flag = ctx;
+    struct stat st;
+
+    if (vetch_error_is(error, VETCH_ECANCELED) &&
+        fstatat(flag->run->dest, flag->name, &st, 0) == 0)
+        flag->saved = st.st_mtime >= flag->run->began;
+    return vetch_same();
+}
+
+vetch_promise *
+save_flag(struct flag *flag)
+{
+    char *path;
+    vetch_promise *p;
+
+    if (asprintf(&path, "%s/%s", flag->run->dest_path, flag->name) < 0)
+        return vetch_rejected(NULL);
+    p = vetch_file_write(path, flag->bytes, flag->len, 0);
+    free(path);
+    return vetch_handle(p, flag_is_saved, flag_is_not_saved, flag);
 }
 
 int

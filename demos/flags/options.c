@@ -241,6 +241,7 @@ static void
 open_dest(struct run *run, const char *dir)
 {
     make_directories(run, dir);
+    run->dest_path = dir;
     run->dest = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->dest < 0)
         give_up(run, dir);
@@ -391,6 +392,7 @@ begin_first_series(struct run *run, int argc, char **argv)
     list_flags(run, &s);
     run->max_req = run->n_flags;
     run->started = monotonic_seconds();
+    run->began = time(NULL);
 }
 
 void
@@ -415,5 +417,6 @@ begin_second_series(struct run *run, int argc, char **argv, size_t default_req,
     raise_descriptor_limit();
     announce(run);
     run->started = monotonic_seconds();
+    run->began = time(NULL);
     show_progress(run);
 }
