@@ -34,12 +34,15 @@ is_reading(const struct memory_transport *m)
            vetch__transport_wants_input(&m->t);
 }
 
-/* Something has changed for the reader of m. */
+/* Something has changed for the reader of m. One that does not read looks when
+ * it does again. */
 static void
 pull_later(struct memory_transport *m)
 {
     if (is_reading(m))
         vetch__flush_later(m->t.reactor, &m->pull);
+    else
+        m->t.flags &= (uint16_t)~VETCH__T_READING;
 }
 
 static size_t
