@@ -201,7 +201,8 @@ OPENSSL_REQUIRES=
 AS_IF([test "x$with_openssl" != xno],
     [PKG_CHECK_MODULES([OPENSSL], [libssl >= 3.0 libcrypto >= 3.0],
         [vetch_openssl=`$PKG_CONFIG --modversion libssl`
-         OPENSSL_REQUIRES=libssl],
+         OPENSSL_REQUIRES=libssl
+         AC_DEFINE([HAVE_OPENSSL], [1], [Define if there is TLS.])],
         [AC_MSG_ERROR([TLS needs OpenSSL 3; install libssl-dev or give --without-openssl])])])
 AC_SUBST([OPENSSL_REQUIRES])
 AM_CONDITIONAL([OPENSSL], [test "x$vetch_openssl" != xno])

@@ -39,6 +39,7 @@ manual_pages = \
 	man/vetch_stream_new.3 \
 	man/vetch_stream_read.3 \
 	man/vetch_stream_serve.3 \
+	man/vetch_stream_start_tls.3 \
 	man/vetch_stream_write.3 \
 	man/vetch_task.3 \
 	man/vetch_testing.3 \

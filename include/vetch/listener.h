@@ -23,12 +23,14 @@ typedef struct vetch_listener_options {
     unsigned accept_budget; /* connections to accept in one turn of the loop */
     unsigned unix_mode;     /* permissions of a Unix socket's file, whatever the
                                umask and the endpoint say; 0: by these */
+    vetch_tls *tls;         /* connections are handed over after its handshake;
+                               NULL: as the endpoint says. It is kept */
 } vetch_listener_options;
 #define VETCH_LISTENER_OPTIONS_INIT                                            \
     {                                                                          \
         .size = sizeof(vetch_listener_options), .max_connections = 10000,      \
         .max_per_address = VETCH_NO_LIMIT, .accept_budget = 64,                \
-        .unix_mode = 0,                                                        \
+        .unix_mode = 0, .tls = NULL,                                           \
     }
 
 VETCH_BEGIN_DECLS

@@ -13,6 +13,7 @@
 
 #include <vetch/listener.h>
 #include <vetch/promise.h>
+#include <vetch/tls.h>
 
 /* Serves one connection. `s` is borrowed until the promise settles; then what
  * was written is flushed and the connection closed or, if it rejects, aborted.
@@ -30,13 +31,15 @@ typedef struct vetch_stream_options {
     double idle_seconds;  /* see vetch_stream_set_idle() */
     double close_seconds; /* without progress, once it is being closed */
     bool task;            /* of a server: the handler runs as a task */
+    vetch_tls *tls; /* the connection has TLS; NULL: as the endpoint says */
+    const char *tls_name; /* whom to expect; NULL: the endpoint's host */
 } vetch_stream_options;
 #define VETCH_STREAM_OPTIONS_INIT                                              \
     {                                                                          \
         .size = sizeof(vetch_stream_options), .max_connections = 10000,        \
         .read_ahead_bytes = 65536, .low_bytes = 16384, .high_bytes = 65536,    \
         .cap_bytes = 16777216, .idle_seconds = __builtin_inf(),                \
-        .close_seconds = 5.0, .task = false                                    \
+        .close_seconds = 5.0, .task = false, .tls = NULL, .tls_name = NULL     \
     }
 
 typedef struct vetch_copy_options {
@@ -202,6 +205,21 @@ vetch_stream_copy(vetch_stream *from, vetch_stream *to,
  * failure of one cancels the other and aborts both. */
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *vetch_stream_join(vetch_stream *a,
                                                               vetch_stream *b);
+
+/* ---- TLS ---- */
+
+/* TLS from here on: fulfils, without a value, when the handshake is done.
+ * Client or server by `tls`; `name` is whom a client expects. What was written
+ * before leaves in the clear, what is written from now on when TLS stands. What
+ * was received and not read is taken for TLS by a client; a server refuses it.
+ * If it fails or is cancelled the stream is broken.
+ * Errors: those of vetch_tls_start(); VETCH_EMISUSE, a read or copy is pending;
+ * VETCH_ECLOSED, one of the directions has ended; EBADF, it is no connection:
+ * these change nothing. */
+VETCH_EXPORT VETCH_NODISCARD vetch_promise *
+vetch_stream_start_tls(vetch_stream *s, vetch_tls *tls, const char *name);
+/* As vetch_transport_tls(). */
+VETCH_EXPORT const vetch_tls_info *vetch_stream_tls(const vetch_stream *s);
 
 /* ---- looking, settings ---- */
 

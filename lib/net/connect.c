@@ -511,11 +511,13 @@ start_unix(struct connecting *c, const struct vetch__endpoint *e)
 
 /* False: it has failed. */
 static bool
-prepare_tls(struct connecting *c, const struct vetch__endpoint *e)
+prepare_tls(struct connecting *c, const struct vetch__endpoint *e,
+            struct vetch_tls *tls)
 {
     vetch_error *error = NULL;
 
-    c->tls = vetch__tls_hooks->context(e, false, &error);
+    c->tls = tls != NULL ? vetch__tls_hooks->ref(tls)
+                         : vetch__tls_hooks->context(e, false, &error);
     if (c->tls == NULL)
         reject_connect(c, connect_error(c->target, error));
     return c->tls != NULL;
@@ -537,7 +539,8 @@ why_not(struct vetch__endpoint *e, const char *endpoint)
 }
 
 static struct connecting *
-new_connecting(vetch_reactor *r, const struct vetch__endpoint *e)
+new_connecting(vetch_reactor *r, const struct vetch__endpoint *e,
+               const char *name)
 {
     struct connecting *c = vetch__calloc(1, sizeof(*c));
 
@@ -549,9 +552,10 @@ new_connecting(vetch_reactor *r, const struct vetch__endpoint *e)
     vetch__list_init(&c->attempts);
     c->options = e->socket;
     vetch__endpoint_target(e, c->target);
-    if (e->tls_name != NULL || e->host != NULL)
-        snprintf(c->name, sizeof(c->name), "%s",
-                 e->tls_name != NULL ? e->tls_name : e->host);
+    name = name != NULL ? name : e->tls_name;
+    name = name != NULL ? name : e->host;
+    if (name != NULL)
+        snprintf(c->name, sizeof(c->name), "%s", name);
     c->deferred = vetch_deferred_new(cancel_connect, c);
     if (c->deferred == NULL) {
         vetch__free(c);
@@ -561,7 +565,7 @@ new_connecting(vetch_reactor *r, const struct vetch__endpoint *e)
 }
 
 vetch_promise *
-vetch_connect(const char *endpoint)
+vetch__connect(const char *endpoint, struct vetch_tls *tls, const char *name)
 {
     vetch_reactor *r = vetch__reactor;
     struct vetch__endpoint e;
@@ -569,24 +573,32 @@ vetch_connect(const char *endpoint)
     vetch_promise *p;
     const char *why;
 
-    VETCH_CHECK(endpoint != NULL, EINVAL, &vetch__misused);
     if (r == NULL || r->ending)
         return vetch__failed(r == NULL ? EPERM : ECANCELED, "connect");
+    if (!vetch__tls_fits(tls, false))
+        return vetch__failed(EINVAL, "connect: TLS for a server");
     why = why_not(&e, endpoint);
     if (why != NULL)
         return vetch_rejected(connect_error(
             endpoint, vetch_error_new(VETCH_EENDPOINT, "%s", why)));
     if (vetch__net_get(r) == NULL)
         return &vetch__no_memory;
-    c = new_connecting(r, &e);
+    c = new_connecting(r, &e, name);
     if (c == NULL)
         return vetch__failed(errno, "connect");
     p = vetch_deferred_promise(c->deferred);
-    if (e.tls && !prepare_tls(c, &e))
+    if ((e.tls || tls != NULL) && !prepare_tls(c, &e, tls))
         return p;
     if (e.kind == VETCH__ENDPOINT_UNIX)
         start_unix(c, &e);
     else
         start_tcp(c, &e);
     return p;
+}
+
+vetch_promise *
+vetch_connect(const char *endpoint)
+{
+    VETCH_CHECK(endpoint != NULL, EINVAL, &vetch__misused);
+    return vetch__connect(endpoint, NULL, NULL);
 }

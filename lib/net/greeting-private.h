@@ -16,9 +16,10 @@ struct vetch__greeter {
     struct vetch__list greetings;
 };
 
-/* What an endpoint asks for: *ret is NULL if that is nothing. -1 and errno. */
+/* What an endpoint asks for: *ret is NULL if that is nothing. With `tls`, TLS
+ * is done by that. -1 and errno. */
 int vetch__greeter_new(struct vetch__greeter **ret,
-                       const struct vetch__endpoint *e);
+                       const struct vetch__endpoint *e, struct vetch_tls *tls);
 /* There are no greetings. NULL is accepted, and returned. */
 struct vetch__greeter *vetch__greeter_free(struct vetch__greeter *g);
 /* Take fd, a connection that l has counted. It goes to vetch__accept_serve() in

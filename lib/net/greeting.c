@@ -59,7 +59,8 @@ tls_of_endpoint(const struct vetch__endpoint *e)
 }
 
 int
-vetch__greeter_new(struct vetch__greeter **ret, const struct vetch__endpoint *e)
+vetch__greeter_new(struct vetch__greeter **ret, const struct vetch__endpoint *e,
+                   struct vetch_tls *tls)
 {
     struct vetch__greeter *g;
 
@@ -77,9 +78,12 @@ vetch__greeter_new(struct vetch__greeter **ret, const struct vetch__endpoint *e)
     g->proxy = e->proxy;
     g->n_proxies = e->n_proxies;
     memcpy(g->proxies, e->proxies, sizeof(g->proxies));
-    if (e->tls && (g->tls = tls_of_endpoint(e)) == NULL) {
-        vetch__free(g);
-        return -1;
+    if (e->tls) {
+        g->tls = tls != NULL ? vetch__tls_hooks->ref(tls) : tls_of_endpoint(e);
+        if (g->tls == NULL) {
+            vetch__free(g);
+            return -1;
+        }
     }
     *ret = g;
     return 0;

@@ -282,10 +282,13 @@ unix_name(const char *kind, const char *path)
 }
 
 static int
-name_it(struct vetch__listen_socket *s, int type)
+name_it(struct vetch__listen_socket *s, const struct vetch__endpoint *e,
+        int type)
 {
     const char *unix_kind = type == SOCK_DGRAM ? "unixgram:" : "unix:";
-    const char *inet_kind = type == SOCK_DGRAM ? "udp:" : "tcp:";
+    const char *inet_kind = type == SOCK_DGRAM ? "udp:"
+                            : e->tls           ? "tls:"
+                                               : "tcp:";
     union vetch__address address = { .any = { 0 } };
     socklen_t len = sizeof(address);
     char text[VETCH__ENDPOINT_NAME];
@@ -337,7 +340,7 @@ vetch__listen_open(struct vetch__listen_socket *s,
     }
     if (s->fd < 0)
         return -1;
-    if (name_it(s, type) == 0)
+    if (name_it(s, e, type) == 0)
         return 0;
     vetch__listen_done(s);
     return -1;

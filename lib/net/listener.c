@@ -357,7 +357,7 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
     VETCH_CHECK(endpoint != NULL && make != NULL, EINVAL, NULL);
     VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
                     o.unix_mode <= 0777 && o.max_per_address > 0 &&
-                    o.accept_budget > 0,
+                    o.accept_budget > 0 && vetch__tls_fits(o.tls, true),
                 EINVAL, NULL);
     if (r == NULL || r->ending) {
         errno = r == NULL ? EPERM : ECANCELED;
@@ -371,13 +371,14 @@ vetch_listener_new_owned(const char *endpoint, vetch_protocol_fn make,
         e.mode = o.unix_mode;
     per_address = o.max_per_address != VETCH_NO_LIMIT ? o.max_per_address
                                                       : e.max_per_address;
+    e.tls = e.tls || o.tls != NULL;
     if (vetch__accept_prepare(r) == NULL)
         return NULL;
     l = new_listener(r);
     if (l == NULL)
         return NULL;
     if (count_addresses(l, per_address) < 0 ||
-        vetch__greeter_new(&l->greeter, &e) < 0 ||
+        vetch__greeter_new(&l->greeter, &e, o.tls) < 0 ||
         vetch__listen_open(&l->socket, &e, SOCK_STREAM) < 0 ||
         vetch__stop_init(&l->stop, r, &stop_class, l->socket.endpoint) < 0 ||
         vetch__accept_start(l) < 0) {

@@ -21,7 +21,6 @@ libvetch_private_la_SOURCES += \
 	lib/net/name_cache.c \
 	lib/net/net-private.h \
 	lib/net/net.c \
-	lib/net/no_tls.c \
 	lib/net/output-private.h \
 	lib/net/output.c \
 	lib/net/own_scope-private.h \

@@ -49,8 +49,9 @@ struct vetch__net {
     vetch_executor *files;    /* the same, of the stream layer */
 
     /* What connections with TLS share. */
-    vetch_buffer spare_input; /* for what is decoded out of `input` */
-    char *record;             /* VETCH__RECORD_SIZE, made on first use */
+    vetch_buffer spare_input;       /* for what is decoded out of `input` */
+    char *record;                   /* VETCH__RECORD_SIZE, made on first use */
+    struct vetch_tls *usual_client; /* of endpoints without options */
 };
 
 /* This reactor's; NULL and ENOMEM. */

@@ -8,6 +8,7 @@
 
 #include "net/output-private.h"
 #include "net/resolver-private.h"
+#include "net/tls_hooks-private.h"
 #include "promise/executor-private.h"
 
 /* A buffer that grew beyond this is not kept. */
@@ -29,6 +30,8 @@ free_net(struct vetch__net *net)
     vetch__buffer_done(&net->spare_input);
     vetch__free(net->record);
     vetch__free(net->udp_area);
+    if (net->usual_client != NULL)
+        vetch__tls_hooks->unref(net->usual_client);
     if (net->reserve_fd >= 0)
         close(net->reserve_fd);
     vetch__free(net);

@@ -174,6 +174,9 @@ vetch__transport_attend_later(vetch_transport *t)
     vetch__flush_later(t->reactor, &t->turn);
 }
 
+/* What the protocol has received is to come again, before anything else: from a
+ * transport that has kept nothing itself. Consumes `input`. */
+void vetch__transport_put_back(vetch_transport *t, vetch_buffer *input);
 /* What the protocol left of the input is not wanted any more. */
 void vetch__transport_give_input_back(vetch_transport *t);
 
@@ -225,6 +228,10 @@ vetch_transport *
 vetch__socket_transport_new_for(vetch_reactor *r, int fd,
                                 const struct sockaddr *peer, socklen_t peer_len,
                                 const struct vetch__proxy_header *header);
+/* As vetch_connect(), with TLS as `tls` says it, whatever the endpoint does
+ * (NULL: as the endpoint says), and with whom `name` says (NULL: likewise). */
+vetch_promise *vetch__connect(const char *endpoint, struct vetch_tls *tls,
+                              const char *name);
 /* As vetch_transport_attach(), but `connected` is called here and now: for a
  * dispatch of one's own. The caller holds a reference to t. */
 int vetch__transport_attach_now(vetch_transport *t, vetch_protocol *p);

@@ -42,6 +42,15 @@ vetch__transport_give_input_back(vetch_transport *t)
     t->input = NULL;
 }
 
+void
+vetch__transport_put_back(vetch_transport *t, vetch_buffer *input)
+{
+    assert(t->input == NULL);
+    t->input = input;
+    t->flags |= VETCH__T_AGAIN;
+    vetch__transport_attend_later(t);
+}
+
 static void
 call_received(vetch_transport *t, vetch_buffer *b)
 {

@@ -18,6 +18,7 @@ libvetch_private_la_SOURCES += \
 	lib/stream/own.c \
 	lib/stream/read.c \
 	lib/stream/serve.c \
+	lib/stream/start_tls.c \
 	lib/stream/stream-private.h \
 	lib/stream/stream.c \
 	lib/stream/transport-private.h \

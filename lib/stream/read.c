@@ -88,6 +88,18 @@ vetch__stream_return_input(vetch_stream *s, vetch_stream *to)
     return 0;
 }
 
+vetch_buffer *
+vetch__stream_take_input(vetch_stream *s)
+{
+    vetch_buffer *input;
+
+    if (merge_returned(s) < 0)
+        return NULL;
+    input = s->input;
+    s->input = NULL;
+    return input;
+}
+
 /* ---- looking ---- */
 
 static struct look

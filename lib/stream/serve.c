@@ -164,6 +164,7 @@ vetch_stream_serve_owned(const char *endpoint, vetch_stream_fn handler,
     if (server == NULL)
         return NULL;
     o.max_connections = server->options.max_connections;
+    o.tls = server->options.tls;
     l = vetch_listener_new_owned(endpoint, make_stream, server, free_server,
                                  &o);
     if (l == NULL) {
@@ -207,6 +208,8 @@ vetch_stream_connect(const char *endpoint, const vetch_stream_options *options)
         vetch__free(o);
         return vetch__failed(EINVAL, "connect");
     }
-    return vetch_finally(vetch_then(vetch_connect(endpoint), make_connected, o),
-                         vetch__free, o);
+    return vetch_finally(
+        vetch_then(vetch__connect(endpoint, o->tls, o->tls_name),
+                   make_connected, o),
+        vetch__free, o);
 }

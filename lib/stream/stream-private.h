@@ -216,6 +216,8 @@ void vetch__stream_tap_more(vetch_stream *s);
 /* Bytes that can be read without waiting. */
 size_t vetch__stream_available(const vetch_stream *s);
 void vetch__stream_drop_input(vetch_stream *s);
+/* The same, for whoever wants it: there is some. NULL: no memory. */
+vetch_buffer *vetch__stream_take_input(vetch_stream *s);
 /* Put what can be read from `s` in front of what can be read from `to`. -1 and
  * ENOMEM. */
 int vetch__stream_return_input(vetch_stream *s, vetch_stream *to);

@@ -9,6 +9,7 @@ libvetch_private_la_SOURCES += \
 	lib/tls/hooks.c \
 	lib/tls/sessions.c \
 	lib/tls/tls.c \
+	lib/tls/tls_endpoint.c \
 	lib/tls/tls_error.c \
 	lib/tls/tls_info.c \
 	lib/tls/tls_load.c \

@@ -7,6 +7,7 @@
 #include <vetch/error.h>
 
 #include "base/check-private.h"
+#include "net/tls_hooks-private.h"
 #include "promise/watch-private.h"
 
 static vetch_tls *
@@ -110,3 +111,5 @@ vetch__tls_is_server(const vetch_tls *tls)
     (void)tls;
     return false;
 }
+
+const struct vetch__tls_hooks *const vetch__tls_hooks = NULL;

@@ -179,7 +179,8 @@ tls_settle_input(struct vetch__tls_transport *t)
 {
     if (tls_is_over(t))
         return;
-    if (t->t.in == VETCH__IN_ENDED && t->cipher != NULL)
+    if ((t->t.in == VETCH__IN_ENDED || t->phase == VETCH__TLS_BROKEN) &&
+        t->cipher != NULL)
         vetch_buffer_clear(t->cipher);
     else if (t->phase == VETCH__TLS_WAITING)
         vetch_transport_pause(t->inner);
@@ -451,6 +452,8 @@ tls_shut(vetch_transport *outer)
         ERR_clear_error();
         SSL_shutdown(t->ssl); /* which only writes the alert */
         ERR_clear_error();
+    } else {
+        vetch__tls_shaken(t);
     }
     if (vetch_transport_end(t->inner) < 0 &&
         vetch__transport_state(t->inner) < VETCH__T_OVER)
@@ -544,6 +547,12 @@ tls_listens(vetch_transport *outer)
     return inner->in == VETCH__IN_OPEN || vetch__transport_peer_listens(inner);
 }
 
+static vetch_transport *
+tls_under(vetch_transport *outer)
+{
+    return vetch__tls_of(outer)->inner;
+}
+
 static char *
 tls_name_of(vetch_transport *outer, bool peer)
 {
@@ -577,6 +586,7 @@ const struct vetch__transport_kind vetch__tls_kind = {
     .underway = tls_underway,
     .quiet = tls_quiet,
     .listens = tls_listens,
+    .under = tls_under,
     .name_of = tls_name_of,
     .free = tls_free,
 };

@@ -10,3 +10,6 @@ unit_tests += \
 	t/stream/test_read \
 	t/stream/test_serve \
 	t/stream/test_write
+if OPENSSL
+unit_tests += t/stream/test_start_tls
+endif

@@ -10,6 +10,7 @@
 
 #include "net/pipe-private.h"
 #include "support/http_stream_kit.h"
+#include "support/tls_kit.h"
 
 vetch_stream *sk_a, *sk_b;
 
@@ -351,6 +352,24 @@ open_upload(const vetch_stream_options *options)
     hstk_open_upload(&sk_a, &sk_b);
 }
 
+/* ---- with TLS ---- */
+
+#ifdef HAVE_OPENSSL
+static void
+open_tls(const vetch_stream_options *options)
+{
+    vetch_transport *t[2];
+
+    tlk_pair(TK_MEMORY, t);
+    ck_assert(t[0] != NULL && t[1] != NULL);
+    sk_a = vetch_stream_over(t[0], options);
+    sk_b = vetch_stream_over(t[1], options);
+    vetch_transport_unref(t[0]);
+    vetch_transport_unref(t[1]);
+    vt_run_ready(); /* the server's ticket arrives */
+}
+#endif
+
 /* ---- the kinds ---- */
 
 static const struct {
@@ -361,6 +380,9 @@ static const struct {
     { open_own, true },    { open_gzip, true },   { open_pipe, false },
     { open_stdio, false }, { open_tunnel, true }, { open_download, true },
     { open_upload, true },
+#ifdef HAVE_OPENSSL
+    { open_tls, true },
+#endif
 };
 
 void

@@ -6,7 +6,11 @@
 
 /* How many kinds there are: a case that has this as its `loops` runs each test
  * over all of them. */
+#ifdef HAVE_OPENSSL
+#define SK_KINDS 11
+#else
 #define SK_KINDS 10
+#endif
 
 /* The two ends. A test that releases one sets it to NULL. */
 extern vetch_stream *sk_a, *sk_b;
@@ -14,7 +18,7 @@ extern vetch_stream *sk_a, *sk_b;
 /* Make a pair of the i-th kind: joined in memory, TCP, Unix socket, made of a
  * class of functions, compressed both ways, two pipes, two pipes that one end
  * takes for standard input and output; what is left of HTTP after an upgrade,
- * the body of a response, the body of a request. */
+ * the body of a response, the body of a request; with TLS in memory. */
 void sk_open(int kind);
 void sk_open_with(int kind, const vetch_stream_options *options);
 enum { SK_OWN = 3, SK_GZIP = 4, SK_TUNNEL = 7, SK_DOWNLOAD = 8, SK_UPLOAD = 9 };

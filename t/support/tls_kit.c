@@ -22,13 +22,20 @@ struct identity {
     bool root;
 };
 
-static struct {
+static struct kit {
     char folder[64];
     struct identity made[MAX_IDENTITIES];
     size_t n;
 } kit;
 
 vetch_error *tlk_error[2];
+
+static void
+forget_errors(void)
+{
+    for (int i = 0; i < 2; i++)
+        tlk_error[i] = vetch_error_unref(tlk_error[i]);
+}
 
 /* ---- certificates ---- */
 
@@ -194,8 +201,7 @@ tlk_close(void)
         EVP_PKEY_free(kit.made[i].key);
     }
     remove_folder();
-    for (int i = 0; i < 2; i++)
-        tlk_error[i] = vetch_error_unref(tlk_error[i]);
+    forget_errors();
 }
 
 /* ---- contexts ---- */
@@ -270,7 +276,13 @@ tlk_shake(enum tk_kind kind, vetch_tls *client, const char *name,
                                { .n_done = &n_done, .i = 1 } };
     vetch_transport *pair[2];
 
+    ends[0] = ends[1] = NULL;
     tk_pair(kind, pair);
+    if (pair[0] == NULL || pair[1] == NULL) {
+        vetch_transport_unref(pair[0]);
+        vetch_transport_unref(pair[1]);
+        return;
+    }
     vetch_callback(vetch_tls_start(pair[0], client, name), shaken, &shakes[0]);
     vetch_callback(vetch_tls_start(pair[1], server, NULL), shaken, &shakes[1]);
     vetch_transport_unref(pair[0]);
@@ -278,6 +290,36 @@ tlk_shake(enum tk_kind kind, vetch_tls *client, const char *name,
     tk_until(n_done == 2);
     ends[0] = shakes[0].t;
     ends[1] = shakes[1].t;
+}
+
+/* Nothing here is fatal: memory may be made to run out. */
+static vetch_tls *
+usual_context(bool is_server)
+{
+    vetch_tls_options options = VETCH_TLS_OPTIONS_INIT;
+
+    options.authorities_file = is_server ? NULL : tlk_path("ca");
+    options.certificate_file = is_server ? tlk_path("server") : NULL;
+    return is_server ? vetch_tls_server_new(&options, NULL)
+                     : vetch_tls_client_new(&options, NULL);
+}
+
+void
+tlk_pair(enum tk_kind kind, vetch_transport *ends[2])
+{
+    struct kit outside = kit; /* of the test, or of TLS inside TLS */
+    vetch_tls *client, *server;
+
+    tlk_open();
+    client = usual_context(false);
+    server = usual_context(true);
+    ends[0] = ends[1] = NULL;
+    if (client != NULL && server != NULL)
+        tlk_shake(kind, client, "localhost", server, ends);
+    vetch_tls_unref(client);
+    vetch_tls_unref(server);
+    tlk_close();
+    kit = outside;
 }
 
 void

@@ -38,6 +38,9 @@ vetch_tls *tlk_client_with(vetch_tls_options options);
 void tlk_shake(enum tk_kind kind, vetch_tls *client, const char *name,
                vetch_tls *server, vetch_transport *ends[2]);
 extern vetch_error *tlk_error[2];
+/* Both ends of a good connection over this kind, or NULL, in a folder of its
+ * own; may be short of memory. */
+void tlk_pair(enum tk_kind kind, vetch_transport *ends[2]);
 /* The same with probes attached and connected; must succeed. "server" and
  * localhost. */
 void tlk_connect(enum tk_kind kind, struct tk_probe ends[2]);

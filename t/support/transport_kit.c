@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/transport-private.h"
+#include "support/tls_kit.h"
 
 static struct tk_probe *
 probe_of(vetch_protocol *p)
@@ -220,6 +221,12 @@ tk_pair(enum tk_kind kind, vetch_transport *ends[2])
         pipe_pair(ends);
         return;
     }
+#ifdef HAVE_OPENSSL
+    if (kind == TK_TLS) {
+        tlk_pair(TK_MEMORY, ends);
+        return;
+    }
+#endif
     if (kind == TK_MEMORY) {
         if (vetch_transport_pair(ends) < 0)
             ends[0] = ends[1] = NULL;

@@ -7,7 +7,12 @@
 
 #include "support/harness.h"
 
+#ifdef HAVE_OPENSSL
+/* TLS is over memory. */
+enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_PIPE, TK_TLS, TK_KINDS };
+#else
 enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_PIPE, TK_KINDS };
+#endif
 
 /* Letters of a trace. */
 #define TK_CONNECTED 'c'
