@@ -25,6 +25,8 @@ typedef struct vetch_http_client_options {
                               0: only empty ones */
     bool decompress;       /* ask for gzip and deflate, and decode them */
     bool retry;            /* once, idempotent, on a dead reused connection */
+    vetch_tls *tls;        /* for https, kept; NULL: a client that trusts the
+                              authorities of the system */
 } vetch_http_client_options;
 #define VETCH_HTTP_CLIENT_OPTIONS_INIT                                         \
     {                                                                          \
@@ -33,6 +35,7 @@ typedef struct vetch_http_client_options {
         .head_seconds = 30.0, .body_idle_seconds = 30.0,                       \
         .total_seconds = INFINITY, .max_head_bytes = 16384,                    \
         .max_body_bytes = 16777216, .decompress = true, .retry = true,         \
+        .tls = NULL,                                                           \
     }
 
 typedef struct vetch_http_client_stats {

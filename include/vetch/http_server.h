@@ -36,6 +36,7 @@ typedef struct vetch_http_server_options {
     double min_bytes_per_second; /* of both bodies; 0: no minimum */
     double linger_seconds; /* reading on after an early response; 0: not */
     size_t linger_bytes;   /* the same; 0: not */
+    vetch_tls *tls;        /* https, kept; NULL: as the endpoint says */
 } vetch_http_server_options;
 #define VETCH_HTTP_SERVER_OPTIONS_INIT                                         \
     {                                                                          \
@@ -44,7 +45,7 @@ typedef struct vetch_http_server_options {
         .max_body_bytes = 1048576, .max_pipelined = 8, .max_requests = 1000,   \
         .head_seconds = 10.0, .idle_seconds = 75.0, .rate_grace_seconds = 5.0, \
         .min_bytes_per_second = 240.0, .linger_seconds = 2.0,                  \
-        .linger_bytes = 262144,                                                \
+        .linger_bytes = 262144, .tls = NULL,                                   \
     }
 
 /* For a route: the limit that the server has. */

@@ -34,4 +34,9 @@ t_bench_spawn_LDADD = $(bench_libs)
 noinst_PROGRAMS += t/bench/timers
 t_bench_timers_LDADD = $(bench_libs)
 
+if OPENSSL
+noinst_PROGRAMS += t/bench/https
+t_bench_https_LDADD = $(bench_libs)
+endif
+
 EXTRA_DIST += t/bench/flags_speedup.sh

@@ -34,3 +34,6 @@ unit_tests += \
 	t/http/test_stream_reads \
 	t/http/test_timeouts \
 	t/http/test_url
+if OPENSSL
+unit_tests += t/http/test_https
+endif

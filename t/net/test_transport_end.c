@@ -237,7 +237,7 @@ VT_TEST(close_gives_up_after_its_deadline)
         vetch_transport_write_owned(ends[0].t, data, 2000000, vt_count, &freed),
         0);
     vetch_transport_close(ends[0].t);
-    if (KIND == TK_KINDS - 1)
+    if (KIND == TK_TLS)
         vt_advance(5); /* a paused reader below still took a first piece */
     vt_advance(4.99);
     ck_assert_str_eq(ends[0].trace, "c");

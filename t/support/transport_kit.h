@@ -11,7 +11,7 @@
 /* TLS is over memory. */
 enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_PIPE, TK_TLS, TK_KINDS };
 #else
-enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_PIPE, TK_KINDS };
+enum tk_kind { TK_TCP, TK_UNIX, TK_MEMORY, TK_PIPE, TK_KINDS, TK_TLS };
 #endif
 
 /* Letters of a trace. */

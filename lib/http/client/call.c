@@ -262,8 +262,9 @@ vetch__http_call_wrap(const vetch_http_call *call, vetch_error *error)
         vetch_error_code(error) == VETCH_ENOMEM)
         return error;
     if (call->shown != NULL)
-        wrapped = vetch_error_wrap(error, "%s http://%.*s", call->text,
-                                   (int)call->shown_len, call->shown);
+        wrapped = vetch_error_wrap(error, "%s http%s://%.*s", call->text,
+                                   call->tls ? "s" : "", (int)call->shown_len,
+                                   call->shown);
     else
         wrapped =
             vetch_error_wrap(error, "%s %s", call->text, shown_text(call));
@@ -368,6 +369,7 @@ examine(vetch_http_call *call, struct vetch__http_url *ret)
         return vetch_error_new(VETCH_EURL, "%s", why);
     call->idempotent = is_idempotent(method);
     call->to_head = method == VETCH__HTTP_HEAD;
+    call->tls = ret->tls;
     call->userinfo = ret->userinfo;
     call->userinfo_len = (uint16_t)ret->userinfo_len;
     call->target = ret->target;

@@ -71,6 +71,7 @@ struct vetch_http_call {
     uint16_t n_raw;
     uint16_t method_len;
     bool needs_slash;
+    bool tls; /* https */
     bool idempotent;
     bool to_head;
     bool stream;

@@ -11,6 +11,7 @@
 
 #include "base/check-private.h"
 #include "base/options-private.h"
+#include "net/tls_hooks-private.h"
 #include "reactor/dump-private.h"
 
 enum {
@@ -98,7 +99,8 @@ vetch_http_client_new(const vetch_http_client_options *options)
     vetch_http_client *c;
 
     VETCH_CHECK(vetch__options_read(&o, sizeof(o), options) &&
-                    client_options_are_valid(&o),
+                    client_options_are_valid(&o) &&
+                    vetch__tls_fits(o.tls, false),
                 EINVAL, NULL);
     if (reactor == NULL || reactor->ending) {
         errno = reactor == NULL ? EPERM : ECANCELED;
@@ -110,6 +112,7 @@ vetch_http_client_new(const vetch_http_client_options *options)
     c->object = (struct vetch__object){ .type = VETCH__HTTP_CLIENT, .refs = 1 };
     c->reactor = reactor;
     c->options = o;
+    vetch_tls_ref(o.tls);
     set_limits(c);
     vetch__http_pool_init(&c->pool, &vetch__http_pool_class,
                           c->options.max_connections, c->options.max_per_host);
@@ -133,6 +136,7 @@ vetch__http_client_settle(vetch_http_client *c)
     if (!c->ended)
         vetch__member_remove(c->reactor, &c->member);
     vetch__http_pool_done(&c->pool);
+    vetch_tls_unref(c->options.tls);
     vetch__free(c);
 }
 

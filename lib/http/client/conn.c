@@ -147,10 +147,13 @@ send_request(struct vetch__client_conn *c)
 {
     const struct vetch__http_origin *o = c->slot.origin;
     size_t len = o->len - 4;
+    const char *own = o->endpoint[1] == 'l' ? ":443" : ":80";
+    size_t own_len = strlen(own);
 
     /* The scheme's own port is not part of the Host. */
-    if (len > 3 && memcmp(o->endpoint + o->len - 3, ":80", 3) == 0)
-        len -= 3;
+    if (len > own_len &&
+        memcmp(o->endpoint + o->len - own_len, own, own_len) == 0)
+        len -= own_len;
     memset(&c->gate, 0, sizeof(c->gate));
     c->state = VETCH__CLIENT_HEAD;
     c->heard = false;
@@ -358,6 +361,15 @@ conn_opened(void *ctx, vetch_promise *source)
     }
 }
 
+/* Without a context of the client's own, TLS is what the endpoint says. */
+static vetch_promise *
+connect_to(vetch_http_client *client, const char *endpoint)
+{
+    bool tls = endpoint[1] == 'l';
+
+    return vetch__connect(endpoint, tls ? client->options.tls : NULL, NULL);
+}
+
 static struct vetch__http_slot *
 conn_open(struct vetch__http_pool *pool, struct vetch__http_origin *origin,
           struct vetch__http_waiter *w)
@@ -374,7 +386,7 @@ conn_open(struct vetch__http_pool *pool, struct vetch__http_origin *origin,
     client->n_conns++;
     client->opened++;
     vetch__watch_in(client->reactor, &c->opening,
-                    vetch_connect(origin->endpoint), conn_opened, c);
+                    connect_to(client, origin->endpoint), conn_opened, c);
     vetch__client_conn_timer_start(c, client->connect_ns);
     return &c->slot;
 }

@@ -93,16 +93,14 @@ cut_fields(vetch_http_response *r, char *head)
     }
 }
 
-static size_t
+static void
 put_label(char *to, const vetch_http_call *call)
 {
-    size_t method_len = call->method_len, shown_len = call->shown_len;
+    char *at = mempcpy(to, call->text, call->method_len);
 
-    memcpy(to, call->text, method_len);
-    memcpy(to + method_len, " http://", 8);
-    memcpy(to + method_len + 8, call->shown, shown_len);
-    to[method_len + 8 + shown_len] = '\0';
-    return method_len + 8 + shown_len + 1;
+    at = stpcpy(at, call->tls ? " https://" : " http://");
+    at = mempcpy(at, call->shown, call->shown_len);
+    *at = '\0';
 }
 
 /* What the head says of the length of the body. */
@@ -126,7 +124,7 @@ make_response(const vetch_http_call *call, const struct vetch__http_head *h,
     char *head;
 
     if (call->stream)
-        size += call->method_len + call->shown_len + 9u;
+        size += call->method_len + call->shown_len + sizeof(" https://");
     else if (body_inside)
         size += (size_t)h->content_length + 1;
     r = vetch__malloc(size);

@@ -1,4 +1,5 @@
-/* What the client makes of an http URL (RFC 9110, section 4.2.1): the endpoint
+/* What the client makes of an http or https URL (RFC 9110, section 4.2): the
+ * endpoint
  * to connect to, the Host field and the request target.
  *
  * Hosts are narrower than in RFC 3986: names that DNS may know, and IPv6
@@ -90,10 +91,10 @@ finish_names(struct vetch__http_url *url)
 {
     size_t at = 4 + url->host_len;
 
-    memcpy(url->endpoint, "tcp:", 4);
+    memcpy(url->endpoint, url->tls ? "tls:" : "tcp:", 4);
     url->endpoint_len = at + put_port(url->endpoint + at, url->port);
     url->host = url->endpoint + 4;
-    if (url->port != 80)
+    if (url->port != (url->tls ? 443 : 80))
         url->host_len = url->endpoint_len - 4;
 }
 
@@ -132,8 +133,9 @@ vetch__http_url_parse(struct vetch__http_url *ret, const char *text)
 
     if (why != NULL)
         return why;
-    if (p.scheme.at != NULL && !vetch__url_scheme_is(&p, "http"))
-        return "unsupported scheme, not http";
+    ret->tls = vetch__url_scheme_is(&p, "https");
+    if (p.scheme.at != NULL && !ret->tls && !vetch__url_scheme_is(&p, "http"))
+        return "unsupported scheme, neither http nor https";
     if (p.scheme.at == NULL || p.host.at == NULL)
         return "not an absolute http URL";
     why = vetch__url_judge(&p, &ret->port);

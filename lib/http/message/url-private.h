@@ -49,8 +49,9 @@ size_t vetch__url_decode(char *text, size_t len);
 
 /* Slices point into the text that was parsed. */
 struct vetch__http_url {
-    /* "tcp:HOST:PORT", in small letters, the port always present: the endpoint
-     * to connect to, and the key that equal origins share. */
+    /* "tcp:HOST:PORT" or "tls:HOST:PORT", in small letters, the port always
+     * present: the endpoint to connect to, and the key that equal origins
+     * share. */
     char endpoint[4 + VETCH__URL_HOST_MAX + 2 + 6 + 1];
     size_t endpoint_len;
     /* The value of the Host field, a part of `endpoint`: without the port if
@@ -58,6 +59,7 @@ struct vetch__http_url {
     const char *host; /* with its zone, see _put_host() */
     size_t host_len;
     unsigned port;
+    bool tls;             /* https */
     const char *userinfo; /* NULL if there is none; still encoded */
     size_t userinfo_len;
     const char *target; /* path and query; may be empty or begin with "?" */

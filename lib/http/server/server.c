@@ -159,6 +159,7 @@ vetch_http_server_new(const char *endpoint,
     if (s == NULL)
         return NULL;
     listening.max_connections = s->max_connections;
+    listening.tls = o.tls;
     s->listener =
         vetch_listener_new(endpoint, vetch__http_conn_new, s, &listening);
     if (s->listener == NULL) {
