@@ -16,8 +16,9 @@ struct vetch__conduit;
 /* How much one read takes at most. */
 #define VETCH__INPUT_SIZE ((size_t)65536)
 
-/* The most that one TLS record holds. */
-#define VETCH__RECORD_SIZE ((size_t)16384)
+/* The most that one TLS record holds; how much of a file is read for them. */
+#define VETCH__RECORD_SIZE  ((size_t)16384)
+#define VETCH__RECORDS_SIZE (4 * VETCH__RECORD_SIZE)
 
 enum { VETCH__SPARE_BUFFERS = 32 };
 
@@ -50,7 +51,7 @@ struct vetch__net {
 
     /* What connections with TLS share. */
     vetch_buffer spare_input;       /* for what is decoded out of `input` */
-    char *record;                   /* VETCH__RECORD_SIZE, made on first use */
+    char *records;                  /* VETCH__RECORDS_SIZE, made on first use */
     struct vetch_tls *usual_client; /* of endpoints without options */
 };
 

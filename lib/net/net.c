@@ -28,8 +28,8 @@ free_net(struct vetch__net *net)
     vetch__conduits_done(net);
     vetch__buffer_done(&net->input);
     vetch__buffer_done(&net->spare_input);
-    vetch__free(net->record);
     vetch__free(net->udp_area);
+    vetch__free(net->records);
     if (net->usual_client != NULL)
         vetch__tls_hooks->unref(net->usual_client);
     if (net->reserve_fd >= 0)

@@ -319,25 +319,26 @@ tls_write_resumed(vetch_protocol *p)
 
 /* Where records are put together. NULL: it is over. */
 static char *
-record_area(struct vetch__tls_transport *t)
+records_area(struct vetch__tls_transport *t)
 {
     struct vetch__net *net = t->t.reactor->net;
 
-    if (net->record == NULL)
-        net->record = vetch__malloc(VETCH__RECORD_SIZE);
-    if (net->record == NULL)
+    if (net->records == NULL)
+        net->records = vetch__malloc(VETCH__RECORDS_SIZE);
+    if (net->records == NULL)
         vetch__transport_over(&t->t, vetch_error_new(VETCH_ENOMEM, "output"),
                               true);
-    return net->record;
+    return net->records;
 }
 
+/* The next bytes of a file; NULL: it is over. */
 static const char *
-record_of_file(struct vetch__tls_transport *t, size_t *ret_len)
+read_for_records(struct vetch__tls_transport *t, size_t *ret_len)
 {
     const struct vetch__chunk *c = t->t.output.first;
     size_t want =
-        c->len < VETCH__RECORD_SIZE ? (size_t)c->len : VETCH__RECORD_SIZE;
-    char *to = record_area(t);
+        c->len < VETCH__RECORDS_SIZE ? (size_t)c->len : VETCH__RECORDS_SIZE;
+    char *to = records_area(t);
     ssize_t n;
 
     if (to == NULL)
@@ -360,7 +361,7 @@ record_of_file(struct vetch__tls_transport *t, size_t *ret_len)
 
 /* Small pieces go into one record. */
 static const char *
-record_of_pieces(struct vetch__tls_transport *t, size_t *ret_len)
+join_for_record(struct vetch__tls_transport *t, size_t *ret_len)
 {
     const struct vetch__chunk *c = t->t.output.first;
     size_t len = 0;
@@ -368,11 +369,10 @@ record_of_pieces(struct vetch__tls_transport *t, size_t *ret_len)
 
     if (c->next == NULL || c->len >= WORTH_A_RECORD ||
         c->next->object.state == VETCH__CHUNK_FILE) {
-        *ret_len =
-            c->len < VETCH__RECORD_SIZE ? (size_t)c->len : VETCH__RECORD_SIZE;
+        *ret_len = (size_t)c->len;
         return c->at.data;
     }
-    to = record_area(t);
+    to = records_area(t);
     if (to == NULL)
         return NULL;
     for (; c != NULL && c->object.state != VETCH__CHUNK_FILE &&
@@ -388,29 +388,66 @@ record_of_pieces(struct vetch__tls_transport *t, size_t *ret_len)
     return to;
 }
 
-/* Encode one record from the front of the queue; whether to go on. */
+/* Whether a record can be made now. */
 static bool
-tls_send_record(struct vetch__tls_transport *t)
+tls_has_room(struct vetch__tls_transport *t)
 {
-    bool is_file = t->t.output.first->object.state == VETCH__CHUNK_FILE;
-    size_t len, sent = 0;
-    const char *data =
-        is_file ? record_of_file(t, &len) : record_of_pieces(t, &len);
+    vetch_transport *inner = t->inner;
+
+    if (vetch__transport_state(inner) >= VETCH__T_OVER)
+        return false; /* which will be told */
+    if (inner->out != VETCH__OUT_OPEN) {
+        vetch__transport_write_failed(
+            &t->t,
+            inner->reason != NULL ? vetch_error_code(inner->reason) : EPIPE);
+        return false;
+    }
+    if (vetch__transport_is_high(inner)) {
+        tls_wait_for_room(t);
+        return false;
+    }
+    return true;
+}
+
+/* Encode a record from `data`, the front of the queue. So many bytes went into
+ * it; 0: not to go on. */
+static size_t
+tls_send_record(struct vetch__tls_transport *t, const char *data, size_t len)
+{
+    size_t sent = 0;
     int verdict;
 
-    if (data == NULL)
-        return false;
     ERR_clear_error();
-    if (SSL_write_ex(t->ssl, data, len, &sent) == 1) {
-        vetch__output_consume(t->t.reactor, &t->t.output, sent);
-        return true;
-    }
+    if (SSL_write_ex(t->ssl, data,
+                     len < VETCH__RECORD_SIZE ? len : VETCH__RECORD_SIZE,
+                     &sent) == 1)
+        return sent;
     verdict = SSL_get_error(t->ssl, 0);
     if (verdict == SSL_ERROR_WANT_WRITE)
         tls_wait_for_room(t);
     else if (verdict != SSL_ERROR_WANT_READ)
         vetch__tls_fail(t, "write");
-    return false;
+    return 0;
+}
+
+/* Encode the front of the queue, and take it out when that is done; whether to
+ * go on. */
+static bool
+tls_send_front(struct vetch__tls_transport *t)
+{
+    bool is_file = t->t.output.first->object.state == VETCH__CHUNK_FILE;
+    size_t len = 0, done = 0, sent;
+    const char *data =
+        is_file ? read_for_records(t, &len) : join_for_record(t, &len);
+
+    if (data == NULL)
+        return false;
+    do {
+        sent = tls_send_record(t, data + done, len - done);
+        done += sent;
+    } while (sent > 0 && done < len && tls_has_room(t));
+    vetch__output_consume(t->t.reactor, &t->t.output, done);
+    return done == len;
 }
 
 static void
@@ -422,23 +459,8 @@ tls_send(vetch_transport *outer)
         outer->flags |= VETCH__T_BLOCKED;
         return;
     }
-    while (outer->output.first != NULL) {
-        if (vetch__transport_state(t->inner) >= VETCH__T_OVER)
-            return; /* which will be told */
-        if (t->inner->out != VETCH__OUT_OPEN) {
-            vetch__transport_write_failed(
-                outer, t->inner->reason != NULL
-                           ? vetch_error_code(t->inner->reason)
-                           : EPIPE);
-            return;
-        }
-        if (vetch__transport_is_high(t->inner)) {
-            tls_wait_for_room(t);
-            return;
-        }
-        if (!tls_send_record(t))
-            return;
-    }
+    while (outer->output.first != NULL && tls_has_room(t) && tls_send_front(t))
+        continue;
 }
 
 /* ---- the end ---- */
