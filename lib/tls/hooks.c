@@ -156,10 +156,11 @@ log_key(const SSL *ssl, const char *line)
 }
 
 void
-vetch__tls_set_hooks(SSL_CTX *ctx, bool server, bool has_alpn)
+vetch__tls_set_hooks(SSL_CTX *ctx, const struct vetch__tls_source *s)
 {
-    SSL_CTX_set_keylog_callback(ctx, log_key);
-    if (!server) {
+    if (s->logs_keys) /* only then: the text alone is dear */
+        SSL_CTX_set_keylog_callback(ctx, log_key);
+    if (!s->server) {
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
                                                 SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(ctx, handle_session);
@@ -168,6 +169,6 @@ vetch__tls_set_hooks(SSL_CTX *ctx, bool server, bool has_alpn)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, handle_ticket);
     SSL_CTX_set_cert_cb(ctx, choose_certificate, NULL);
-    if (has_alpn)
+    if (s->alpn != NULL)
         SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
 }

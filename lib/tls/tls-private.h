@@ -27,7 +27,7 @@ struct vetch__tls_identity_files {
 
 /* What a vetch_tls is made from, and made from again by a reload. */
 struct vetch__tls_source {
-    bool server, verify, require_certificate;
+    bool server, verify, require_certificate, logs_keys;
     int min_version;
     char *authorities;
     unsigned char *alpn; /* as it is sent */
@@ -101,8 +101,9 @@ struct vetch__tls_transport {
     char *session_key;    /* under which its sessions are kept; or NULL */
     vetch_tls_info *info; /* made when asked for */
     struct vetch__flush pull;
-    struct vetch__list link; /* among those that wait for their turn */
-    vetch__tls_done_fn done; /* NULL once the handshake is over */
+    struct vetch__timer rest; /* between two turns of sending much */
+    struct vetch__list link;  /* among those that wait for their turn */
+    vetch__tls_done_fn done;  /* NULL once the handshake is over */
     void *ctx;
     uint8_t phase;
     bool stuck;     /* reading waits until something has gone out */
@@ -143,7 +144,7 @@ int vetch__tls_set_session_context(SSL_CTX *ctx,
 
 /* ---- hooks.c: what OpenSSL asks in a handshake ---- */
 
-void vetch__tls_set_hooks(SSL_CTX *ctx, bool server, bool has_alpn);
+void vetch__tls_set_hooks(SSL_CTX *ctx, const struct vetch__tls_source *s);
 
 /* ---- sessions.c ---- */
 

@@ -101,6 +101,7 @@ read_source(struct vetch__tls_source *s, const vetch_tls_options *o,
 {
     s->server = server;
     s->verify = o->verify;
+    s->logs_keys = o->key_log_file != NULL;
     s->require_certificate = o->require_certificate;
     s->min_version = (int)o->min_version;
     if (!copy_text(&s->authorities, o->authorities_file) ||

@@ -230,7 +230,7 @@ settle_context(SSL_CTX *ctx, const struct vetch__tls_source *s)
      * early would meet a reset. */
     SSL_CTX_set_num_tickets(ctx, 1);
     SSL_CTX_set_default_passwd_cb(ctx, no_password);
-    vetch__tls_set_hooks(ctx, s->server, s->alpn != NULL);
+    vetch__tls_set_hooks(ctx, s);
     if (SSL_CTX_set_min_proto_version(ctx, s->min_version) != 1)
         return -1;
     return settle_alpn(ctx, s);

@@ -430,6 +430,26 @@ tls_send_record(struct vetch__tls_transport *t, const char *data, size_t len)
     return 0;
 }
 
+/* One turn of one connection sends no more: others want to be served too. */
+#define TLS_TURN_MAX ((uint64_t)1048576)
+
+static void
+tls_has_rested(struct vetch__timer *timer)
+{
+    vetch__transport_writable(
+        &vetch__container(timer, struct vetch__tls_transport, rest)->t);
+}
+
+/* Whether it does: else there is no memory for that, and it goes on. */
+static bool
+tls_rests(struct vetch__tls_transport *t)
+{
+    if (vetch__timer_start(t->t.reactor, &t->rest, 0, tls_has_rested) < 0)
+        return false;
+    t->t.flags |= VETCH__T_BLOCKED;
+    return true;
+}
+
 /* Encode the front of the queue, and take it out when that is done; whether to
  * go on. */
 static bool
@@ -454,13 +474,18 @@ static void
 tls_send(vetch_transport *outer)
 {
     struct vetch__tls_transport *t = vetch__tls_of(outer);
+    uint64_t before = vetch__transport_pending(outer);
 
     if (!tls_is_up(t)) {
         outer->flags |= VETCH__T_BLOCKED;
         return;
     }
-    while (outer->output.first != NULL && tls_has_room(t) && tls_send_front(t))
-        continue;
+    while (outer->output.first != NULL && tls_has_room(t) &&
+           tls_send_front(t)) {
+        if (before - vetch__transport_pending(outer) >= TLS_TURN_MAX &&
+            outer->output.first != NULL && tls_rests(t))
+            return;
+    }
 }
 
 /* ---- the end ---- */
@@ -527,6 +552,7 @@ tls_stop(vetch_transport *outer, bool reset)
     struct vetch__tls_transport *t = vetch__tls_of(outer);
 
     vetch__flush_cancel(&t->pull);
+    vetch__timer_stop(outer->reactor, &t->rest);
     if (tls_is_up(t)) /* or its session could not be resumed */
         SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN);
     vetch__tls_shaken(t);
