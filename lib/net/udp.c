@@ -246,7 +246,7 @@ struct udp_connecting {
 
 /* A Unix socket without a name would get no answer. */
 static int
-connect_to(int fd, const struct sockaddr *to, socklen_t len)
+udp_connect_to(int fd, const struct sockaddr *to, socklen_t len)
 {
     struct sockaddr any = { .sa_family = AF_UNIX };
 
@@ -292,7 +292,7 @@ udp_connected_to(const char *host, const struct sockaddr *to, socklen_t len,
     u->connected = true;
     u->socket.fd =
         socket(to->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (u->socket.fd < 0 || connect_to(u->socket.fd, to, len) < 0 ||
+    if (u->socket.fd < 0 || udp_connect_to(u->socket.fd, to, len) < 0 ||
         name_connected(u) < 0 || udp_set_up(u, r, o) < 0) {
         free_udp(u);
         return NULL;
