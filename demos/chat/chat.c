@@ -86,7 +86,7 @@ room_named(struct chat *chat, const char *name)
         return room;
     room = calloc(1, sizeof(*room));
     if (room != NULL) {
-        strcpy(room->name, name);
+        snprintf(room->name, sizeof(room->name), "%s", name);
         LIST_INSERT_HEAD(&chat->rooms, room, link);
     }
     return room;
@@ -164,7 +164,7 @@ do_nick(struct client *c, const char *name)
     }
     say(c->room, c, "* %s is now %s\n", c->name, name);
     vetch_stream_printf(c->stream, "* you are %s now\n", name);
-    strcpy(c->name, name);
+    snprintf(c->name, sizeof(c->name), "%s", name);
 }
 
 static void

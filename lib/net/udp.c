@@ -2,6 +2,7 @@
  * how what belongs to it hangs together. */
 #include "net/udp-private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
@@ -328,6 +329,7 @@ udp_host_found(void *addresses, void *ctx)
     size_t n = vetch_addresses_count(addresses);
     vetch_udp *u = NULL;
 
+    assert(c != NULL);
     for (size_t i = 0; u == NULL && i < n; i++) {
         socklen_t len;
         const struct sockaddr *to = vetch_addresses_get(addresses, i, &len);

@@ -472,7 +472,8 @@ wait_for_input(vetch_stream *s, struct vetch__read *read)
     vetch__stream_moved(s); /* the wait begins */
     s->read = *read;
     if (delimiter != NULL && read->delimiter == delimiter)
-        s->read.delimiter = strcpy(s->read.few, delimiter);
+        s->read.delimiter =
+            memcpy(s->read.few, delimiter, strlen(delimiter) + 1);
     p = vetch_deferred_promise(read->deferred);
     VETCH__NAME(p, "read %s", vetch_stream_peer(s));
     vetch__stream_balance(s);

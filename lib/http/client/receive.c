@@ -159,7 +159,7 @@ read_head(struct vetch__client_conn *c, vetch_buffer *input)
     char *data = input->data + input->start; /* the gate may unfold */
     struct vetch__http_field fields[MAX_FIELDS];
     struct vetch__http_refusal refusal;
-    struct vetch__http_head h = { .status = 0 };
+    struct vetch__http_head h = { .fields = { fields, 0, MAX_FIELDS } };
     enum vetch__http_verdict verdict;
     size_t len = 0;
 
@@ -169,7 +169,6 @@ read_head(struct vetch__client_conn *c, vetch_buffer *input)
     if (verdict == VETCH__HTTP_MORE)
         return false;
     if (verdict == VETCH__HTTP_DONE) {
-        h.fields = (struct vetch__http_fields){ fields, 0, MAX_FIELDS };
         verdict = vetch__http_parse_response(&h, data, len, c->call->to_head);
         refusal = h.refusal;
     }

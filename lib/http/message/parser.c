@@ -207,7 +207,7 @@ lists_upgrade(const struct vetch__http_head *h, const char *data)
     int i = -1;
 
     while ((i = vetch__http_field_find(&h->fields, data, "connection",
-                                       (size_t)(i + 1))) >= 0) {
+                                       (size_t)i + 1)) >= 0) {
         const struct vetch__slice *v = &h->fields.v[i].value;
 
         if (vetch__http_list_has(data + v->at, v->len, "upgrade"))
