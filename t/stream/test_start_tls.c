@@ -269,6 +269,59 @@ VT_TEST(a_unix_socket_can_have_tls)
     stop_listener(l);
 }
 
+VT_TEST(connections_with_tls_count_for_their_address_until_they_end)
+{
+    char endpoint[512], target[128];
+    vetch_listener *l;
+
+    snprintf(endpoint, sizeof(endpoint),
+             "tls:127.0.0.1:0,cert=%s,key=%s,max_per_address=3",
+             tlk_path("server"), tlk_path("server"));
+    l = vetch_stream_serve(endpoint, greet, NULL, NULL);
+    ck_assert_msg(l != NULL, "%s: %s", endpoint, strerror(errno));
+    snprintf(target, sizeof(target), "%s,ca=%s", vetch_listener_endpoint(l),
+             tlk_path("ca"));
+    for (int i = 0; i < 8; i++)
+        expect_greeting(target, NULL, "hello, stranger\n");
+    stop_listener(l);
+}
+
+static vetch_promise *
+tell_peer(vetch_stream *s, void *ctx)
+{
+    (void)ctx;
+    vetch_stream_printf(s, "%s", vetch_stream_peer(s));
+    return NULL;
+}
+
+VT_TEST(a_proxy_tells_for_whom_before_tls)
+{
+    static const char header[] = "PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n";
+    char endpoint[512], target[64];
+    vetch_transport *plain, *t;
+    vetch_listener *l;
+
+    snprintf(endpoint, sizeof(endpoint), "tls:127.0.0.1:0,cert=%s,key=%s,proxy",
+             tlk_path("server"), tlk_path("server"));
+    l = vetch_stream_serve(endpoint, tell_peer, NULL, NULL);
+    ck_assert_msg(l != NULL, "%s: %s", endpoint, strerror(errno));
+    snprintf(target, sizeof(target), "tcp:127.0.0.1:%u",
+             vetch_listener_port(l));
+    plain = vetch_run(vetch_connect(target), NULL);
+    ck_assert_int_eq(vetch_transport_write(plain, header, strlen(header)), 0);
+    client = tlk_client();
+    t = vetch_run(vetch_tls_start(plain, client, "localhost"), NULL);
+    ck_assert_ptr_nonnull(t);
+    sk_a = vetch_stream_over(t, NULL);
+    vetch_transport_unref(t);
+    vetch_transport_unref(plain);
+    sk_expect_text(vetch_stream_read_all(sk_a, 1000), "tcp:192.0.2.7:4711");
+    sk_expect_end(vetch_stream_close(sk_a));
+    sk_a = vetch_stream_unref(sk_a);
+    stop_listener(l);
+    client = vetch_tls_unref(client);
+}
+
 VT_TEST(the_wrong_side_is_refused)
 {
     vetch_stream_options options = VETCH_STREAM_OPTIONS_INIT;
