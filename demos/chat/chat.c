@@ -107,6 +107,7 @@ static bool
 join(struct client *c, const char *name)
 {
     struct room *room = room_named(c->chat, name);
+    size_t n_others;
 
     if (room == NULL)
         return false;
@@ -118,8 +119,10 @@ join(struct client *c, const char *name)
         LIST_INSERT_HEAD(&room->members, c, link);
         say(room, c, "* %s has come\n", c->name);
     }
-    vetch_stream_printf(c->stream, "* you are %s, in %s with %zu others\n",
-                        c->name, room->name, room->n_members - 1);
+    n_others = room->n_members - 1;
+    vetch_stream_printf(c->stream, "* you are %s, in %s with %zu other%s\n",
+                        c->name, room->name, n_others,
+                        n_others == 1 ? "" : "s");
     return true;
 }
 
