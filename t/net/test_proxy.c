@@ -86,7 +86,7 @@ VT_TEST(a_header_may_come_byte_by_byte)
     fd = lk_client(&s);
     for (size_t i = 0; i < sizeof(V1) - 1; i++) {
         ck_assert_uint_eq(s.n_made, 0);
-        send_bytes(fd, V1 + i, 1);
+        send_bytes(fd, &V1[i], 1);
         tk_until(vetch_listener_connections(s.l) == 1);
     }
     tk_until(lk_count(&s, TK_CONNECTED) == 1);
@@ -312,7 +312,7 @@ VT_TEST(a_stop_with_time_lets_it_go_on)
     fd = client_with("PROXY", 5);
     tk_until(vetch_listener_connections(s.l) == 1);
     p = vetch_listener_stop(s.l, 10);
-    send_bytes(fd, V1 + 5, sizeof(V1) - 6);
+    send_bytes(fd, &V1[5], sizeof(V1) - 6);
     tk_until(lk_count(&s, TK_CONNECTED) == 1);
     close(fd);
     tk_until(vetch_promise_state(p) == VETCH_FULFILLED);

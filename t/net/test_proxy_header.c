@@ -101,8 +101,8 @@ VT_TEST(an_unknown_connection_is_the_proxys_own)
     static const char *const lines[] = {
         "PROXY UNKNOWN\r\n",
         "PROXY UNKNOWN what ever this is\r\n",
-        "PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
+        ("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
     };
 
     ck_assert_uint_eq(strlen(lines[2]), 107);

@@ -2,6 +2,7 @@
 #include "support/tls_kit.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,7 +154,7 @@ tlk_certify(const struct tlk_subject *s)
 const char *
 tlk_path(const char *file)
 {
-    static char paths[8][128];
+    static char paths[8][PATH_MAX];
     static unsigned next;
     char *path = paths[next++ % 8];
 
