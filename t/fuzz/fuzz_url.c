@@ -95,8 +95,9 @@ check_request(const struct vetch__http_url *url, char *again, size_t room)
     require(strlen(url->endpoint) == url->endpoint_len &&
                 url->endpoint_len < sizeof(url->endpoint),
             "endpoints are strings");
-    snprintf(again, room, "http://%.*s%s%.*s", (int)(end_of_host - host), host,
-             url->needs_slash ? "/" : "", (int)url->target_len, url->target);
+    snprintf(again, room, "%s://%.*s%s%.*s", url->tls ? "https" : "http",
+             (int)(end_of_host - host), host, url->needs_slash ? "/" : "",
+             (int)url->target_len, url->target);
     if (strlen(again) > VETCH__URL_MAX)
         return;
     require(vetch__http_url_parse(&second, again) == NULL,

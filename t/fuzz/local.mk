@@ -119,6 +119,7 @@ EXTRA_DIST += \
 	t/fuzz/url/address \
 	t/fuzz/url/bare \
 	t/fuzz/url/credentials \
+	t/fuzz/url/https \
 	t/fuzz/url/join \
 	t/fuzz/url/join_hostless \
 	t/fuzz/url/join_rootless \

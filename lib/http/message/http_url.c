@@ -1,6 +1,5 @@
 /* What the client makes of an http or https URL (RFC 9110, section 4.2): the
- * endpoint
- * to connect to, the Host field and the request target.
+ * endpoint to connect to, the Host field and the request target.
  *
  * Hosts are narrower than in RFC 3986: names that DNS may know, and IPv6
  * addresses, which get the one text form of RFC 5952. */
