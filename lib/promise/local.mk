@@ -14,6 +14,7 @@ libvetch_private_la_SOURCES += \
 	lib/promise/executor-private.h \
 	lib/promise/executor.c \
 	lib/promise/event.c \
+	lib/promise/outcome.c \
 	lib/promise/promise-private.h \
 	lib/promise/promise.c \
 	lib/promise/queue.c \
