@@ -3,13 +3,13 @@
  *
  *   echo PORT bytes|line protocol|promises|task|copy */
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <vetch.h>
+
+#include "bench/serving.h"
 
 enum { PIECE = 65536 };
 
@@ -141,19 +141,6 @@ echo_by_copy(vetch_stream *s, void *ctx)
 
 /* ---- serving ---- */
 
-/* Ten thousand connections need as many descriptors. */
-static void
-raise_limit(void)
-{
-    struct rlimit limit = { 200000, 200000 };
-
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static vetch_listener *
 serve(const char *endpoint, const char *kind)
 {
@@ -183,19 +170,10 @@ main(int argc, char **argv)
                 argv[0]);
         return 2;
     }
-    raise_limit();
+    bench_raise_limit();
     by_line = strcmp(argv[2], "line") == 0;
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%s", argv[1]);
     reactor = vetch_reactor_new();
     listener = reactor != NULL ? serve(endpoint, argv[3]) : NULL;
-    if (listener == NULL) {
-        perror(endpoint);
-        return 1;
-    }
-    printf("%s\n", vetch_listener_endpoint(listener));
-    fflush(stdout);
-    vetch_run(vetch_signal(SIGTERM), NULL);
-    vetch_listener_unref(listener);
-    vetch_reactor_unref(reactor);
-    return 0;
+    return bench_serve(reactor, listener, endpoint);
 }

@@ -6,9 +6,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include <vetch.h>
+
+#include "bench/serving.h"
 
 static vetch_promise *
 hello(vetch_http_request *request, void *ctx)
@@ -16,19 +17,6 @@ hello(vetch_http_request *request, void *ctx)
     (void)ctx;
     vetch_http_reply(request, 200, "text/plain", "Hello, World!", 13);
     return NULL;
-}
-
-/* Ten thousand connections need as many descriptors. */
-static void
-raise_limit(void)
-{
-    struct rlimit limit = { 200000, 200000 };
-
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int
@@ -43,7 +31,7 @@ main(int argc, char **argv)
         fprintf(stderr, "usage: %s PORT\n", argv[0]);
         return 2;
     }
-    raise_limit();
+    bench_raise_limit();
     options.max_connections = 20000;
     options.max_requests = VETCH_NO_LIMIT;
     snprintf(endpoint, sizeof(endpoint), "tcp:127.0.0.1:%s", argv[1]);

@@ -8,6 +8,8 @@
 
 #include <vetch.h>
 
+#include "bench/serving.h"
+
 static vetch_promise *
 join_backend(void *backend, void *client)
 {
@@ -38,14 +40,5 @@ main(int argc, char **argv)
     listener = reactor != NULL
                    ? vetch_stream_serve(endpoint, serve_client, backend, NULL)
                    : NULL;
-    if (listener == NULL) {
-        perror(endpoint);
-        return 1;
-    }
-    printf("%s\n", vetch_listener_endpoint(listener));
-    fflush(stdout);
-    vetch_reactor_run(reactor);
-    vetch_listener_unref(listener);
-    vetch_reactor_unref(reactor);
-    return 0;
+    return bench_serve(reactor, listener, endpoint);
 }

@@ -10,6 +10,8 @@
 
 #include <vetch.h>
 
+#include "bench/serving.h"
+
 struct client {
     vetch_stream *stream, *file; /* the stream is borrowed */
     const char *directory;
@@ -134,14 +136,5 @@ main(int argc, char **argv)
     listener = reactor != NULL
                    ? vetch_stream_serve(endpoint, serve_client, argv[2], NULL)
                    : NULL;
-    if (listener == NULL) {
-        perror(endpoint);
-        return 1;
-    }
-    printf("%s\n", vetch_listener_endpoint(listener));
-    fflush(stdout);
-    vetch_reactor_run(reactor);
-    vetch_listener_unref(listener);
-    vetch_reactor_unref(reactor);
-    return 0;
+    return bench_serve(reactor, listener, endpoint);
 }
