@@ -135,30 +135,10 @@ upload(const char *path, uint64_t length)
     return c;
 }
 
-static void *
-value_of(vetch_promise *p)
-{
-    vetch_error *error;
-    void *value = vetch_run(p, &error);
-
-    ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
-    return value;
-}
-
-static void
-expect_code(vetch_promise *p, int code)
-{
-    vetch_error *error;
-
-    vetch_unref(vetch_run(p, &error));
-    ck_assert_msg(vetch_error_is(error, code), "%s", vetch_error_text(error));
-    vetch_error_unref(error);
-}
-
 static void
 expect_text(vetch_promise *p, const char *text)
 {
-    vetch_bytes *bytes = value_of(p);
+    vetch_bytes *bytes = vt_value(p);
 
     ck_assert_ptr_nonnull(bytes);
     ck_assert_str_eq(vetch_bytes_data(bytes), text);
@@ -197,7 +177,7 @@ VT_TEST(body_comes_from_a_stream_in_chunks)
     vt_run_ready();
     vetch_stream_write(source[0], "a stream", 8);
     vetch_promise_unref(vetch_stream_end(source[0]));
-    response = value_of(p);
+    response = vt_value(p);
     expect_body("from a stream");
     ck_assert_str_eq(vetch_http_response_header(response, "X-Length"), "-1");
     ck_assert_uint_eq(vetch_http_response_length(response),
@@ -211,7 +191,7 @@ VT_TEST(connection_is_kept_after_an_upload)
 
     vetch_stream_write(source[0], "all", 3);
     vetch_promise_unref(vetch_stream_end(source[0]));
-    response = value_of(p);
+    response = vt_value(p);
     expect_body("all");
     ck_assert_uint_eq(connections(), 1);
 }
@@ -221,7 +201,7 @@ VT_TEST(body_of_known_length_leaves_the_rest)
     vetch_promise *p = vetch_http_call_send(upload("/echo", 4));
 
     vetch_stream_write(source[0], "fourmore", 8);
-    response = value_of(p);
+    response = vt_value(p);
     expect_body("four");
     ck_assert_str_eq(vetch_http_response_header(response, "X-Length"), "4");
     ck_assert_uint_eq(vetch_http_response_length(response), 4);
@@ -235,7 +215,7 @@ VT_TEST(empty_body_needs_no_byte, .loops = 2)
 
     if (_i == 1)
         vetch_promise_unref(vetch_stream_end(source[0]));
-    response = value_of(p);
+    response = vt_value(p);
     expect_body("");
 }
 
@@ -247,7 +227,7 @@ VT_TEST(reference_to_the_stream_is_the_calls)
     source[1] = vetch_stream_unref(source[1]);
     vetch_stream_write(source[0], "x", 1);
     vetch_promise_unref(vetch_stream_end(source[0]));
-    response = value_of(p);
+    response = vt_value(p);
     expect_body("x");
 }
 
@@ -259,7 +239,7 @@ VT_TEST(nothing_is_read_before_there_is_a_connection)
     vetch_stream_write(source[0], "still here", 10);
     ck_assert_int_eq(vetch_http_call_set_body_stream(c, NULL, source[1], 10),
                      0);
-    expect_code(vetch_http_call_send(c), VETCH_ECONNECT);
+    vt_expect_error(vetch_http_call_send(c), VETCH_ECONNECT);
     expect_text(vetch_stream_read(source[1], 100), "still here");
 }
 
@@ -269,7 +249,7 @@ VT_TEST(body_that_ends_early_fails_the_call)
 
     vetch_stream_write(source[0], "short", 5);
     vetch_promise_unref(vetch_stream_end(source[0]));
-    expect_code(p, VETCH_ETRUNCATED);
+    vt_expect_error(p, VETCH_ETRUNCATED);
     ck_assert_uint_eq(connections(), 0);
 }
 
@@ -281,7 +261,7 @@ VT_TEST(stream_that_breaks_fails_the_call_with_its_cause)
     vetch_stream_write(source[0], "x", 1);
     vt_run_ready();
     vetch_stream_abort(source[0]);
-    expect_code(p, ECONNRESET);
+    vt_expect_error(p, ECONNRESET);
 }
 
 VT_TEST(stream_that_is_closed_fails_the_call)
@@ -294,7 +274,7 @@ VT_TEST(stream_that_is_closed_fails_the_call)
     vt_run_ready();
     close = vetch_stream_close(source[1]);
     vetch_stream_abort(source[0]);
-    expect_code(p, VETCH_ECLOSED);
+    vt_expect_error(p, VETCH_ECLOSED);
     vetch_unref(vetch_run(close, NULL));
     (void)vt_log_take();
 }
@@ -303,7 +283,7 @@ VT_TEST(stream_that_is_read_elsewhere_fails_the_call)
 {
     vetch_promise *read = vetch_stream_read(source[1], 1);
 
-    expect_code(vetch_http_call_send(upload("/echo", 1)), VETCH_EMISUSE);
+    vt_expect_error(vetch_http_call_send(upload("/echo", 1)), VETCH_EMISUSE);
     vetch_stream_write(source[0], "x", 1);
     expect_text(read, "x");
 }
@@ -315,7 +295,7 @@ VT_TEST(cancelled_upload_leaves_what_was_not_sent)
 
     vt_run_ready();
     vetch_promise_cancel(p);
-    expect_code(p, VETCH_ECANCELED);
+    vt_expect_error(p, VETCH_ECANCELED);
     vetch_stream_write(source[0], "x", 1);
     expect_text(vetch_stream_read(source[1], 1), "x");
 }
@@ -325,7 +305,7 @@ VT_TEST(early_response_ends_the_upload)
     vetch_promise *p =
         vetch_http_call_send(upload("/refuse", VETCH_HTTP_LENGTH_UNKNOWN));
 
-    response = value_of(p);
+    response = vt_value(p);
     ck_assert_uint_eq(vetch_http_response_status(response), 403);
     vetch_stream_write(source[0], "mine", 4);
     expect_text(vetch_stream_read(source[1], 10), "mine");
@@ -353,7 +333,7 @@ VT_TEST(s9_upload_waits_for_the_server)
     vt_advance(20); /* the head's time has not begun */
     ck_assert_int_eq(vetch_promise_state(p), VETCH_PENDING);
     vetch_promise_cancel(p);
-    expect_code(p, VETCH_ECANCELED);
+    vt_expect_error(p, VETCH_ECANCELED);
     vetch_promise_cancel(send);
     vetch_unref(vetch_run(send, NULL));
     vetch_stream_abort(source[0]);
@@ -363,15 +343,15 @@ VT_TEST(upload_and_response_flow_together)
 {
     vetch_stream *s;
 
-    response = value_of(
+    response = vt_value(
         vetch_http_call_stream(upload("/echo", VETCH_HTTP_LENGTH_UNKNOWN)));
     s = vetch_http_response_stream(response);
     for (int i = 0; i < 3; i++) {
         vetch_stream_printf(source[0], "ping %d\n", i);
-        vetch_bytes_unref(value_of(vetch_stream_read_line(s, 100)));
+        vetch_bytes_unref(vt_value(vetch_stream_read_line(s, 100)));
     }
     vetch_promise_unref(vetch_stream_end(source[0]));
-    ck_assert_ptr_null(value_of(vetch_stream_read_line(s, 100)));
+    ck_assert_ptr_null(vt_value(vetch_stream_read_line(s, 100)));
     ck_assert_uint_eq(vetch_stream_bytes_read(s), 21);
 }
 
@@ -382,14 +362,14 @@ VT_TEST(upload_through_a_filter)
 
     memset(text, 'z', sizeof(text));
     zip = vetch_stream_filter(source[0], VETCH_WRITABLE, vetch_gzip_new(9));
-    response = value_of(
+    response = vt_value(
         vetch_http_call_stream(upload("/echo", VETCH_HTTP_LENGTH_UNKNOWN)));
     plain = vetch_stream_filter(vetch_http_response_stream(response),
                                 VETCH_READABLE, vetch_gunzip_new());
     vetch_stream_write(zip, text, sizeof(text));
     vetch_promise_unref(vetch_stream_end(zip));
-    vetch_bytes_unref(value_of(vetch_stream_read_exactly(plain, sizeof(text))));
-    ck_assert_ptr_null(value_of(vetch_stream_read(plain, 1)));
+    vetch_bytes_unref(vt_value(vetch_stream_read_exactly(plain, sizeof(text))));
+    ck_assert_ptr_null(vt_value(vetch_stream_read(plain, 1)));
     vetch_stream_unref(plain);
     vetch_stream_unref(zip);
 }
@@ -399,7 +379,7 @@ VT_TEST(bodies_replace_one_another)
     vetch_http_call *c = upload("/echo", 5);
 
     ck_assert_int_eq(vetch_http_call_set_body(c, NULL, "plain", 5), 0);
-    response = value_of(vetch_http_call_send(c));
+    response = vt_value(vetch_http_call_send(c));
     expect_body("plain");
     vetch_http_call_free(upload("/echo", 5));
     c = call("POST", "/echo");
@@ -417,12 +397,12 @@ VT_TEST(s3_truncated_response_is_told_after_what_came)
 {
     vetch_stream *s;
 
-    response = value_of(vetch_http_call_stream(call("GET", "/break")));
+    response = vt_value(vetch_http_call_stream(call("GET", "/break")));
     ck_assert_uint_eq(vetch_http_response_length(response), 100);
     s = vetch_http_response_stream(response);
     expect_text(vetch_stream_read_exactly(s, 9), "only this");
     vt_advance(2);
-    expect_code(vetch_stream_read(s, 1), VETCH_ETRUNCATED);
+    vt_expect_error(vetch_stream_read(s, 1), VETCH_ETRUNCATED);
     ck_assert_int_eq(vetch_stream_write(s, "x", 1), -1);
     ck_assert_int_eq(errno, EBADF);
 }
@@ -432,13 +412,13 @@ VT_TEST(s7_release_of_a_response_ends_its_stream)
     vetch_promise *p;
     vetch_stream *s;
 
-    response = value_of(vetch_http_call_stream(call("GET", "/break")));
+    response = vt_value(vetch_http_call_stream(call("GET", "/break")));
     s = vetch_stream_ref(vetch_http_response_stream(response));
-    vetch_bytes_unref(value_of(vetch_stream_read_exactly(s, 9)));
+    vetch_bytes_unref(vt_value(vetch_stream_read_exactly(s, 9)));
     p = vetch_stream_read(s, 1);
     response = vetch_http_response_unref(response);
-    expect_code(p, ECONNABORTED);
-    expect_code(vetch_stream_read(s, 1), VETCH_ECLOSED);
+    vt_expect_error(p, ECONNABORTED);
+    vt_expect_error(vetch_stream_read(s, 1), VETCH_ECLOSED);
     ck_assert_str_eq(vetch_stream_peer(s), "");
     vetch_stream_unref(s);
     vt_run_ready();
@@ -449,14 +429,14 @@ VT_TEST(abort_of_its_stream_breaks_a_response_off, .loops = 2)
 {
     vetch_stream *s;
 
-    response = value_of(vetch_http_call_stream(call("GET", "/break")));
+    response = vt_value(vetch_http_call_stream(call("GET", "/break")));
     s = vetch_http_response_stream(response);
     if (_i == 0)
         vetch_stream_abort(s);
     else
-        ck_assert_ptr_null(value_of(vetch_stream_close(s)));
-    expect_code(vetch_stream_read(s, 1),
-                _i == 0 ? ECONNABORTED : VETCH_ECLOSED);
+        ck_assert_ptr_null(vt_value(vetch_stream_close(s)));
+    vt_expect_error(vetch_stream_read(s, 1),
+                    _i == 0 ? ECONNABORTED : VETCH_ECLOSED);
     vt_run_ready();
     ck_assert_uint_eq(connections(), 0);
 }
@@ -465,7 +445,7 @@ VT_TEST(stream_outlives_the_reactor)
 {
     vetch_stream *s;
 
-    response = value_of(vetch_http_call_stream(call("GET", "/break")));
+    response = vt_value(vetch_http_call_stream(call("GET", "/break")));
     s = vetch_http_response_stream(response);
     vetch_promise_unref(vetch_stream_read_exactly(s, 50));
     vt_reactor = vetch_reactor_unref(vt_reactor);
@@ -487,7 +467,7 @@ begin_upgrade(void)
     vetch_http_call *c = call("GET", "/upgrade");
 
     ck_assert_int_eq(vetch_http_call_set_header(c, "Upgrade", "echo"), 0);
-    response = value_of(vetch_http_call_stream(c));
+    response = vt_value(vetch_http_call_stream(c));
     ck_assert_uint_eq(vetch_http_response_status(response), 101);
     return vetch_http_response_stream(response);
 }
@@ -501,8 +481,8 @@ VT_TEST(upgrade_gives_the_connection_both_ways)
     vt_advance(1000); /* no limit on time */
     vetch_stream_write(s, "late", 4);
     expect_text(vetch_stream_read(s, 10), "late");
-    vetch_unref(value_of(vetch_stream_end(s)));
-    ck_assert_ptr_null(value_of(vetch_stream_read(s, 1)));
+    vetch_unref(vt_value(vetch_stream_end(s)));
+    ck_assert_ptr_null(vt_value(vetch_stream_read(s, 1)));
     vt_run_ready();
     ck_assert_uint_eq(connections(), 0);
 }
@@ -512,7 +492,7 @@ VT_TEST(upgraded_connection_can_be_closed)
     vetch_stream *s = begin_upgrade();
 
     vetch_stream_write(s, "bye", 3);
-    vetch_unref(value_of(vetch_stream_close(s)));
+    vetch_unref(vt_value(vetch_stream_close(s)));
     vt_run_ready();
     ck_assert_uint_eq(connections(), 0);
 }
@@ -522,10 +502,10 @@ VT_TEST(upgraded_connection_goes_with_its_response)
     vetch_stream *s = begin_upgrade();
     vetch_promise *p;
 
-    vetch_bytes_unref(value_of(vetch_stream_read_exactly(s, 6)));
+    vetch_bytes_unref(vt_value(vetch_stream_read_exactly(s, 6)));
     p = vetch_stream_read(s, 1);
     response = vetch_http_response_unref(response);
-    expect_code(p, ECONNABORTED);
+    vt_expect_error(p, ECONNABORTED);
     vt_run_ready();
     ck_assert_uint_eq(connections(), 0);
 }
@@ -540,10 +520,10 @@ VT_TEST(much_flows_through_an_upgraded_connection)
 
     for (size_t i = 0; i < len; i++)
         data[i] = (char)(i * 7 + i / 251);
-    vetch_bytes_unref(value_of(vetch_stream_read_exactly(s, 6)));
+    vetch_bytes_unref(vt_value(vetch_stream_read_exactly(s, 6)));
     all = vetch_stream_read_exactly(s, len);
     ck_assert_int_eq(vetch_stream_write(s, data, len), 0);
-    bytes = value_of(all);
+    bytes = vt_value(all);
     ck_assert_int_eq(memcmp(vetch_bytes_data(bytes), data, len), 0);
     vetch_bytes_unref(bytes);
     free(data);
@@ -554,7 +534,7 @@ VT_TEST(upgrade_that_is_declined_is_a_response)
     vetch_http_call *c = call("GET", "/refuse");
 
     vetch_http_call_set_header(c, "Upgrade", "echo");
-    response = value_of(vetch_http_call_stream(c));
+    response = vt_value(vetch_http_call_stream(c));
     ck_assert_uint_eq(vetch_http_response_status(response), 403);
 }
 

@@ -268,22 +268,12 @@ call(const char *method, const char *path)
     return vetch_http_call_new(client, method, url);
 }
 
-static void *
-value_of(vetch_promise *p)
-{
-    vetch_error *error;
-    void *value = vetch_run(p, &error);
-
-    ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
-    return value;
-}
-
 VT_CASE("proxy", vt_reactor_tcase, .set_up = start, .take_down = stop,
         .seconds = 120);
 
 VT_TEST(download_streams_through, .loops = 2)
 {
-    vetch_http_response *r = value_of(vetch_http_call_stream(
+    vetch_http_response *r = vt_value(vetch_http_call_stream(
         call("GET", _i == 0 ? "/measured" : "/chunked")));
     vetch_stream *sink = pattern_sink();
     vetch_stream *body = vetch_http_response_stream(r);
@@ -292,7 +282,7 @@ VT_TEST(download_streams_through, .loops = 2)
                      "application/x-pattern");
     ck_assert(vetch_http_response_length(r) ==
               (_i == 0 ? much : VETCH_HTTP_LENGTH_UNKNOWN));
-    value_of(vetch_stream_copy(body, sink, NULL));
+    vt_value(vetch_stream_copy(body, sink, NULL));
     ck_assert(vetch_stream_bytes_read(body) == much);
     ck_assert_uint_lt(highest, heap + 2000000);
     vetch_stream_unref(sink);
@@ -307,7 +297,7 @@ VT_TEST(upload_streams_through, .loops = 2)
 
     vetch_http_call_set_body_stream(c, NULL, source,
                                     _i == 0 ? much : VETCH_HTTP_LENGTH_UNKNOWN);
-    r = value_of(vetch_http_call_send(c));
+    r = vt_value(vetch_http_call_send(c));
     ck_assert_uint_eq(strtoull(vetch_http_response_body(r, NULL), NULL, 10),
                       much);
     ck_assert_uint_lt(highest, heap + 2000000);
@@ -319,25 +309,25 @@ VT_TEST(upload_streams_through, .loops = 2)
 VT_TEST(s9_back_pressure_reaches_the_origin)
 {
     vetch_http_response *r =
-        value_of(vetch_http_call_stream(call("GET", "/measured")));
+        vt_value(vetch_http_call_stream(call("GET", "/measured")));
     vetch_stream *body = vetch_http_response_stream(r);
 
     much = UINT64_MAX - 1; /* whoever does not wait runs out of memory */
     for (int i = 0; i < 300; i++)
         vt_run_ready();
     ck_assert_uint_lt(mallinfo2().uordblks, heap + 4000000);
-    vetch_bytes_unref(value_of(vetch_stream_read_exactly(body, 1000000)));
+    vetch_bytes_unref(vt_value(vetch_stream_read_exactly(body, 1000000)));
     vetch_http_response_unref(r);
 }
 
 VT_TEST(body_that_breaks_off_is_broken_off)
 {
     vetch_http_response *r =
-        value_of(vetch_http_call_stream(call("GET", "/break")));
+        vt_value(vetch_http_call_stream(call("GET", "/break")));
     vetch_stream *body = vetch_http_response_stream(r);
     vetch_error *error;
 
-    vetch_bytes_unref(value_of(vetch_stream_read_exactly(body, 4)));
+    vetch_bytes_unref(vt_value(vetch_stream_read_exactly(body, 4)));
     vt_log_from(VETCH_LOG_WARNING);
     vt_advance(2);
     vetch_unref(vetch_run(vetch_stream_read(body, 1), &error));
@@ -350,7 +340,7 @@ VT_TEST(body_that_breaks_off_is_broken_off)
 VT_TEST(head_is_answered_without_a_body)
 {
     vetch_http_response *r =
-        value_of(vetch_http_call_send(call("HEAD", "/measured")));
+        vt_value(vetch_http_call_send(call("HEAD", "/measured")));
 
     ck_assert(vetch_http_response_length(r) == much);
     vetch_http_response_unref(r);
@@ -359,7 +349,7 @@ VT_TEST(head_is_answered_without_a_body)
 VT_TEST(client_that_leaves_ends_the_exchange)
 {
     vetch_http_response *r =
-        value_of(vetch_http_call_stream(call("GET", "/measured")));
+        vt_value(vetch_http_call_stream(call("GET", "/measured")));
     vetch_http_client_stats stats = VETCH_HTTP_CLIENT_STATS_INIT;
 
     vetch_http_response_unref(r);

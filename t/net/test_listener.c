@@ -526,14 +526,7 @@ serve_once(bool unharmed)
     vt_advance(3);
     if (unharmed)
         ck_assert_uint_eq(vetch_stop_report_cut(vetch_promise_value(p)), 1);
-    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
-    if (vetch_promise_state(p) == VETCH_REJECTED)
-        ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)),
-                         VETCH_ENOMEM);
-    vetch_promise_unref(p);
-    vetch_listener_unref(s.l);
-    for (size_t i = 0; i < s.n_made; i++)
-        tk_done(&s.probes[i]);
+    lk_end_short_of_memory(&s, p);
     close(c);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }

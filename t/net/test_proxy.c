@@ -371,14 +371,7 @@ pass_one_on(bool unharmed)
         assert_passed_on("");
     p = vetch_listener_stop(s.l, 0);
     vt_advance(3);
-    ck_assert_int_ne(vetch_promise_state(p), VETCH_PENDING);
-    if (vetch_promise_state(p) == VETCH_REJECTED)
-        ck_assert_int_eq(vetch_error_code(vetch_promise_error(p)),
-                         VETCH_ENOMEM);
-    vetch_promise_unref(p);
-    vetch_listener_unref(s.l);
-    for (size_t i = 0; i < s.n_made; i++)
-        tk_done(&s.probes[i]);
+    lk_end_short_of_memory(&s, p);
     close(fd);
     ck_assert_uint_eq(vt_live_objects(), 0);
 }

@@ -250,6 +250,27 @@ vt_advance(double seconds)
     vetch_testing_advance(seconds);
 }
 
+void *
+vt_value(vetch_promise *p)
+{
+    vetch_error *error;
+    void *value = vetch_run(p, &error);
+
+    ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
+    return value;
+}
+
+void
+vt_expect_error(vetch_promise *p, int code)
+{
+    vetch_error *error;
+
+    ck_assert_ptr_null(vetch_run(p, &error));
+    ck_assert_msg(vetch_error_is(error, code), "%s, not %s",
+                  vetch_error_text(error), vetch_error_name(code));
+    vetch_error_unref(error);
+}
+
 void
 vt_run_ready(void)
 {

@@ -97,6 +97,10 @@ extern vetch_reactor *vt_reactor;
 
 void vt_advance(double seconds);
 void vt_run_ready(void);
+/* Run until `p` has settled, and expect a value, which is handed over, or an
+ * error that is, or was caused by, one of this code. Both consume it. */
+void *vt_value(vetch_promise *p);
+void vt_expect_error(vetch_promise *p, int code);
 /* One turn of the loop, in which at most `bound` of what is ready runs: the
  * rest waits, as it does past the bound of the ready queue. */
 void vt_turn(size_t bound);

@@ -52,6 +52,14 @@ lk_serve(struct lk_server *s, const char *endpoint)
     ck_assert_msg(s->l != NULL, "%s: %s", endpoint, strerror(errno));
 }
 
+static void
+free_server(struct lk_server *s)
+{
+    vetch_listener_unref(s->l);
+    for (size_t i = 0; i < s->n_made; i++)
+        tk_done(&s->probes[i]);
+}
+
 void
 lk_stop(struct lk_server *s)
 {
@@ -59,9 +67,18 @@ lk_stop(struct lk_server *s)
 
     vetch_stop_report_unref(vetch_run(vetch_listener_stop(s->l, 0), &error));
     ck_assert_ptr_null(error);
-    vetch_listener_unref(s->l);
-    for (size_t i = 0; i < s->n_made; i++)
-        tk_done(&s->probes[i]);
+    free_server(s);
+}
+
+void
+lk_end_short_of_memory(struct lk_server *s, vetch_promise *stopped)
+{
+    ck_assert_int_ne(vetch_promise_state(stopped), VETCH_PENDING);
+    if (vetch_promise_state(stopped) == VETCH_REJECTED)
+        ck_assert_int_eq(vetch_error_code(vetch_promise_error(stopped)),
+                         VETCH_ENOMEM);
+    vetch_promise_unref(stopped);
+    free_server(s);
 }
 
 size_t

@@ -21,6 +21,9 @@ struct lk_server {
 /* Serve at this endpoint; lk_stop() ends it and frees what it holds. */
 void lk_serve(struct lk_server *s, const char *endpoint);
 void lk_stop(struct lk_server *s);
+/* The same after vetch_listener_stop() gave `stopped`, which may have run out
+ * of memory, but must have settled. Consumes `stopped`. */
+void lk_end_short_of_memory(struct lk_server *s, vetch_promise *stopped);
 /* For tests that make the listener themselves: `ctx` is the server. */
 vetch_protocol *lk_make(void *ctx);
 void lk_on_error(vetch_listener *l, const vetch_error *error, void *ctx);

@@ -439,11 +439,7 @@ sk_close(void)
 vetch_bytes *
 sk_value(vetch_promise *p)
 {
-    vetch_error *error;
-    void *value = vetch_run(p, &error);
-
-    ck_assert_msg(error == NULL, "%s", vetch_error_text(error));
-    return value;
+    return vt_value(p);
 }
 
 void
@@ -466,10 +462,5 @@ sk_expect_end(vetch_promise *p)
 void
 sk_expect_error(vetch_promise *p, int code)
 {
-    vetch_error *error;
-
-    ck_assert_ptr_null(vetch_run(p, &error));
-    ck_assert_msg(vetch_error_is(error, code), "%s, not %s",
-                  vetch_error_text(error), vetch_error_name(code));
-    vetch_error_unref(error);
+    vt_expect_error(p, code);
 }
