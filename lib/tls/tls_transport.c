@@ -45,23 +45,35 @@ tls_is_over(const struct vetch__tls_transport *t)
 
 /* ---- what goes wrong ---- */
 
-void
-vetch__tls_fail(struct vetch__tls_transport *t, const char *what)
+/* OpenSSL's queue of reasons is one for all connections: this empties it. */
+static vetch_error *
+take_reason(const struct vetch__tls_transport *t, const char *what)
 {
     char words[256];
     vetch_error *e;
 
     snprintf(words, sizeof(words), "%s with %s%s%s%s", what,
-             vetch_transport_peer(&t->t), t->name != NULL ? " (" : "",
+             vetch_transport_peer(t->inner), t->name != NULL ? " (" : "",
              t->name != NULL ? t->name : "", t->name != NULL ? ")" : "");
     if (t->bio_errnum != 0 && ERR_peek_error() == 0)
         e = vetch_error_from_errno(t->bio_errnum, "%s", words);
     else
         e = vetch__tls_error(words, t->ssl);
-    ERR_clear_error();
+    return e;
+}
+
+static void
+tls_fail_for(struct vetch__tls_transport *t, vetch_error *reason)
+{
     if (tls_is_up(t))
         t->phase = VETCH__TLS_BROKEN;
-    vetch__transport_over(&t->t, e, false);
+    vetch__transport_over(&t->t, reason, false);
+}
+
+void
+vetch__tls_fail(struct vetch__tls_transport *t, const char *what)
+{
+    tls_fail_for(t, take_reason(t, what));
 }
 
 static void
@@ -122,36 +134,40 @@ tls_is_stuck(struct vetch__tls_transport *t)
     vetch__transport_tell_resumed(t->inner);
 }
 
-/* Whether to go on. */
+/* Whether OpenSSL can do no more, and has said why. */
+static bool
+is_failure(int verdict)
+{
+    return verdict != SSL_ERROR_NONE && verdict != SSL_ERROR_WANT_READ &&
+           verdict != SSL_ERROR_WANT_WRITE && verdict != SSL_ERROR_ZERO_RETURN;
+}
+
+/* Whether to go on. Why it failed is taken before what came until then is
+ * delivered: whoever gets that may use OpenSSL, too. */
 static bool
 tls_read_once(struct vetch__tls_transport *t)
 {
     vetch_buffer *to = &t->t.reactor->net->input;
+    vetch_error *reason = NULL;
     int verdict;
 
     vetch_buffer_clear(to);
     verdict = decode_records(t, to);
-
+    if (vetch__unlikely(is_failure(verdict)))
+        reason = take_reason(t, "read");
     if (vetch__buffer_len(to) > 0)
         vetch__transport_received(&t->t);
-    if (tls_is_over(t))
-        return false;
-    switch (verdict) {
-    case SSL_ERROR_NONE:
-        return true;
-    case SSL_ERROR_WANT_READ:
-        return false;
-    case SSL_ERROR_WANT_WRITE:
-        tls_is_stuck(t);
-        return false;
-    case SSL_ERROR_ZERO_RETURN:
-        if (t->t.in == VETCH__IN_OPEN)
-            tls_close_notified(t);
-        return false;
-    default:
-        vetch__tls_fail(t, "read");
+    if (tls_is_over(t)) {
+        vetch_error_unref(reason);
         return false;
     }
+    if (verdict == SSL_ERROR_WANT_WRITE)
+        tls_is_stuck(t);
+    else if (verdict == SSL_ERROR_ZERO_RETURN && t->t.in == VETCH__IN_OPEN)
+        tls_close_notified(t);
+    else if (is_failure(verdict))
+        tls_fail_for(t, reason);
+    return verdict == SSL_ERROR_NONE;
 }
 
 /* Nobody reads: the peer shall feel it. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <vetch/testing.h>
@@ -156,6 +157,37 @@ VT_TEST(a_failing_connection_does_not_harm_the_one_beside_it)
     }
     tk_until(good[0].n_data == 5 && good[1].n_data == 5);
     tk_finish(good);
+}
+
+static void
+forget_reasons(struct tk_probe *p, char event)
+{
+    (void)p;
+    if (event == TK_RECEIVED)
+        ERR_clear_error();
+}
+
+/* What came before the fault is delivered first, and its receiver may have to
+ * do with OpenSSL, too. */
+VT_TEST(t2_reason_survives_what_its_last_input_causes)
+{
+    static const char forged[] = "\x17\x03\x03\x00\x20"
+                                 "no record of this connection, ...";
+    struct tk_probe ends[2];
+
+    tlk_connect(TK_MEMORY, ends);
+    ends[1].act = forget_reasons;
+    ck_assert_int_eq(SSL_write(ssl_of(ends[0].t), "good", 4), 4);
+    ck_assert_int_eq(vetch_transport_write(inner_of(ends[0].t), forged, 5 + 32),
+                     0);
+    tk_until(tk_has(&ends[1], TK_FREED));
+    ck_assert_uint_eq(ends[1].n_data, 4);
+    ck_assert_int_eq(ends[1].lost_code, VETCH_ETLS);
+    ck_assert_msg(strstr(ends[1].lost_text, "bad record mac") != NULL, "%s",
+                  ends[1].lost_text);
+    tk_until(tk_has(&ends[0], TK_FREED));
+    tk_done(&ends[0]);
+    tk_done(&ends[1]);
 }
 
 static size_t cut_at;
