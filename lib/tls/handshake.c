@@ -109,21 +109,23 @@ take_turn(struct vetch__tls_transport *t)
     }
     tls->n_handshakes++;
     t->phase = VETCH__TLS_SHAKING;
-    return make_ssl(t);
+    return true;
 }
 
+/* To the one who has waited longest, who has it from now on. */
 static void
 pass_turn(vetch_tls *tls)
 {
     struct vetch__tls_transport *next;
 
-    tls->n_handshakes--;
-    if (vetch__list_empty(&tls->waiting))
+    if (vetch__list_empty(&tls->waiting)) {
+        tls->n_handshakes--;
         return;
+    }
     next =
         vetch__container(tls->waiting.next, struct vetch__tls_transport, link);
     vetch__list_remove(&next->link);
-    next->phase = VETCH__TLS_IDLE;
+    next->phase = VETCH__TLS_SHAKING;
     vetch__flush_later(next->t.reactor, &next->pull);
 }
 
@@ -156,7 +158,8 @@ vetch__tls_shake(struct vetch__tls_transport *t)
     int result;
 
     if (t->phase == VETCH__TLS_WAITING ||
-        (t->phase == VETCH__TLS_IDLE && !take_turn(t)))
+        (t->phase == VETCH__TLS_IDLE && !take_turn(t)) ||
+        (t->ssl == NULL && !make_ssl(t)))
         return false;
     ERR_clear_error();
     result = SSL_do_handshake(t->ssl);

@@ -251,6 +251,40 @@ VT_TEST(who_waits_for_a_handshake_waits_no_longer_than_its_time)
     client = vetch_tls_unref(client);
 }
 
+/* Two that are cancelled at once: the turn that the first passes to the second
+ * is for the third. */
+VT_TEST(a_turn_that_comes_too_late_for_one_goes_to_the_next)
+{
+    vetch_tls_options one = VETCH_TLS_OPTIONS_INIT;
+    vetch_transport *pairs[3][2];
+    vetch_promise *p[4];
+
+    one.max_handshakes = 1;
+    client = tlk_client_with(one);
+    server = tlk_server("server");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(vetch_transport_pair(pairs[i]), 0);
+        p[i] = vetch_tls_start(pairs[i][0], client, "localhost");
+    }
+    p[3] = vetch_tls_start(pairs[2][1], server, NULL);
+    vt_run_ready();
+    ck_assert_int_eq(vetch_promise_state(p[2]), VETCH_PENDING);
+    vetch_promise_cancel(p[0]);
+    vetch_promise_cancel(p[1]);
+    vetch_error_unref(error_of(p[0]));
+    vetch_error_unref(error_of(p[1]));
+    for (int i = 0; i < 20; i++)
+        vt_run_ready();
+    for (int i = 2; i < 4; i++) {
+        ck_assert_int_eq(vetch_promise_state(p[i]), VETCH_FULFILLED);
+        vetch_promise_unref(p[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        release_ends(pairs[i]);
+    client = vetch_tls_unref(client);
+    server = vetch_tls_unref(server);
+}
+
 VT_CASE("protocols", vt_reactor_tcase, .set_up = tlk_open,
         .take_down = tlk_close);
 
