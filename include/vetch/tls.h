@@ -100,8 +100,8 @@ VETCH_EXPORT vetch_tls *vetch_tls_unref(vetch_tls *tls);
 VETCH_EXPORT VETCH_NODISCARD vetch_promise *
 vetch_tls_start(vetch_transport *t, vetch_tls *tls, const char *name);
 
-/* What is known of a transport or stream with TLS whose handshake is done; NULL
- * for one without, and when it is over. Borrowed from it. */
+/* What is known of a transport with TLS whose handshake is done; NULL for one
+ * without, and once it is over unless it was asked before. Borrowed from it. */
 VETCH_EXPORT const vetch_tls_info *vetch_transport_tls(vetch_transport *t);
 
 VETCH_END_DECLS

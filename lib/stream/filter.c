@@ -484,7 +484,7 @@ filter_turn(struct vetch__flush *self)
 /* ---- what the stream asks ---- */
 
 static void
-filter_want(vetch_stream *s)
+filter_attend(vetch_stream *s)
 {
     attend_filter_later(filter_of(s));
 }
@@ -520,12 +520,6 @@ filter_pending(const vetch_stream *s)
 
     return f->inner == NULL ? waiting
                             : waiting + f->inner->kind->pending(f->inner);
-}
-
-static void
-filter_attend(vetch_stream *s)
-{
-    attend_filter_later(filter_of(s));
 }
 
 static void
@@ -642,7 +636,7 @@ filter_stream_free(vetch_stream *s)
 }
 
 static const struct vetch__stream_kind filter_kind = {
-    .want = filter_want,
+    .want = filter_attend,
     .enough = filter_enough,
     .write = filter_write,
     .pending = filter_pending,

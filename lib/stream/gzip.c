@@ -14,13 +14,6 @@ enum {
     MEMORY_LEVEL = 8
 };
 
-/* zlib counts in uInt. */
-static uInt
-clamp_to_uint(size_t n)
-{
-    return n < 1u << 30 ? (uInt)n : 1u << 30;
-}
-
 /* ---- gzip ---- */
 
 struct gzip {
@@ -32,7 +25,7 @@ struct gzip {
 static int
 gzip_once(struct gzip *g, vetch_buffer *in, vetch_buffer *out, int flush)
 {
-    uInt len = clamp_to_uint(vetch_buffer_len(in));
+    uInt len = vetch__zlib_clamp(vetch_buffer_len(in));
     int result;
 
     g->z.next_out = vetch_buffer_reserve(out, ROOM_BYTES);

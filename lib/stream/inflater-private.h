@@ -25,6 +25,13 @@ struct vetch__inflater {
 void *vetch__zlib_alloc(void *opaque, uInt n, uInt size);
 void vetch__zlib_free(void *opaque, void *p);
 
+/* zlib counts in uInt. */
+static inline uInt
+vetch__zlib_clamp(size_t n)
+{
+    return n < 1u << 30 ? (uInt)n : 1u << 30;
+}
+
 /* `s` is all zero. -1 and ENOMEM. */
 int vetch__inflater_init(struct vetch__inflater *s, uint8_t coding);
 /* From input to output, all pointers moved on, until one of them is used up:

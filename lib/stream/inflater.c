@@ -145,19 +145,13 @@ run_inflater(struct vetch__inflater *s, const char **ret_why)
     return Z_OK;
 }
 
-/* zlib counts in uInt. */
-static uInt
-clamp(size_t n)
-{
-    return n < 1u << 30 ? (uInt)n : 1u << 30;
-}
-
 /* One stage from its input to its output, all pointers moved on. */
 int
 vetch__inflater_pass(struct vetch__inflater *s, const void **in, size_t *in_len,
                      void **out, size_t *out_len, const char **ret_why)
 {
-    uInt avail_in = clamp(*in_len), avail_out = clamp(*out_len);
+    uInt avail_in = vetch__zlib_clamp(*in_len);
+    uInt avail_out = vetch__zlib_clamp(*out_len);
     int result;
 
     s->z.next_in = (Bytef *)(uintptr_t)*in; /* zlib does not write there */

@@ -118,13 +118,13 @@ copy_source(struct vetch__tls_source *to, const struct vetch__tls_source *from)
     to->identities = NULL;
     to->n_identities = 0;
     to->authorities = NULL;
-    to->alpn = vetch__malloc(from->alpn_len + 1);
-    if (to->alpn == NULL || !copy_text(&to->authorities, from->authorities))
+    to->alpn = NULL;
+    if (!copy_text(&to->authorities, from->authorities))
         return false;
-    if (from->alpn == NULL) {
-        vetch__free(to->alpn);
-        to->alpn = NULL;
-    } else {
+    if (from->alpn != NULL) {
+        to->alpn = vetch__malloc(from->alpn_len);
+        if (to->alpn == NULL)
+            return false;
         memcpy(to->alpn, from->alpn, from->alpn_len);
     }
     for (size_t i = 0; i < from->n_identities; i++) {
