@@ -100,10 +100,20 @@ copy_may_go_on(void *ctx, vetch_promise *p)
 {
     struct vetch__copy *c = ctx;
 
-    vetch_promise_unref(p); /* a failure comes through the sink, too */
-    if (c == NULL)
+    vetch_error *error = NULL;
+
+    if (vetch_promise_state(p) == VETCH_REJECTED)
+        error = vetch_error_ref(vetch_promise_error(p));
+    vetch_promise_unref(p);
+    if (c == NULL) {
+        vetch_error_unref(error);
         return;
+    }
     c->draining = NULL;
+    if (error != NULL) {
+        vetch__copy_fail(c, error);
+        return;
+    }
     c->tap.blocked = c->of_file;
     vetch__stream_tap_more(c->from);
 }

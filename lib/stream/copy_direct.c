@@ -95,16 +95,10 @@ move_small_piece(struct vetch__copy *c, int fd, uint64_t at, size_t len)
 static bool
 move_large_piece(struct vetch__copy *c, int fd, uint64_t at, size_t len)
 {
-    vetch_promise *p;
     struct vetch__file *f;
 
     if (!vetch__copy_is_allowed(c, len))
         return false;
-    p = vetch__file_fetch(c->from, at, len);
-    if (p != NULL) {
-        vetch__copy_wait(c, p);
-        return false;
-    }
     f = vetch__file_share(c->from);
     if (vetch__transport_send_part(vetch__stream_transport(c->to), fd, at, len,
                                    vetch__file_release_shared, f) < 0) {
@@ -116,6 +110,18 @@ move_large_piece(struct vetch__copy *c, int fd, uint64_t at, size_t len)
     c->to->bytes_written += len;
     count_of_file(c, len);
     return true;
+}
+
+/* Whether the copy has to wait until a thread has brought these bytes into
+ * memory. */
+static bool
+file_is_awaited(struct vetch__copy *c, uint64_t at, size_t len)
+{
+    vetch_promise *p = vetch__file_fetch(c->from, at, len);
+
+    if (p != NULL)
+        vetch__copy_wait(c, p);
+    return p != NULL;
 }
 
 static void
@@ -133,13 +139,14 @@ move_file(struct vetch__stream_tap *self)
             file_has_ended(c);
             return;
         }
-        if (!vetch__copy_may_go_on(c))
+        if (len > FILE_PIECE)
+            len = FILE_PIECE;
+        if (!vetch__copy_may_go_on(c) || file_is_awaited(c, at, (size_t)len))
             return;
         if (len <= SMALL_FILE_PIECE)
             goes_on = move_small_piece(c, fd, at, (size_t)len);
         else
-            goes_on = move_large_piece(
-                c, fd, at, len < FILE_PIECE ? (size_t)len : FILE_PIECE);
+            goes_on = move_large_piece(c, fd, at, (size_t)len);
     }
     if (goes_on)
         vetch__copy_finish(c);
