@@ -38,8 +38,13 @@ context_of_endpoint(const struct vetch__endpoint *e, bool server,
     vetch_tls_options o = VETCH_TLS_OPTIONS_INIT;
     char alpn[VETCH__ENDPOINT_TEXT];
 
-    if (!server && e->cert == NULL && e->ca == NULL && e->alpn[0] == NULL)
-        return usual_client(ret_error);
+    if (!server && e->ca == NULL) {
+        vetch_tls *usual = usual_client(ret_error);
+
+        if (usual == NULL || (e->cert == NULL && e->alpn[0] == NULL))
+            return usual;
+        vetch_tls_unref(usual); /* which keeps the system's authorities */
+    }
     o.certificate_file = e->cert;
     o.key_file = e->key;
     o.authorities_file = e->ca;
