@@ -50,15 +50,11 @@ read_file(struct memory_transport *from, char *to, size_t max)
 {
     struct vetch__chunk *c = from->t.output.first;
     size_t want = c->len < max ? (size_t)c->len : max;
-    ssize_t n = pread(c->of.fd, to, want, (off_t)c->at.offset);
+    ssize_t n = vetch__output_read_file(c, to, want);
 
     if (n > 0)
         return (size_t)n;
-    vetch__transport_over(
-        &from->t,
-        vetch_error_new(VETCH_ETRUNCATED,
-                        "a file is shorter than what was to be sent of it"),
-        true);
+    vetch__transport_file_failed(&from->t, n < 0 ? errno : 0);
     return 0;
 }
 

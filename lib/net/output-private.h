@@ -74,6 +74,10 @@ int vetch__output_append_file(vetch_reactor *r, struct vetch__output *q, int fd,
                               uint64_t offset, uint64_t len,
                               vetch_free_fn free_fn, void *free_arg);
 
+/* Bytes of a piece of a file: how many, 0 if it is shorter now; -1 and errno.
+ */
+ssize_t vetch__output_read_file(const struct vetch__chunk *c, char *to,
+                                size_t max);
 /* A piece made of a pipe, which it takes; NULL and ENOMEM, and the pipe is
  * given back. Later it is queued with what is in the pipe, or freed. */
 struct vetch__chunk *vetch__output_pipe_new(vetch_reactor *r,

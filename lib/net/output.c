@@ -226,6 +226,17 @@ vetch__output_pipe_new(vetch_reactor *r, struct vetch__conduit *pipe)
     return c;
 }
 
+ssize_t
+vetch__output_read_file(const struct vetch__chunk *c, char *to, size_t max)
+{
+    ssize_t n;
+
+    do
+        n = pread(c->of.fd, to, max, (off_t)c->at.offset);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 void
 vetch__output_pipe_append(struct vetch__output *q, struct vetch__chunk *c,
                           uint64_t len)

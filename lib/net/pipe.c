@@ -159,11 +159,7 @@ static bool
 pipe_write_failed(struct vetch__pipe *p, ssize_t written, int errnum)
 {
     if (written == 0)
-        vetch__transport_over(
-            &p->t,
-            vetch_error_new(VETCH_ETRUNCATED,
-                            "a file is shorter than what was to be sent of it"),
-            false);
+        vetch__transport_file_failed(&p->t, 0);
     else if (errnum == EAGAIN)
         wait_until_pipe_writable(p);
     else if (errnum != EINTR)

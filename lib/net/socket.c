@@ -269,11 +269,7 @@ send_file(struct socket_transport *s, size_t *budget)
     if (sent < 0)
         return send_failed(s, errno);
     if (sent == 0) {
-        vetch__transport_over(
-            &s->t,
-            vetch_error_new(VETCH_ETRUNCATED,
-                            "a file is shorter than what was to be sent of it"),
-            true);
+        vetch__transport_file_failed(&s->t, 0);
         return false;
     }
     vetch__output_consume(s->t.reactor, &s->t.output, (uint64_t)sent);

@@ -202,6 +202,9 @@ void vetch__transport_received(vetch_transport *t);
 void vetch__transport_ended(vetch_transport *t);
 /* A write failed, but the input may hold more, and will end. */
 void vetch__transport_write_failed(vetch_transport *t, int errnum);
+/* A file that was to be sent could not be read: for this reason or, 0, because
+ * it has become shorter. It is over, with a reset. */
+void vetch__transport_file_failed(vetch_transport *t, int errnum);
 /* The kind has stopped watching for input, because nobody wants any now. */
 void vetch__transport_input_off(vetch_transport *t);
 /* The peer has hung up altogether. */

@@ -95,6 +95,20 @@ vetch__transport_write_failed(vetch_transport *t, int errnum)
     drop_output(t);
 }
 
+void
+vetch__transport_file_failed(vetch_transport *t, int errnum)
+{
+    vetch_error *e =
+        errnum != 0
+            ? vetch_error_from_errno(errnum, "read what was to be sent to %s",
+                                     vetch_transport_peer(t))
+            : vetch_error_new(VETCH_ETRUNCATED,
+                              "a file is shorter than what was to be sent of "
+                              "it");
+
+    vetch__transport_over(t, e, true);
+}
+
 /* ---- looking at the peer ---- */
 
 static void look_at_peer(struct vetch__timer *timer);

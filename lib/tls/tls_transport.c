@@ -359,16 +359,12 @@ read_for_records(struct vetch__tls_transport *t, size_t *ret_len)
 
     if (to == NULL)
         return NULL;
-    n = pread(c->of.fd, to, want, (off_t)c->at.offset);
+    n = vetch__output_read_file(c, to, want);
     if (n > 0) {
         *ret_len = (size_t)n;
         return to;
     }
-    vetch__transport_over(
-        &t->t,
-        vetch_error_new(VETCH_ETRUNCATED,
-                        "a file is shorter than what was to be sent of it"),
-        true);
+    vetch__transport_file_failed(&t->t, n < 0 ? errno : 0);
     return NULL;
 }
 
