@@ -177,6 +177,8 @@ heed_peer(vetch_transport *t)
 void
 vetch__transport_heed(vetch_transport *t, bool on)
 {
+    if (t->kind->under != NULL)
+        vetch__transport_heed(t->kind->under(t), on);
     t->flags &= (uint16_t)~VETCH__T_HEEDED;
     if (!on)
         return;
@@ -226,10 +228,11 @@ tell_ended(vetch_transport *t)
 void
 vetch__transport_ended(vetch_transport *t)
 {
-    if (t->flags & VETCH__T_AGAIN)
+    if (t->flags & VETCH__T_AGAIN) {
         deliver_again(t);
-    if (vetch__transport_state(t) >= VETCH__T_OVER)
-        return;
+        if (!vetch__transport_wants_input(t))
+            return; /* over, or it is not read before it is resumed */
+    }
     t->in = VETCH__IN_ENDED;
     t->kind->read_off(t);
     vetch__transport_give_input_back(t);

@@ -144,6 +144,8 @@ handshake_done(struct vetch__tls_transport *t)
     pass_turn(t->tls);
     if (t->t.output.first != NULL)
         vetch__transport_writable(&t->t);
+    if (t->t.out == VETCH__OUT_TELLING)
+        t->t.kind->shut(&t->t);
     vetch__transport_attend_later(&t->t);
     if (held) /* by the reactor, which lets go of what has no protocol */
         t->t.flags &= (uint16_t)~VETCH__T_ACTIVE;

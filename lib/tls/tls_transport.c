@@ -115,6 +115,16 @@ decode_records(struct vetch__tls_transport *t, vetch_buffer *to)
     return SSL_ERROR_NONE;
 }
 
+/* The inner transport has ended without that. */
+static void
+tls_not_notified(struct vetch__tls_transport *t)
+{
+    if (vetch__transport_state(&t->t) >= VETCH__T_CLOSING)
+        vetch__transport_ended(&t->t); /* nobody reads it any more */
+    else
+        tls_truncated(t);
+}
+
 /* The peer has said that this is the end. RFC 5246, section 7.2.1: before TLS
  * 1.3 that is the end of both directions. */
 static void
@@ -123,6 +133,17 @@ tls_close_notified(struct vetch__tls_transport *t)
     vetch__transport_ended(&t->t);
     if (!tls_is_over(t) && SSL_version(t->ssl) < TLS1_3_VERSION)
         vetch_transport_close(&t->t);
+}
+
+/* OpenSSL has no more bytes: is that the end, announced or not? It is told only
+ * to one who reads, or what was left before it would be lost. */
+static void
+tls_look_for_end(struct vetch__tls_transport *t, int verdict)
+{
+    if (verdict == SSL_ERROR_ZERO_RETURN)
+        tls_close_notified(t);
+    else if (t->inner->in == VETCH__IN_ENDED)
+        tls_not_notified(t);
 }
 
 /* Reading has to write first: until the peer has taken something. */
@@ -163,10 +184,10 @@ tls_read_once(struct vetch__tls_transport *t)
     }
     if (verdict == SSL_ERROR_WANT_WRITE)
         tls_is_stuck(t);
-    else if (verdict == SSL_ERROR_ZERO_RETURN && t->t.in == VETCH__IN_OPEN)
-        tls_close_notified(t);
     else if (is_failure(verdict))
         tls_fail_for(t, reason);
+    else if (verdict != SSL_ERROR_NONE && vetch__transport_wants_input(&t->t))
+        tls_look_for_end(t, verdict);
     return verdict == SSL_ERROR_NONE;
 }
 
@@ -174,8 +195,8 @@ tls_read_once(struct vetch__tls_transport *t)
 static void
 tls_stop_reading(struct vetch__tls_transport *t)
 {
-    t->t.flags &= (uint16_t)~VETCH__T_READING;
     vetch_transport_pause(t->inner);
+    vetch__transport_input_off(&t->t);
 }
 
 /* Go on with what has come. */
@@ -279,12 +300,9 @@ tls_ended(vetch_protocol *p)
 
     vetch_transport_ref(&t->t);
     tls_advance(t);
-    if (!tls_is_over(t) && vetch__transport_state(&t->t) >= VETCH__T_CLOSING) {
-        if (t->t.in == VETCH__IN_OPEN)
-            vetch__transport_ended(&t->t); /* nobody reads it any more */
-    } else if (!tls_is_over(t) && t->t.in == VETCH__IN_OPEN) {
-        tls_truncated(t);
-    }
+    if (t->t.in == VETCH__IN_OPEN &&
+        (!tls_is_up(t) || vetch__transport_state(&t->t) >= VETCH__T_CLOSING))
+        tls_not_notified(t);
     vetch_transport_unref(&t->t);
     return true;
 }
@@ -298,7 +316,8 @@ tls_read_on(vetch_transport *outer)
     if (!tls_is_up(t))
         return;
     vetch_transport_resume(t->inner);
-    if (SSL_has_pending(t->ssl))
+    if (SSL_has_pending(t->ssl) || t->inner->in == VETCH__IN_ENDED ||
+        (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
         vetch__flush_later(outer->reactor, &t->pull);
 }
 
@@ -507,6 +526,8 @@ tls_shut(vetch_transport *outer)
 {
     struct vetch__tls_transport *t = vetch__tls_of(outer);
 
+    if (t->phase < VETCH__TLS_UP && vetch__transport_is_open(outer))
+        return false; /* the handshake comes first, and then this */
     if (tls_is_up(t)) {
         ERR_clear_error();
         SSL_shutdown(t->ssl); /* which only writes the alert */
@@ -524,6 +545,15 @@ static void
 tls_write_ended(vetch_protocol *p)
 {
     vetch__transport_told(&tls_of_protocol(p)->t);
+}
+
+static void
+tls_write_failed(vetch_protocol *p, const vetch_error *reason)
+{
+    struct vetch__tls_transport *t = tls_of_protocol(p);
+
+    if (!tls_is_over(t) && t->t.out != VETCH__OUT_BROKEN)
+        vetch__transport_write_failed(&t->t, vetch_error_code(reason));
 }
 
 static void
@@ -659,6 +689,7 @@ static const vetch_protocol_class tls_class = {
     .ended = tls_ended,
     .write_resumed = tls_write_resumed,
     .write_ended = tls_write_ended,
+    .write_failed = tls_write_failed,
     .lost = tls_lost,
 };
 

@@ -141,6 +141,49 @@ VT_TEST(closing_during_the_handshake_ends_it)
     sk_expect_error(p, VETCH_ECLOSED);
 }
 
+VT_TEST(an_end_during_the_handshake_comes_after_it)
+{
+    vetch_promise *a = vetch_stream_start_tls(sk_a, client, "localhost");
+    vetch_promise *end = vetch_stream_end(sk_a);
+
+    sk_expect_end(vetch_stream_start_tls(sk_b, server, NULL));
+    sk_expect_end(a);
+    sk_expect_end(end);
+    sk_expect_end(vetch_stream_read(sk_b, 1));
+    vetch_stream_write(sk_b, "x", 1);
+    sk_expect_text(vetch_stream_read(sk_a, 1), "x");
+}
+
+/* Its bytes wait, so that nobody would read that it is gone. */
+VT_TEST(s8_copy_notices_that_a_target_with_tls_broke)
+{
+    vetch_transport *ends[2];
+    vetch_stream *to, *peer;
+    vetch_promise *copy;
+
+    tlk_shake(TK_TCP, client, "localhost", server, ends);
+    to = vetch_stream_over(ends[0], NULL);
+    peer = vetch_stream_over(ends[1], NULL);
+    for (int i = 0; i < 300; i++)
+        vetch_stream_printf(peer, "%01000d", i);
+    copy = vetch_stream_copy(sk_b, to, NULL);
+    for (int i = 0; i < 20; i++)
+        vt_turn(VETCH_NO_LIMIT);
+    ck_assert_int_eq(vetch_promise_state(copy), VETCH_PENDING);
+    vetch_stream_abort(peer);
+    for (int i = 0; i < 20; i++)
+        vt_turn(VETCH_NO_LIMIT);
+    ck_assert_int_eq(vetch_promise_state(copy), VETCH_REJECTED);
+    sk_expect_error(copy, EPIPE);
+    ck_assert_uint_eq(vetch_stream_bytes_read(to), 0);
+    vetch_bytes_unref(sk_value(vetch_stream_read(to, 1000)));
+    vetch_stream_unref(to);
+    vetch_stream_unref(peer);
+    vetch_transport_unref(ends[0]);
+    vetch_transport_unref(ends[1]);
+    vt_run_ready();
+}
+
 VT_TEST(tls_inside_tls)
 {
     start_both();

@@ -62,6 +62,41 @@ VT_TEST(a_record_is_read_in_small_pieces_without_more_traffic)
     free(data);
 }
 
+static void
+pause_there(struct tk_probe *p, char event)
+{
+    if (event == TK_RECEIVED)
+        vetch_transport_pause(p->t);
+}
+
+/* The end, told by close_notify or not, has come with the bytes before it. */
+VT_TEST(s9_what_is_left_by_one_who_pauses_comes_before_the_end, .loops = 2)
+{
+    struct tk_probe ends[2];
+
+    tlk_connect(TK_MEMORY, ends);
+    ends[1].keep = 5;
+    ends[1].act = pause_there;
+    tk_write_all(ends[0].t, "hello");
+    if (_i == 1)
+        vt_run_ready();
+    ck_assert_int_eq(
+        vetch_transport_end(_i == 0 ? ends[0].t : inner_of(ends[0].t)), 0);
+    for (int i = 0; i < 5; i++)
+        vt_run_ready();
+    ck_assert_uint_eq(ends[1].n_left, 5);
+    ck_assert(!tk_has(&ends[1], TK_ENDED));
+    ck_assert_int_eq(ends[1].lost_code, -1);
+    ends[1].keep = 0;
+    ends[1].act = NULL;
+    vetch_transport_resume(ends[1].t);
+    tk_until(tk_has(&ends[1], _i == 0 ? TK_ENDED : TK_LOST));
+    ck_assert_uint_eq(ends[1].n_data, 5);
+    if (_i == 1)
+        ck_assert_int_eq(ends[1].lost_code, VETCH_ETRUNCATED);
+    tk_finish(ends);
+}
+
 /* openssl #10888: a key update that the peer asks for makes reading write. */
 VT_TEST(a_peer_that_asks_for_key_updates_and_does_not_read_is_not_read_from)
 {
